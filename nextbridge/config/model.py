@@ -1,0 +1,102 @@
+"""The operator's file once it is read, validated and resolved: what the rest of the core is built from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from msgspec import Meta, Struct
+
+from nextbridge.config.types import ProxyUrl, Settings
+from nextbridge.driver import Driver
+from nextbridge.envelope import Channel, ChannelKey, InstanceId
+
+__all__ = ["Config", "Endpoint", "GlobalSettings", "HttpSettings", "Instance", "MessageSettings", "Rule"]
+
+
+class HttpSettings(Settings, frozen=True):
+    """The daemon's own HTTP server."""
+
+    host: Annotated[str, Meta(description="The address it listens on.")] = "127.0.0.1"
+    port: Annotated[int, Meta(ge=0, le=65535, description="Its port; 0 takes any free one.")] = 8778
+
+
+class GlobalSettings(Settings, frozen=True):
+    """What holds for all instances."""
+
+    base_url: Annotated[
+        str | None,
+        Meta(
+            description="Where the daemon's HTTP server is reached from outside, through your reverse proxy.",
+            examples=["https://bridge.example.com"],
+        ),
+    ] = None
+    proxy: ProxyUrl | None = None
+    http: HttpSettings = HttpSettings()
+
+
+class MessageSettings(Settings, frozen=True):
+    """How messages are shown in a channel: its `msg`."""
+
+    msg_format: Annotated[
+        str | None,
+        Meta(
+            description="How a message is shown here. Variables: {platform} {instance_id} {from} {user} {nickname} "
+            '{username} {user_id} {user_avatar} {msg} {time}, and <richheader title="…" content="…"/>. With it the '
+            "author's name stands in the text; without it, where the platform can, on the message itself.",
+            examples=["<{nickname}> {msg}"],
+        ),
+    ] = None
+    name_format: Annotated[
+        str | None,
+        Meta(
+            description="The name a message is shown under, where the platform can show one. Same variables but {msg}.",
+            examples=["{nickname} ({platform})"],
+        ),
+    ] = None
+
+
+class Instance(Struct, frozen=True, kw_only=True):
+    """One account on one platform."""
+
+    id: InstanceId
+    driver: type[Driver[Any, Any]]
+    settings: Settings
+    """Of the driver's `settings_type`."""
+    enabled: bool = True
+
+
+class Endpoint(Struct, frozen=True, kw_only=True):
+    """One channel in a rule."""
+
+    instance: InstanceId
+    key: ChannelKey
+    """By `Driver.channel_key`: perhaps a stand-in until the instance has connected."""
+    settings: Settings
+    """Of the driver's `channel_type`."""
+    msg: MessageSettings = MessageSettings()
+
+    @property
+    def channel(self) -> Channel:
+        return Channel(self.instance, self.key)
+
+
+class Rule(Struct, frozen=True, kw_only=True):
+    """Which channels' messages go where. In a `connect` each channel is a source and a target."""
+
+    id: str
+    kind: Literal["connect", "forward"]
+    sources: tuple[Endpoint, ...]
+    targets: tuple[Endpoint, ...]
+    enabled: bool = True
+
+
+class Config(Struct, frozen=True, kw_only=True):
+    """Everything the operator said, valid and with its secrets resolved."""
+
+    path: Path
+    general: GlobalSettings
+    instances: Mapping[InstanceId, Instance]
+    """Disabled ones included; rules may name them."""
+    rules: tuple[Rule, ...]

@@ -1,0 +1,69 @@
+"""Types that settings are made of: what drivers and the core annotate their settings structures with.
+
+A settings structure is a `msgspec.Struct`; its JSON Schema is made from it, so each key stands in one place only.
+`Meta(description=…)` is what an editor and the docs show for a key; `Meta(extra_json_schema={"x-hint": …})` is said to
+the operator when the value is refused.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, TypeAlias
+
+from msgspec import UNSET, Meta, Struct, UnsetType
+
+__all__ = ["NonBlank", "OptionalProxy", "ProxyUrl", "Secret", "Settings", "effective_proxy"]
+
+
+class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The base of every settings structure: immutable, by name only, and a key it does not know is an error."""
+
+
+class Secret:
+    """A value that must never be shown. It prints as `***`; `reveal()` gives it to the code that sends it.
+
+    Every Secret's value is also registered with the log's redaction when the file is loaded.
+    """
+
+    __slots__ = ("_value",)
+
+    def __init__(self, value: str) -> None:
+        self._value = value
+
+    def reveal(self) -> str:
+        """The value itself, for the one place that needs it."""
+        return self._value
+
+    def __repr__(self) -> str:
+        return "Secret(***)"
+
+    __str__ = __repr__
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Secret) and other._value == self._value
+
+    def __hash__(self) -> int:
+        return hash(self._value)
+
+    def __reduce__(self) -> Any:  # noqa: ANN401 - the protocol's own type
+        raise TypeError("a Secret is never serialised")
+
+
+NonBlank: TypeAlias = Annotated[str, Meta(pattern=r"\S", extra_json_schema={"x-hint": "it is blank; give it a value"})]
+"""A string with something in it."""
+
+ProxyUrl: TypeAlias = Annotated[
+    str,
+    Meta(
+        pattern=r"^(https?|socks5h?|socks4)://[^\s/]+/?$",
+        description="A proxy for every connection: http://host:port or socks5://[user:password@]host:port.",
+        extra_json_schema={"x-hint": "write it as http://host:port or socks5://host:port"},
+    ),
+]
+
+OptionalProxy: TypeAlias = ProxyUrl | UnsetType | None
+"""An instance's `proxy`: absent, it is the global one; null, there is none."""
+
+
+def effective_proxy(own: str | UnsetType | None, general: str | None) -> str | None:
+    """The proxy that an instance uses: its own where it says anything (null means none), else the general one."""
+    return general if own is UNSET else own

@@ -1,0 +1,168 @@
+"""What must survive: events with their deliveries, what they became, and small durable state.
+
+This is the contract, in the relay's own words; `nextbridge.journal.sqlite` keeps it in a file. Every call is atomic and
+every method is safe to call from the event loop: the work is done on another thread. Nothing outside this package knows
+SQL. Any call raises JournalError when the journal cannot be read or written; the daemon then ends.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+from msgspec import Struct
+
+from nextbridge.driver import Cursor, Receipt
+from nextbridge.envelope import Channel, Event, InstanceId
+
+__all__ = [
+    "DeadLetter",
+    "Delivery",
+    "Journal",
+    "NewDelivery",
+    "PlannedPart",
+    "Waiting",
+]
+
+
+class NewDelivery(Struct, frozen=True, gc=False):
+    """One target of an event that is being accepted."""
+
+    target: Channel
+    rule: str
+    settings: str
+    """The target's `msg` settings as canonical JSON: what the delivery is accepted under, whatever the file says
+    later. Few different ones exist; the journal keeps each once."""
+
+
+class PlannedPart(Struct, frozen=True):
+    """One part of a delivery of several, exactly as it is sent at every attempt."""
+
+    text: str
+    files: tuple[int, ...] = ()
+    """Places in the event's attachments."""
+
+
+class Delivery(Struct, frozen=True, kw_only=True):
+    """One event for one target channel, still to be delivered."""
+
+    id: int
+    """Grows in the order of acceptance, over all lanes."""
+    event_id: int
+    """Shared by the event's deliveries: what the spool files its attachments under."""
+    event: Event
+    target: Channel
+    rule: str
+    settings: str
+    accepted_at: int
+    """Milliseconds since 1970."""
+    attempts: int = 0
+    """Attempts that failed, as far as they were recorded."""
+    attempted: int | None = None
+    """When it may first have been sent without a receipt (milliseconds since 1970), else None. A delivery that is read
+    back from disk at start may have been: it bears the time it was accepted."""
+    plan: tuple[PlannedPart, ...] | None = None
+    """Set once a delivery of more than one part was planned: the parts do not change from then on."""
+    parts_done: int = 0
+
+
+class Waiting(Struct, frozen=True):
+    """A lane with deliveries on disk."""
+
+    target: Channel
+    depth: int
+    oldest_at: int
+    """When its first delivery was accepted, in milliseconds since 1970."""
+
+
+class DeadLetter(Struct, frozen=True, kw_only=True):
+    """A delivery that was given up, with the reason."""
+
+    id: int
+    event: Event
+    target: Channel
+    rule: str
+    reason: str
+    detail: str
+    """A traceback where the reason is a bug, else empty."""
+    attempts: int
+    buried_at: int
+    """Milliseconds since 1970."""
+
+
+class Journal(Protocol):
+    """The journal of one daemon. One object, opened once, used by the whole core."""
+
+    @property
+    def daemon_id(self) -> str:
+        """This state folder's own id, random, made when the journal was made: goes into every Mark."""
+
+    def accept(
+        self, event: Event, targets: Sequence[NewDelivery], cursor: tuple[InstanceId, Cursor] | None = None
+    ) -> asyncio.Future[tuple[Delivery, ...] | None]:
+        """Keep an event with its deliveries and move the cursor, in one transaction, in the order of the calls.
+
+        Done once it is on disk: the deliveries in the order of `targets`, or None where an event with this key was
+        accepted before (the cursor moves all the same). The call itself does not wait: many calls share one commit.
+        """
+
+    def move_cursor(self, instance: InstanceId, cursor: Cursor) -> asyncio.Future[None]:
+        """Move a cursor for an event that concerns nobody. Done soon (see `complete`)."""
+
+    async def cursor(self, instance: InstanceId, name: str) -> Cursor | None:
+        """A cursor as last moved, or None."""
+
+    async def waiting(self) -> list[Waiting]:
+        """Every lane that has deliveries, the oldest first."""
+
+    async def load(self, target: Channel, *, after: int = 0, limit: int = 100) -> list[Delivery]:
+        """The next undelivered deliveries of a lane in order, those with an id above `after`."""
+
+    async def plan(self, delivery: int, parts: Sequence[PlannedPart]) -> None:
+        """Fix the parts of a delivery of several parts, before its first is sent."""
+
+    def part_done(self, delivery: int, part: int, receipt: Receipt) -> asyncio.Future[None]:
+        """Part number `part` (from 0) of several arrived, more are to come. Like `complete`, on disk soon."""
+
+    def complete(self, delivery: int, part: int, receipt: Receipt) -> asyncio.Future[None]:
+        """The last part arrived: the delivery is done. On disk with what is written next, within 50 ms.
+
+        A crash before that leaves the delivery to be sent again, which is recognised where the platform allows.
+        """
+
+    def postpone(self, delivery: int, *, attempts: int, reason: str) -> asyncio.Future[None]:
+        """An attempt failed and it stays first in its lane. On disk soon."""
+
+    async def bury(self, delivery: int, *, reason: str, detail: str = "") -> None:
+        """Make it a dead letter."""
+
+    async def dead_letters(self, *, limit: int = 100) -> list[DeadLetter]:
+        """The newest dead letters, newest first."""
+
+    async def delivered_ids(self, event_id: int) -> Mapping[Channel, tuple[str, ...]]:
+        """What an event became: the ids of its parts by target channel, for targets that have delivered."""
+
+    async def undelivered_events(self) -> set[int]:
+        """The event ids that some delivery or dead letter still needs (for what is kept beside the journal)."""
+
+    async def rekey(self, old: Channel, new: Channel) -> None:
+        """A channel has another key from now on: its lane, receipts, cursor and events move to it, in one step.
+
+        Where `new` already has a lane, the two become one, in the order of acceptance.
+        """
+
+    async def read(self, namespace: str, key: str) -> str | None:
+        """A value of the small durable store, or None."""
+
+    async def read_all(self, namespace: str) -> dict[str, str]:
+        """Every value under a namespace."""
+
+    async def write(self, namespace: str, key: str, value: str | None) -> None:
+        """Keep a value in the small durable store; None removes it."""
+
+    async def flush(self) -> None:
+        """Return once everything asked for so far is on disk."""
+
+    async def close(self) -> None:
+        """Flush, then let go of the file."""

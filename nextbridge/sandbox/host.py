@@ -1,0 +1,102 @@
+"""A stand-in for the core: what a driver author runs a driver against, without relay, rules or journal."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import structlog
+from structlog.typing import FilteringBoundLogger
+
+from nextbridge.driver import ConfiguredChannel, Cursor
+from nextbridge.envelope import ChannelKey, Event, InstanceId, UserId
+
+__all__ = ["MemoryStore", "RecordingHost"]
+
+
+class MemoryStore:
+    """A driver's durable state, kept in memory."""
+
+    def __init__(self) -> None:
+        self.values: dict[str, str] = {}
+
+    async def get(self, key: str) -> str | None:
+        return self.values.get(key)
+
+    async def set(self, key: str, value: str | None) -> None:
+        if value is None:
+            self.values.pop(key, None)
+        else:
+            self.values[key] = value
+
+
+class RecordingHost:
+    """Implements `nextbridge.driver.Host` by keeping everything that a driver says, to be looked at and waited for."""
+
+    def __init__(self, instance: str, *, proxy: str | None = None, base_url: str | None = None) -> None:
+        self.instance = InstanceId(instance)
+        self.proxy = proxy
+        self.base_url = base_url
+        self.store = MemoryStore()
+        self.log: FilteringBoundLogger = structlog.get_logger().bind(instance=instance)
+        self.events: list[Event] = []
+        self.cursors: dict[str, str] = {}
+        self.skips: dict[str, int] = {}
+        self.me: UserId | None = None
+        self.realm: str | None = None
+        self.is_connected = False
+        self.connections = 0
+        self.resolutions: dict[ChannelKey, tuple[ChannelKey, str]] = {}
+        self.unavailable_channels: dict[ChannelKey, str] = {}
+        self._changed = asyncio.Condition()
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def accept(self, event: Event, *, cursor: Cursor | None = None) -> asyncio.Future[None]:
+        self.events.append(event)
+        if cursor is not None:
+            self.cursors[cursor.name] = cursor.value
+        self._notify()
+        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        done.set_result(None)
+        return done
+
+    def skipped(self, reason: str) -> None:
+        self.skips[reason] = self.skips.get(reason, 0) + 1
+        self._notify()
+
+    async def connected(self, me: UserId, *, realm: str) -> None:
+        self.me, self.realm, self.is_connected = me, realm, True
+        self.connections += 1
+        self._notify()
+
+    def disconnected(self, reason: str) -> None:
+        self.is_connected = False
+        self.log.info("disconnected", reason=reason)
+        self._notify()
+
+    async def resolved(self, configured: ConfiguredChannel[Any], key: ChannelKey, name: str) -> None:
+        self.resolutions[configured.key] = (key, name)
+        self._notify()
+
+    def unavailable(self, channel: ChannelKey, reason: str) -> None:
+        self.unavailable_channels[channel] = reason
+        self._notify()
+
+    def available(self, channel: ChannelKey) -> None:
+        self.unavailable_channels.pop(channel, None)
+        self._notify()
+
+    async def until(self, condition: Callable[[], bool], *, within: float = 10.0) -> None:
+        """Return once `condition()` holds; looked at whenever the driver says something. Raises TimeoutError."""
+        async with asyncio.timeout(within), self._changed:
+            await self._changed.wait_for(condition)
+
+    def _notify(self) -> None:
+        async def notify() -> None:
+            async with self._changed:
+                self._changed.notify_all()
+
+        task = asyncio.get_running_loop().create_task(notify())
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
