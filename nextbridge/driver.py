@@ -18,9 +18,8 @@ The life of a driver object, all of it on the event loop's thread:
 
 from __future__ import annotations
 
-import asyncio
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager
 from enum import Enum
 from pathlib import Path
@@ -258,13 +257,12 @@ class Host(Protocol):
     def base_url(self) -> str | None:
         """Where the daemon's HTTP server is reached from outside, without a final slash, if the operator says so."""
 
-    async def accept(self, event: Event, *, cursor: Cursor | None = None) -> asyncio.Future[None]:
+    async def accept(self, event: Event, *, cursor: Cursor | None = None) -> Awaitable[object]:
         """Hand over an event, in the platform's order. Waits only while too many are not yet on disk.
 
-        The future is done once the event and the cursor are on disk (or the event was skipped, for a counted reason):
-        await it before telling the platform that the event was received; otherwise it may be dropped. The future's
-        exception, if any, is the daemon's end, not the driver's business. An event for a channel that is in no rule
-        costs next to nothing.
+        What it returns is done once the event and the cursor are on disk (or the event was skipped, for a counted
+        reason): await that before telling the platform that the event was received; otherwise let it go. An exception
+        in it is the daemon's end, not the driver's business. An event of a channel in no rule costs next to nothing.
         """
 
     def skipped(self, reason: str) -> None:

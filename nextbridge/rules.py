@@ -1,0 +1,135 @@
+"""Which channels an event goes to.
+
+The rules of the file, indexed by source channel: a look-up costs the same however many rules there are. It knows the
+file's rules and channels' present keys; it knows neither drivers nor the journal.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+import msgspec
+from msgspec import Struct
+
+from nextbridge.config.model import Endpoint, MessageSettings, Rule
+from nextbridge.envelope import Channel, InstanceId
+
+__all__ = ["Route", "Routes", "RuleTable", "TwiceInRule"]
+
+
+class Route(Struct, frozen=True, gc=False):
+    """One way out of a channel."""
+
+    rule: str
+    target: Channel
+    settings: str
+    """The target's MessageSettings as canonical JSON, as the journal keeps them with a delivery."""
+
+
+class Routes(Struct, frozen=True):
+    """Every way out of a channel, each target once: where several rules lead there, the first in the file wins."""
+
+    ways: tuple[Route, ...] = ()
+    shadowed: tuple[str, ...] = ()
+    """The rules whose way to a target was already another's."""
+
+
+class TwiceInRule(Struct, frozen=True):
+    """Two channels of one rule turned out to be the same one: only the server could tell."""
+
+    rule: str
+    channel: Channel
+
+
+_NOTHING = Routes()
+
+
+class RuleTable:
+    """The enabled rules of a file. Used on the event loop by the relay; changed when a channel's key is learnt."""
+
+    def __init__(self, rules: Sequence[Rule], *, without: Collection[InstanceId] = ()) -> None:
+        """`without` are the disabled instances: their channels are as if they were not in the rules."""
+        self._rules = [rule for rule in rules if rule.enabled]
+        self._without = frozenset(without)
+        self._present: dict[Channel, Channel] = {}
+        self._settings: dict[MessageSettings, str] = {}
+        self._by_source: dict[Channel, list[int]] = {}
+        self._by_channel: dict[Channel, list[int]] = {}
+        self._cache: dict[Channel, Routes] = {}
+        for place, rule in enumerate(self._rules):
+            for endpoint in rule.sources:
+                self._index(self._by_source, endpoint, place)
+            for endpoint in (*rule.sources, *rule.targets):
+                self._index(self._by_channel, endpoint, place)
+
+    def routes(self, source: Channel) -> Routes:
+        """Every way out of `source`."""
+        found = self._cache.get(source)
+        if found is None:
+            if source not in self._by_source:
+                return _NOTHING  # not cached: channels that no rule names are without number
+            found = self._cache[source] = self._compute(source)
+        return found
+
+    def is_source(self, channel: Channel) -> bool:
+        """Whether any rule takes messages from `channel`."""
+        return channel in self._by_source
+
+    def rekey(self, old: Channel, new: Channel) -> list[TwiceInRule]:
+        """`old` is known as `new` from now on. Returns the rules that thereby name a channel twice."""
+        if old == new:
+            return []
+        self._cache.clear()
+        for configured, present in list(self._present.items()):
+            if present == old:
+                self._present[configured] = new
+        self._present[old] = new
+        for index in (self._by_source, self._by_channel):
+            if places := index.pop(old, None):
+                index[new] = sorted({*index.get(new, ()), *places})
+        return [
+            TwiceInRule(self._rules[place].id, new)
+            for place in self._by_channel.get(new, ())
+            if self._names_twice(self._rules[place], new)
+        ]
+
+    def present(self, configured: Channel) -> Channel:
+        """The key that a channel of the file has now."""
+        return self._present.get(configured, configured)
+
+    def _index(self, index: dict[Channel, list[int]], endpoint: Endpoint, place: int) -> None:
+        if endpoint.instance in self._without:
+            return
+        places = index.setdefault(endpoint.channel, [])
+        if not places or places[-1] != place:
+            places.append(place)
+
+    def _names_twice(self, rule: Rule, channel: Channel) -> bool:
+        configured = {endpoint.channel for endpoint in (*rule.sources, *rule.targets)}
+        return sum(self.present(each) == channel for each in configured) > 1
+
+    def _compute(self, source: Channel) -> Routes:
+        ways: list[Route] = []
+        shadowed: list[str] = []
+        seen: set[Channel] = {source}
+        for place in self._by_source[source]:
+            rule = self._rules[place]
+            mine: set[Channel] = set()
+            for endpoint in rule.targets:
+                target = self.present(endpoint.channel)
+                if endpoint.instance in self._without or target == source or target in mine:
+                    continue
+                mine.add(target)
+                if target in seen:
+                    shadowed.append(rule.id)
+                    continue
+                seen.add(target)
+                ways.append(Route(rule.id, target, self._canonical(endpoint.msg)))
+        return Routes(tuple(ways), tuple(shadowed))
+
+    def _canonical(self, settings: MessageSettings) -> str:
+        text = self._settings.get(settings)
+        if text is None:
+            text = msgspec.json.encode(settings, order="sorted").decode()
+            self._settings[settings] = text
+        return text

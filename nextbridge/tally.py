@@ -1,0 +1,56 @@
+"""What became of the events: counted by outcome, instance, rule and reason, so that nothing is dropped in silence."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from msgspec import Struct
+
+from nextbridge.envelope import InstanceId
+
+__all__ = ["Outcome", "Tally"]
+
+
+class Outcome(Struct, frozen=True, order=True, gc=False):
+    """One line of the tally. `rule` is empty where no rule was reached, `reason` where none is needed."""
+
+    kind: str
+    """`accepted`, `delivered`, `skipped` or `buried`."""
+    instance: InstanceId
+    rule: str = ""
+    reason: str = ""
+
+
+class Tally:
+    """Counts since the start. Reasons are short stable words, so it cannot grow with what chat users write."""
+
+    def __init__(self) -> None:
+        self._counts: Counter[Outcome] = Counter()
+
+    def accepted(self, instance: InstanceId) -> None:
+        """An event of `instance` is on disk."""
+        self._counts[Outcome("accepted", instance)] += 1
+
+    def delivered(self, instance: InstanceId, rule: str) -> None:
+        """`instance` showed a message."""
+        self._counts[Outcome("delivered", instance, rule)] += 1
+
+    def skipped(self, instance: InstanceId, reason: str, rule: str = "") -> None:
+        """Something from `instance` is not relayed (by this rule)."""
+        self._counts[Outcome("skipped", instance, rule, reason)] += 1
+
+    def buried(self, instance: InstanceId, rule: str) -> None:
+        """A delivery to `instance` was given up."""
+        self._counts[Outcome("buried", instance, rule)] += 1
+
+    def lines(self) -> list[tuple[Outcome, int]]:
+        """Every count, sorted."""
+        return sorted(self._counts.items())
+
+    def count(self, kind: str, *, reason: str | None = None) -> int:
+        """All of a kind, or those with one reason."""
+        return sum(
+            number
+            for outcome, number in self._counts.items()
+            if outcome.kind == kind and (reason is None or outcome.reason == reason)
+        )
