@@ -341,6 +341,10 @@ class Driver(ABC, Generic[S, C]):
     def limits(self, channel: ChannelKey) -> Limits:
         """What one message to `channel` may hold, by what is known now. No I/O."""
 
+    def display_name(self, name: str) -> str:
+        """How the name of an author from elsewhere is shown here, e.g. so that it calls nobody. Pure; no I/O."""
+        return name
+
     @abstractmethod
     async def run(self) -> None:
         """Connect, resolve the channels, call `Host.connected`, and receive until the connection ends.
