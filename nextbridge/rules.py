@@ -52,6 +52,7 @@ class RuleTable:
         self._rules = [rule for rule in rules if rule.enabled]
         self._without = frozenset(without)
         self._present: dict[Channel, Channel] = {}
+        self._origins: dict[Channel, set[Channel]] = {}
         self._settings: dict[MessageSettings, str] = {}
         self._by_source: dict[Channel, list[int]] = {}
         self._by_channel: dict[Channel, list[int]] = {}
@@ -80,10 +81,10 @@ class RuleTable:
         if old == new:
             return []
         self._cache.clear()
-        for configured, present in list(self._present.items()):
-            if present == old:
-                self._present[configured] = new
-        self._present[old] = new
+        origins = self._origins.pop(old, set()) | {old}
+        self._origins.setdefault(new, set()).update(origins)
+        for configured in origins:
+            self._present[configured] = new
         for index in (self._by_source, self._by_channel):
             if places := index.pop(old, None):
                 index[new] = sorted({*index.get(new, ()), *places})

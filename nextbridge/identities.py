@@ -1,0 +1,52 @@
+"""Who we are, on every platform: what any of our instances posts must never come back as somebody's message."""
+
+from __future__ import annotations
+
+import msgspec
+from msgspec import Struct
+
+from nextbridge.envelope import InstanceId, UserId
+from nextbridge.journal import Journal
+
+__all__ = ["OwnIdentities"]
+
+_NAMESPACE = "core/own-identities"
+
+
+class _Identity(Struct, frozen=True):
+    platform: str
+    realm: str
+    user: UserId
+
+
+class OwnIdentities:
+    """Our user id of each instance and the realm it belongs to; kept in the journal over restarts.
+
+    An id belongs to a realm (a server, a network), so that two instances on one server know each other's posts and
+    equal nicks on two networks are two people.
+    """
+
+    def __init__(self, journal: Journal) -> None:
+        self._journal = journal
+        self._by_instance: dict[InstanceId, _Identity] = {}
+        self._ours: frozenset[_Identity] = frozenset()
+
+    async def load(self) -> None:
+        """Remember what earlier runs learnt. Before the first instance is started."""
+        for instance, text in (await self._journal.read_all(_NAMESPACE)).items():
+            self._by_instance[InstanceId(instance)] = msgspec.json.decode(text, type=_Identity)
+        self._ours = frozenset(self._by_instance.values())
+
+    async def learn(self, instance: InstanceId, platform: str, realm: str, user: UserId) -> None:
+        """`instance` is `user` in `realm` from now on. Returns once that is on disk."""
+        identity = _Identity(platform, realm, user)
+        if self._by_instance.get(instance) == identity:
+            return
+        self._by_instance[instance] = identity
+        self._ours = frozenset(self._by_instance.values())
+        await self._journal.write(_NAMESPACE, instance, msgspec.json.encode(identity).decode())
+
+    def is_ours(self, instance: InstanceId, user: UserId) -> bool:
+        """Whether `user`, as seen by `instance`, is one of our own accounts."""
+        seen_by = self._by_instance.get(instance)
+        return seen_by is not None and _Identity(seen_by.platform, seen_by.realm, user) in self._ours

@@ -1,0 +1,191 @@
+"""A running instance: supervises one driver, and is the core as that driver sees it (its Host).
+
+Each instance stands alone: one that crashes, hangs or cannot connect is tried again with backoff and holds up nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable
+from enum import Enum
+from time import monotonic
+from typing import Any, Protocol
+
+import structlog
+from structlog.typing import FilteringBoundLogger
+
+from nextbridge.backoff import Backoff
+from nextbridge.driver import ConfiguredChannel, Cursor, Driver, DriverError, Paused, Retry
+from nextbridge.envelope import Channel, ChannelKey, Event, InstanceId, UserId
+from nextbridge.journal import Journal
+
+__all__ = ["Core", "Instance", "State"]
+
+_LONGEST_WAIT = 300.0
+_PAUSED_WAIT = 60.0
+_STEADY = 60.0
+"""Seconds after which a connection counts as one that worked, so that the next wait is the first again."""
+
+
+class State(Enum):
+    """How an instance stands."""
+
+    CONNECTING = "connecting"
+    CONNECTED = "connected"
+    WAITING = "waiting"
+    """The connection ended or could not be made; it is made again after a delay."""
+    PAUSED = "paused"
+    """The platform refuses us (a token, a right): tried again slowly."""
+    STOPPED = "stopped"
+
+
+class Core(Protocol):
+    """What an instance needs of the rest of the core."""
+
+    async def accept(self, event: Event, cursor: Cursor | None) -> Awaitable[object]:
+        """See Host.accept."""
+
+    def skipped(self, instance: InstanceId, reason: str) -> None:
+        """See Host.skipped."""
+
+    async def identified(self, instance: InstanceId, realm: str, me: UserId) -> None:
+        """See Host.connected."""
+
+    async def rekey(self, instance: InstanceId, old: ChannelKey, new: ChannelKey, name: str) -> None:
+        """See Host.resolved."""
+
+    def present_key(self, configured: Channel) -> Channel:
+        """The key that a configured channel has now."""
+
+    def wake(self, instance: InstanceId, channel: ChannelKey | None) -> None:
+        """What waits for the instance (or for one of its channels) can go out."""
+
+
+class _DriverStore:
+    """A driver's own part of the journal's small store."""
+
+    def __init__(self, journal: Journal, instance: InstanceId) -> None:
+        self._journal = journal
+        self._namespace = f"driver/{instance}"
+
+    async def get(self, key: str) -> str | None:
+        return await self._journal.read(self._namespace, key)
+
+    async def set(self, key: str, value: str | None) -> None:
+        await self._journal.write(self._namespace, key, value)
+
+
+class Instance:
+    """One account on one platform, running."""
+
+    def __init__(
+        self, instance: InstanceId, core: Core, journal: Journal, *, proxy: str | None, base_url: str | None
+    ) -> None:
+        self.instance = instance
+        self.proxy = proxy
+        self.base_url = base_url
+        self.log: FilteringBoundLogger = structlog.get_logger().bind(instance=instance)
+        self.store = _DriverStore(journal, instance)
+        self.state = State.CONNECTING
+        self.reason = "it has not connected yet"
+        self.can_send = asyncio.Event()
+        self.reported = asyncio.Event()
+        """Set once it has connected, or has said why not."""
+        self.closed_channels: dict[ChannelKey, str] = {}
+        """Channels that nothing can be sent to for now, with the reason."""
+        self._core = core
+        self._connected_at: float | None = None
+        self._driver: Driver[Any, Any] | None = None
+
+    @property
+    def driver(self) -> Driver[Any, Any]:
+        """The driver that this instance supervises."""
+        if self._driver is None:
+            raise RuntimeError(f"{self.instance} has no driver yet")
+        return self._driver
+
+    def supervise(self, driver: Driver[Any, Any]) -> None:
+        """Give it its driver, once; `run` then runs it."""
+        self._driver = driver
+        self.log = self.log.bind(platform=driver.platform)
+
+    async def run(self) -> None:
+        """Run the driver for ever. Ends by cancellation only."""
+        backoff = Backoff(first=self.driver.reconnect_delay, longest=_LONGEST_WAIT)
+        try:
+            while True:
+                wait = await self._run_once(backoff)
+                self.log.info("reconnecting", in_seconds=round(wait, 1))
+                await asyncio.sleep(wait)
+                self.state = State.CONNECTING
+        finally:
+            self.can_send.clear()
+            self.state, self.reason = State.STOPPED, "the daemon is stopping"
+
+    async def _run_once(self, backoff: Backoff) -> float:
+        self._connected_at = None
+        state, named_wait = State.WAITING, None
+        try:
+            await self.driver.run()
+            reason = "the connection was closed"
+            self.log.warning("connection_ended", reason=reason)
+        except Retry as error:
+            reason, named_wait = error.reason, error.after
+            self.log.warning("connection_ended", reason=reason)
+        except Paused as error:
+            state, reason, named_wait = State.PAUSED, error.reason, _PAUSED_WAIT
+            self.log.error("instance_paused", reason=reason)
+        except DriverError as error:
+            reason = error.reason
+            self.log.error("connection_ended", reason=reason)
+        except Exception as error:  # a bug in one driver must not end the others
+            reason = f"the driver failed: {type(error).__name__}"
+            self.log.exception("driver_failed")
+        if self._was_steady():
+            backoff.reset()
+        self.state, self.reason = state, reason
+        if state is State.PAUSED or not self.driver.guarantees.sends_while_reconnecting:
+            self.can_send.clear()
+        self.reported.set()
+        wait = backoff.wait()
+        return max(wait, named_wait or 0.0)
+
+    def _was_steady(self) -> bool:
+        return self._connected_at is not None and monotonic() - self._connected_at >= _STEADY
+
+    # --- Host -----------------------------------------------------------------------------------------------------
+
+    async def accept(self, event: Event, *, cursor: Cursor | None = None) -> Awaitable[object]:
+        return await self._core.accept(event, cursor)
+
+    def skipped(self, reason: str) -> None:
+        self._core.skipped(self.instance, reason)
+
+    async def connected(self, me: UserId, *, realm: str) -> None:
+        await self._core.identified(self.instance, realm, me)
+        if self.state is not State.CONNECTED:
+            self.log.info("connected", realm=realm)
+        self._connected_at = monotonic()
+        self.state, self.reason = State.CONNECTED, ""
+        self.can_send.set()
+        self.reported.set()
+        self._core.wake(self.instance, None)
+
+    def disconnected(self, reason: str) -> None:
+        self.log.warning("disconnected", reason=reason)
+        self.state, self.reason = State.WAITING, reason
+        self.can_send.clear()
+
+    async def resolved(self, configured: ConfiguredChannel[Any], key: ChannelKey, name: str) -> None:
+        before = self._core.present_key(Channel(self.instance, configured.key))
+        await self._core.rekey(self.instance, before.key, key, name)
+
+    def unavailable(self, channel: ChannelKey, reason: str) -> None:
+        if self.closed_channels.get(channel) != reason:
+            self.log.error("channel_unavailable", channel=channel, reason=reason)
+        self.closed_channels[channel] = reason
+
+    def available(self, channel: ChannelKey) -> None:
+        if self.closed_channels.pop(channel, None) is not None:
+            self.log.info("channel_available", channel=channel)
+        self._core.wake(self.instance, channel)

@@ -1,0 +1,108 @@
+"""The inbound half: an event comes in, is looked at, routed, and kept in the journal with its deliveries.
+
+Receiving never waits for a send; it waits only while too many events are not on disk yet.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable
+
+import structlog
+
+from nextbridge.delivery import Deliveries
+from nextbridge.driver import Cursor
+from nextbridge.envelope import Event, Posted
+from nextbridge.errors import JournalError
+from nextbridge.identities import OwnIdentities
+from nextbridge.journal import Delivery, Journal, NewDelivery
+from nextbridge.rules import RuleTable
+from nextbridge.tally import Tally
+
+__all__ = ["Relay"]
+
+_MOST_UNCOMMITTED = 1000
+
+
+class Relay:
+    """Takes every instance's events. Used on the event loop, by the instances."""
+
+    def __init__(
+        self, journal: Journal, rules: RuleTable, identities: OwnIdentities, deliveries: Deliveries, tally: Tally
+    ) -> None:
+        self._journal = journal
+        self._rules = rules
+        self._identities = identities
+        self._deliveries = deliveries
+        self._tally = tally
+        self._uncommitted = 0
+        self._room = asyncio.Event()
+        self._room.set()
+        self._log = structlog.get_logger()
+
+    async def accept(self, event: Event, cursor: Cursor | None = None) -> Awaitable[object]:
+        """See `nextbridge.driver.Host.accept`."""
+        instance = event.channel.instance
+        reason = self._reason_to_skip(event)
+        targets = () if reason else self._targets(event)
+        if not targets:
+            self._skip(event, reason or "no_rule")
+            if cursor is None:
+                return _done()
+            return self._journal.move_cursor(instance, cursor)
+        while not self._room.is_set():
+            await self._room.wait()
+        kept = self._journal.accept(event, targets, None if cursor is None else (instance, cursor))
+        self._uncommitted += 1
+        if self._uncommitted >= _MOST_UNCOMMITTED:
+            self._room.clear()
+        kept.add_done_callback(lambda done: self._committed(event, done))
+        return kept
+
+    def _reason_to_skip(self, event: Event) -> str | None:
+        if not isinstance(event, Posted):
+            return f"kind_{event.key.kind}"
+        if self._identities.is_ours(event.channel.instance, event.author.id):
+            return "own_post"
+        if event.mark is not None and event.mark.daemon == self._journal.daemon_id:
+            return "own_mark"
+        if not event.text and not event.attachments:
+            return "empty"
+        return None
+
+    def _targets(self, event: Event) -> tuple[NewDelivery, ...]:
+        routes = self._rules.routes(event.channel)
+        for rule in routes.shadowed:
+            self._tally.skipped(event.channel.instance, "target_of_an_earlier_rule", rule)
+        return tuple(NewDelivery(way.target, way.rule, way.settings) for way in routes.ways)
+
+    def _skip(self, event: Event, reason: str) -> None:
+        self._tally.skipped(event.channel.instance, reason)
+        self._log.debug("message_skipped", **_about(event), reason=reason)
+
+    def _committed(self, event: Event, done: asyncio.Future[tuple[Delivery, ...] | None]) -> None:
+        self._uncommitted -= 1
+        self._room.set()
+        if done.cancelled() or isinstance(done.exception(), JournalError):
+            return  # the journal has told the service, which ends the daemon
+        deliveries = done.result()
+        if deliveries is None:
+            self._skip(event, "seen_before")
+            return
+        self._tally.accepted(event.channel.instance)
+        self._log.debug("message_accepted", **_about(event), deliveries=len(deliveries))
+        self._deliveries.enqueue(deliveries)
+
+
+def _about(event: Event) -> dict[str, str]:
+    return {
+        "instance": event.channel.instance,
+        "channel": event.channel.key,
+        "event_id": f"{event.channel}/{event.message}",
+    }
+
+
+def _done() -> Awaitable[object]:
+    future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    future.set_result(None)
+    return future

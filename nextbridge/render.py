@@ -1,0 +1,272 @@
+"""An event as the target is to show it: the template filled, names and labels, cut into parts that fit.
+
+What a chat user wrote (text, names, file names) is data: it goes through the target dialect's writer, which escapes it.
+The template's own words are the operator's, in the target's notation, and go out as they are.
+"""
+
+from __future__ import annotations
+
+import time
+import unicodedata
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from nextbridge.config.model import MessageSettings
+from nextbridge.driver import Driver, Identity, Limits
+from nextbridge.envelope import Attachment, ChannelKey, Posted
+from nextbridge.journal import PlannedPart
+from nextbridge.markup import (
+    Block,
+    Bold,
+    Dialect,
+    Inline,
+    Italic,
+    Mention,
+    MentionKind,
+    Paragraph,
+    RichText,
+    Text,
+)
+from nextbridge.markup.split import lines, split
+from nextbridge.template import VARIABLES, Header, Literal, Template, Variable, parse
+
+__all__ = ["Origin", "Rendered", "label", "render"]
+
+_LONGEST_NAME = 80
+"""Characters of a name that are shown; a longer one is cut, so that no name can push a message out of its limits."""
+_NAME_VARIABLES = VARIABLES - {"msg"}
+
+
+class Origin(Struct, frozen=True):
+    """Where an event comes from, as people call it."""
+
+    platform: str
+    instance: str
+
+
+class Rendered(Struct, frozen=True):
+    """Everything about a message that the target shows."""
+
+    parts: tuple[PlannedPart, ...]
+    name: str | None = None
+    """The name to show it under, where the target shows identities."""
+    avatar: str | None = None
+    action: bool = False
+
+
+class _Style(Struct, frozen=True):
+    """How one target shows one message: decided once for all its parts."""
+
+    template: Template
+    name: Template | None
+    action: bool
+
+
+@lru_cache(maxsize=4096)
+def _parsed(text: str) -> Template:
+    return parse(text)
+
+
+@lru_cache(maxsize=4096)
+def _parsed_name(text: str) -> Template:
+    return parse(text, variables=_NAME_VARIABLES)
+
+
+@lru_cache(maxsize=4096)
+def _message_settings(text: str) -> MessageSettings:
+    return msgspec.json.decode(text, type=MessageSettings)
+
+
+def label(attachment: Attachment) -> str:
+    """What stands for a file that cannot be shown: `[Image: cat.png]`."""
+    kind, _, _ = attachment.media_type.partition("/")
+    kinds = {"image": "Image", "video": "Video", "audio": "Audio"}
+    return f"[{kinds.get(kind, 'File')}: {one_line(attachment.name) or 'unnamed'}]"
+
+
+def one_line(text: str, longest: int | None = None) -> str:
+    """`text` as a single line without control characters or direction overrides, cut to `longest` characters."""
+    # Cf holds the bidirectional overrides; the joiners that emoji and some scripts need stay
+    kept = "".join(
+        " " if char in "\n\r\t" else char
+        for char in text
+        if char in "\n\r\t\u200c\u200d" or unicodedata.category(char) not in {"Cc", "Cf", "Cs", "Zl", "Zp"}
+    )
+    line = " ".join(kept.split())
+    if longest is not None and len(line) > longest:
+        return line[: longest - 1] + "…"
+    return line
+
+
+def render(
+    event: Posted,
+    settings: str,
+    driver: Driver[Any, Any],
+    channel: ChannelKey,
+    origin: Origin,
+    *,
+    missing: Mapping[int, str],
+) -> Rendered:
+    """Plan a message for a target channel.
+
+    `settings` are the delivery's; `missing` names the attachments (by place) that are shown by a label, whether the
+    target cannot take them or they could not be fetched. Pure: no I/O.
+    """
+    style = _style(event, _message_settings(settings), driver)
+    values = _values(event, origin, driver)
+    dialect = driver.dialect
+    blocks = event.text.blocks
+    if event.action and not style.action and style.template is not _parsed(driver.action_format):
+        blocks = tuple(_italic(block) for block in blocks)
+    labels = tuple(Paragraph((Text(label(event.attachments[place])),)) for place in sorted(missing))
+    files = [place for place in range(len(event.attachments)) if place not in missing]
+    whole = _unchanged(event.text, dialect) if not labels and blocks is event.text.blocks else None
+    frame = _fill(style.template, values, dialect)
+    limits = driver.limits(channel)
+    texts = _texts((*blocks, *labels), whole, frame, dialect, limits)
+    parts = _with_files(texts, files, frame, limits)
+    if style.name is None:
+        return Rendered(parts, action=style.action)
+    name = one_line(_words(style.name.parts, values), _LONGEST_NAME) or values["nickname"]
+    return Rendered(parts, name, event.author.avatar, style.action)
+
+
+def _style(event: Posted, settings: MessageSettings, driver: Driver[Any, Any]) -> _Style:
+    shows = isinstance(driver, Identity) and driver.shows_identity
+    named = settings.name_format is not None or settings.msg_format is None
+    name = _parsed_name(settings.name_format or "{nickname}") if shows and named else None
+    if settings.msg_format is not None:
+        template = _parsed(settings.msg_format)
+    elif name is not None:
+        template = _parsed("{msg}")
+    else:
+        template = _parsed(driver.action_format if event.action else driver.default_format)
+    return _Style(template, name, action=event.action and template.bare)
+
+
+def _values(event: Posted, origin: Origin, driver: Driver[Any, Any]) -> dict[str, str]:
+    author = event.author
+    username = driver.display_name(one_line(author.username, _LONGEST_NAME))
+    nickname = driver.display_name(one_line(author.name or author.username, _LONGEST_NAME)) or username or "?"
+    return {
+        "platform": origin.platform,
+        "instance_id": origin.instance,
+        "from": one_line(event.channel_name or event.channel.key, _LONGEST_NAME),
+        "user": nickname,
+        "nickname": nickname,
+        "username": username or nickname,
+        "user_id": one_line(author.id, _LONGEST_NAME),
+        "user_avatar": author.avatar or "",
+        "time": time.strftime("%Y-%m-%d %H:%M", time.localtime(event.at / 1000)),
+    }
+
+
+class _Frame(Struct, frozen=True):
+    """A filled template: what stands before and after the message in each part."""
+
+    before: str
+    after: str
+
+
+def _fill(template: Template, values: Mapping[str, str], dialect: Dialect) -> _Frame:
+    sides = ["", ""]
+    side = 0
+    for part in template.parts:
+        match part:
+            case Variable("msg"):
+                side = 1
+            case Literal(text):
+                sides[side] += text
+            case Variable(name):
+                sides[side] += _escaped(values[name], dialect)
+            case Header(title, content):
+                sides[side] += _header(_words(title, values), _words(content, values), dialect)
+    return _Frame(sides[0], sides[1])
+
+
+def _escaped(value: str, dialect: Dialect) -> str:
+    return dialect.write((Paragraph((Text(value),)),)) if value else ""
+
+
+def _words(parts: tuple[object, ...], values: Mapping[str, str]) -> str:
+    return "".join(values[part.name] if isinstance(part, Variable) else getattr(part, "text", "") for part in parts)
+
+
+def _header(title: str, content: str, dialect: Dialect) -> str:
+    inlines: list[Inline] = []
+    if title := one_line(title):
+        inlines.append(Bold((Text(title),)))
+    if content := one_line(content):
+        inlines += [Text(" · ")] if inlines else []
+        inlines.append(Italic((Text(content),)))
+    if not inlines:
+        return ""
+    return dialect.write((Paragraph(tuple(inlines)),)) + ("\n" if dialect.multiline else ": ")
+
+
+def _italic(block: Block) -> Block:
+    return Paragraph((Italic(block.children),)) if isinstance(block, Paragraph) else block
+
+
+def _unchanged(text: RichText, dialect: Dialect) -> str | None:
+    """The text as it was written, where the target understands it and nobody would be called by it."""
+    if text.source is None or text.source.dialect != dialect.name or _calls_everybody(text.blocks):
+        return None
+    return text.source.text
+
+
+def _calls_everybody(nodes: tuple[object, ...]) -> bool:
+    for node in nodes:
+        if isinstance(node, Mention) and node.kind is not MentionKind.USER:
+            return True
+        inner = getattr(node, "children", ()) or tuple(each for item in getattr(node, "items", ()) for each in item)
+        if inner and _calls_everybody(inner):
+            return True
+    return False
+
+
+def _texts(blocks: tuple[Block, ...], whole: str | None, frame: _Frame, dialect: Dialect, limits: Limits) -> list[str]:
+    size = limits.unit.measure
+    room = max(limits.text - size(frame.before) - size(frame.after), 1)
+    if whole is not None and size(whole) <= room:
+        return [_framed(whole, blocks, frame, dialect)]
+    pieces = [blocks] if dialect.multiline else lines(blocks)
+    texts: list[str] = []
+    for piece in pieces:
+        written = dialect.write(piece)
+        if size(written) <= room:
+            texts.append(_framed(written, piece, frame, dialect))
+            continue
+        # a line break may have to stand before a block that cannot start inside a line
+        cut = split(piece, write=dialect.write, size=size, limit=max(room - 1, 1))
+        texts += [_framed(dialect.write(each), each, frame, dialect) for each in cut]
+    return texts
+
+
+def _framed(written: str, blocks: tuple[Block, ...], frame: _Frame, dialect: Dialect) -> str:
+    """The message in its frame. A block that has to start a line does, where the target has lines."""
+    own_line = (
+        dialect.multiline
+        and frame.before
+        and not frame.before.endswith("\n")
+        and blocks
+        and not isinstance(blocks[0], Paragraph)
+    )
+    return f"{frame.before}{chr(10) if own_line else ''}{written}{frame.after}"
+
+
+def _with_files(texts: list[str], files: list[int], frame: _Frame, limits: Limits) -> tuple[PlannedPart, ...]:
+    """Files go with the text's last part; what is over the limit goes on in parts of its own."""
+    if not files:
+        return tuple(PlannedPart(text) for text in texts)
+    groups = [tuple(files[start : start + limits.files]) for start in range(0, len(files), limits.files)]
+    alone = f"{frame.before}{frame.after}".strip()
+    texts = [text for text in texts if text.strip()] or [alone]
+    parts = [PlannedPart(text) for text in texts[:-1]]
+    parts.append(PlannedPart(texts[-1], groups[0]))
+    parts += [PlannedPart(alone, group) for group in groups[1:]]
+    return tuple(parts)
