@@ -1,0 +1,75 @@
+"""The unit file, judged by systemd itself."""
+
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+UNIT = Path(__file__).parents[2] / "systemd" / "nextbridge.service"
+PROGRAM = "/opt/nextbridge/bin/nextbridge"
+HIGHEST_EXPOSURE = 1.2
+"""Of 10, by `systemd-analyze security`. Other versions of systemd look at a few more settings, or at a few less."""
+
+with_systemd = pytest.mark.skipif(
+    shutil.which("systemd-analyze") is None,
+    reason="systemd-analyze is not installed (Debian package: systemd): the unit file is not verified",
+)
+
+
+def assignments(name: str) -> list[str]:
+    return re.findall(rf"^{name}=(.*)$", UNIT.read_text(), re.MULTILINE)
+
+
+def analyze(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        ["systemd-analyze", "--no-pager", *arguments], capture_output=True, text=True, timeout=60, check=False
+    )
+
+
+@with_systemd
+def test_systemd_accepts_the_unit(tmp_path: Path) -> None:
+    """`systemd-analyze verify` has nothing to say about the unit as it is shipped.
+
+    It also looks whether the program is there, which is so on the operator's machine only: here this interpreter stands
+    in its place. Every other line is the shipped one.
+    """
+    text = UNIT.read_text()
+    assert text.count(f"ExecStart={PROGRAM} ") == 1
+    copy = tmp_path / UNIT.name
+    copy.write_text(text.replace(f"ExecStart={PROGRAM} ", f'ExecStart="{sys.executable}" '))
+    verdict = analyze("verify", "--man=no", copy)
+    assert (verdict.returncode, verdict.stdout + verdict.stderr) == (0, "")
+
+
+@with_systemd
+def test_systemd_finds_a_mistake(tmp_path: Path) -> None:
+    """The verification above would not pass a misspelt setting: systemd-analyze works on this machine."""
+    copy = tmp_path / UNIT.name
+    copy.write_text(UNIT.read_text().replace("ProtectSystem=", "ProtectSistem="))
+    verdict = analyze("verify", "--man=no", copy)
+    assert "ProtectSistem" in verdict.stderr
+
+
+@with_systemd
+def test_the_daemon_is_exposed_little() -> None:
+    """The exposure that systemd computes from the hardening stays at what the README says, or below."""
+    verdict = analyze("security", "--offline=true", f"--threshold={round(HIGHEST_EXPOSURE * 10)}", UNIT)
+    overall = next((line for line in verdict.stdout.splitlines() if "Overall exposure level" in line), verdict.stderr)
+    assert verdict.returncode == 0, overall
+
+
+def test_a_wrong_file_is_not_started_again() -> None:
+    """Exit status 78 (the file is wrong) ends it for good; a crash does not."""
+    assert assignments("Restart") == ["on-failure"]
+    assert assignments("RestartPreventExitStatus") == ["78"]
+
+
+def test_the_unit_shows_a_credential_that_a_config_can_name() -> None:
+    """The commented example names the same credential as the text above it."""
+    text = UNIT.read_text()
+    named = re.search(r'\{"credential": "(\w+)"\}', text)
+    assert named is not None
+    assert f"\n#LoadCredential={named[1]}:/etc/nextbridge/" in text
