@@ -4,6 +4,7 @@ NextBridgeError
 ├── ConfigError            the operator's file is wrong; carries every mistake found, not the first only
 ├── JournalError           the journal cannot be read or written: the daemon ends, it never goes on in memory
 │   └── JournalLocked      another daemon holds this state folder
+├── EntryRefused           this one entry cannot be kept (text that is no Unicode, say); the journal goes on
 └── DriverError            a driver says what the core is to do (see nextbridge.driver)
     ├── Retry              this delivery (or this connection), later
     ├── Rejected           this message will never pass: a dead letter at once
@@ -14,10 +15,15 @@ NextBridgeError
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from nextbridge.config.problem import Problem
 
 __all__ = [
+    "ConfigError",
     "DriverError",
+    "EntryRefused",
     "FileRejected",
     "Gone",
     "JournalError",
@@ -33,12 +39,32 @@ class NextBridgeError(Exception):
     """Anything that this program raises on purpose."""
 
 
+class ConfigError(NextBridgeError):
+    """The operator's file is wrong. As text it is the whole report: every mistake with its place and the likely fix.
+
+    `problems` holds the warnings too, in the order of the file.
+    """
+
+    def __init__(self, problems: tuple[Problem, ...]) -> None:
+        super().__init__(problems)
+        self.problems = problems
+
+    def __str__(self) -> str:
+        from nextbridge.config.problem import render
+
+        return render(self.problems)
+
+
 class JournalError(NextBridgeError):
     """The journal cannot be read or written. Says where it is and what to do."""
 
 
 class JournalLocked(JournalError):
     """Another daemon holds this state folder."""
+
+
+class EntryRefused(NextBridgeError):
+    """This one entry cannot be kept: it holds what no journal can write. Nothing of it was; the journal goes on."""
 
 
 class DriverError(NextBridgeError):

@@ -1,8 +1,13 @@
 """What must survive: events with their deliveries, what they became, and small durable state.
 
 This is the contract, in the relay's own words; `nextbridge.journal.sqlite` keeps it in a file. Every call is atomic and
-every method is safe to call from the event loop: the work is done on another thread. Nothing outside this package knows
-SQL. Any call raises JournalError when the journal cannot be read or written; the daemon then ends.
+every method is safe to call from the event loop: the work is done on another thread. A call whose caller is cancelled
+is carried out all the same. A look-up sees everything that was asked for before it. Nothing outside this package knows
+SQL.
+
+Any call raises JournalError when the journal cannot be read or written, and so does every later one: what is on disk is
+certain then, nothing else is, and the daemon ends (`Journal.failed` tells it once). A single entry that no journal can
+hold raises EntryRefused: nothing of it is kept, and all else goes on.
 """
 
 from __future__ import annotations
@@ -15,6 +20,7 @@ from msgspec import Struct
 
 from nextbridge.driver import Cursor, Receipt
 from nextbridge.envelope import Channel, Event, InstanceId
+from nextbridge.errors import JournalError
 
 __all__ = [
     "DeadLetter",
@@ -61,7 +67,8 @@ class Delivery(Struct, frozen=True, kw_only=True):
     """Attempts that failed, as far as they were recorded."""
     attempted: int | None = None
     """When it may first have been sent without a receipt (milliseconds since 1970), else None. A delivery that is read
-    back from disk at start may have been: it bears the time it was accepted."""
+    back from disk may have been if it was accepted before the journal was opened, or if an attempt of it or a part was
+    recorded: it bears the time it was accepted. Otherwise whoever attempted it must remember so."""
     plan: tuple[PlannedPart, ...] | None = None
     """Set once a delivery of more than one part was planned: the parts do not change from then on."""
     parts_done: int = 0
@@ -97,6 +104,10 @@ class Journal(Protocol):
     @property
     def daemon_id(self) -> str:
         """This state folder's own id, random, made when the journal was made: goes into every Mark."""
+
+    @property
+    def failed(self) -> asyncio.Future[JournalError]:
+        """Done, with the error, once the journal can no longer be read or written. Not done by `close`."""
 
     def accept(
         self, event: Event, targets: Sequence[NewDelivery], cursor: tuple[InstanceId, Cursor] | None = None
@@ -149,7 +160,9 @@ class Journal(Protocol):
     async def rekey(self, old: Channel, new: Channel) -> None:
         """A channel has another key from now on: its lane, receipts, cursor and events move to it, in one step.
 
-        Where `new` already has a lane, the two become one, in the order of acceptance.
+        Where `new` already has a lane, the two become one, in the order of acceptance; an event that waits in both, or
+        has been delivered to `new`, stays once. Its cursor is the one that is named by the channel's key; where both
+        have one, `new` keeps its own.
         """
 
     async def read(self, namespace: str, key: str) -> str | None:

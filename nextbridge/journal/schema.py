@@ -1,0 +1,186 @@
+"""The journal's file: its tables, how an older file becomes a newer one, and how it is opened.
+
+Layout, with ten million receipts in mind. Channels and what a delivery was accepted under (its rule and settings) are
+written once and referred to by small numbers. What waits lies in a table of its own, which stays small however much was
+delivered; a delivery that arrived leaves one short row in `receipt`. Events and receipts grow at their end; the only
+indexes that are written in random places are the two that look-ups by a platform's message id need.
+
+Old rows are found by walking `event` in the order of its ids, which is the order of `accepted_at` too, so that they can
+be deleted in small steps without an index for it.
+"""
+
+from __future__ import annotations
+
+import secrets
+import sqlite3
+from pathlib import Path
+
+from nextbridge.envelope import Deleted, Edited, Event, Posted, Reacted
+from nextbridge.errors import JournalError
+from nextbridge.journal.faults import explained
+
+__all__ = ["KINDS", "VERSION", "connect_reader", "open_file"]
+
+KINDS: dict[type[Event], int] = {Posted: 1, Edited: 2, Deleted: 3, Reacted: 4}
+"""An event's kind as the file has it. Numbers are never given anew."""
+
+_APPLICATION_ID = 0x4E42_4A4C  # "NBJL": tells our file from any other SQLite database
+_CHECKED_WHOLE = 16 * 1024 * 1024
+"""A file up to this size (bytes) is checked whole when it is opened, in some tens of milliseconds."""
+
+_VERSION_1 = """
+-- One row. `reserved` is above every id that was ever given out (see Writer), also those of rows long gone.
+CREATE TABLE journal (daemon_id TEXT NOT NULL, reserved INTEGER NOT NULL);
+CREATE TABLE channel (
+    id INTEGER PRIMARY KEY, instance TEXT NOT NULL, key TEXT NOT NULL,
+    UNIQUE (instance, key)
+);
+CREATE TABLE terms (
+    id INTEGER PRIMARY KEY, rule TEXT NOT NULL, settings TEXT NOT NULL,
+    UNIQUE (rule, settings)
+);
+CREATE TABLE event (
+    id INTEGER PRIMARY KEY, channel INTEGER NOT NULL, message TEXT NOT NULL, kind INTEGER NOT NULL,
+    version TEXT NOT NULL, accepted_at INTEGER NOT NULL, data BLOB NOT NULL,
+    UNIQUE (channel, message, kind, version)
+);
+CREATE TABLE waiting (
+    id INTEGER PRIMARY KEY, target INTEGER NOT NULL, event INTEGER NOT NULL, terms INTEGER NOT NULL,
+    attempts INTEGER NOT NULL DEFAULT 0, parts_done INTEGER NOT NULL DEFAULT 0, reason TEXT, plan BLOB
+);
+-- Each of its entries ends with the id: a lane, in its order.
+CREATE INDEX lane ON waiting (target);
+-- `last` is 1 on the last part's row only: a target without such a row has not got the whole message.
+CREATE TABLE receipt (
+    event INTEGER NOT NULL, target INTEGER NOT NULL, part INTEGER NOT NULL, last INTEGER NOT NULL, message TEXT,
+    PRIMARY KEY (event, target, part)
+) WITHOUT ROWID;
+CREATE INDEX became ON receipt (target, message) WHERE message IS NOT NULL;
+CREATE TABLE dead_letter (
+    id INTEGER PRIMARY KEY, target INTEGER NOT NULL, event INTEGER NOT NULL, terms INTEGER NOT NULL,
+    attempts INTEGER NOT NULL, parts_done INTEGER NOT NULL, plan BLOB, reason TEXT NOT NULL, detail TEXT NOT NULL,
+    buried_at INTEGER NOT NULL
+);
+CREATE INDEX buried ON dead_letter (buried_at);
+CREATE TABLE cursor (
+    instance TEXT NOT NULL, name TEXT NOT NULL, value TEXT NOT NULL,
+    PRIMARY KEY (instance, name)
+) WITHOUT ROWID;
+CREATE TABLE store (
+    namespace TEXT NOT NULL, key TEXT NOT NULL, value TEXT NOT NULL,
+    PRIMARY KEY (namespace, key)
+) WITHOUT ROWID;
+"""
+_MIGRATIONS = (_VERSION_1,)
+"""Each makes a file of the version before it into one of its own."""
+VERSION = len(_MIGRATIONS)
+"""The newest version of the file that this program writes and reads."""
+
+
+def open_file(path: Path, *, max_pages: int | None = None) -> sqlite3.Connection:
+    """The connection that writes: the file is made or brought up to date, looked over, and its log folded in.
+
+    `max_pages` bounds the file, so that tests can fill it up. Blocking. Raises JournalError.
+    """
+    connection: sqlite3.Connection | None = None
+    try:
+        connection = _connect(path)
+        _recognise(connection, path)
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = FULL")
+        # A large commit may fold the log in by itself; the writer does it in its idle moments long before.
+        connection.execute("PRAGMA wal_autocheckpoint = 4000")
+        connection.execute(f"PRAGMA journal_size_limit = {64 * 1024 * 1024}")
+        connection.execute("PRAGMA cache_size = -8000")
+        _migrate(connection)
+        _look_over(connection, path)
+        if max_pages is not None:
+            connection.execute(f"PRAGMA max_page_count = {max_pages:d}")
+    except (sqlite3.Error, OSError) as error:
+        if connection is not None:
+            connection.close()
+        raise explained(error, path) from error
+    except JournalError:
+        if connection is not None:
+            connection.close()
+        raise
+    return connection
+
+
+def connect_reader(path: Path) -> sqlite3.Connection:
+    """A second connection, which only reads and holds up no writer. Blocking. Raises JournalError."""
+    try:
+        connection = _connect(path)
+        connection.execute("PRAGMA query_only = ON")
+    except sqlite3.Error as error:
+        raise explained(error, path) from error
+    return connection
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    # Opened on one thread and used on another, by one at a time. Transactions are begun by hand.
+    connection = sqlite3.connect(path, timeout=5.0, isolation_level=None, check_same_thread=False)
+    connection.execute("PRAGMA temp_store = MEMORY")
+    return connection
+
+
+def _recognise(connection: sqlite3.Connection, path: Path) -> None:
+    application = _number(connection, "PRAGMA application_id")
+    version = _number(connection, "PRAGMA user_version")
+    if application != _APPLICATION_ID and (version or _number(connection, "SELECT count(*) FROM sqlite_schema")):
+        raise JournalError(
+            f"{path} is a database of another program, not a NextBridge journal. "
+            "Give NextBridge a state folder of its own (--state), or move that file away."
+        )
+    if version > VERSION:
+        raise JournalError(
+            f"{path} was written by a newer NextBridge (journal version {version}; this one knows {VERSION}). "
+            "Install that version or a later one, or restore the backup made before the upgrade."
+        )
+
+
+def _migrate(connection: sqlite3.Connection) -> None:
+    version = _number(connection, "PRAGMA user_version")
+    for number, script in enumerate(_MIGRATIONS[version:], start=version + 1):
+        connection.executescript(f"BEGIN IMMEDIATE; {script}")
+        if number == 1:
+            connection.execute("INSERT INTO journal VALUES (?, 1)", (secrets.token_hex(8),))
+            connection.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
+        connection.execute(f"PRAGMA user_version = {number}")
+        connection.execute("COMMIT")
+
+
+def _look_over(connection: sqlite3.Connection, path: Path) -> None:
+    """Find damage in a time that does not grow with the file.
+
+    The log is folded in first; from then on the file must be exactly as long as its header says, which finds a copy
+    that was cut short. A small file is then checked whole. Of a large one only what the daemon starts from is read:
+    checking it whole would take minutes, and damage elsewhere is still found when it is read, with the same error.
+    """
+    connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+    expected = _number(connection, "PRAGMA page_count") * _number(connection, "PRAGMA page_size")
+    size = path.stat().st_size
+    if size < expected:
+        message = f"it has {size} bytes of {expected}"
+        raise explained(sqlite3.DatabaseError(message), path)
+    if size <= _CHECKED_WHOLE:
+        found: str = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
+        if found != "ok":
+            raise explained(sqlite3.DatabaseError(found.replace("\n", " ")), path)
+    for statement in (
+        "SELECT daemon_id, reserved FROM journal",
+        "SELECT count(*) FROM channel",
+        "SELECT count(*) FROM terms",
+        "SELECT count(*) FROM cursor",
+        "SELECT * FROM event ORDER BY id LIMIT 1",
+        "SELECT * FROM event ORDER BY id DESC LIMIT 1",
+        "SELECT * FROM waiting ORDER BY id LIMIT 1",
+        "SELECT * FROM waiting ORDER BY id DESC LIMIT 1",
+        "SELECT * FROM receipt ORDER BY event DESC LIMIT 1",
+    ):
+        connection.execute(statement).fetchall()
+
+
+def _number(connection: sqlite3.Connection, statement: str) -> int:
+    number: int = connection.execute(statement).fetchone()[0]
+    return number

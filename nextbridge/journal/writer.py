@@ -1,0 +1,285 @@
+"""The one writer: everything that changes the journal, in SQL, many commands to a transaction.
+
+It runs on the writer's thread alone and knows neither futures nor the event loop (see nextbridge.journal.sqlite). What
+can wait for the end of a batch is collected and written with one statement for all of it.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+import msgspec
+
+from nextbridge.driver import Cursor, Receipt
+from nextbridge.envelope import Channel, Event, InstanceId, encode
+from nextbridge.errors import EntryRefused
+from nextbridge.journal import Delivery, NewDelivery, PlannedPart
+from nextbridge.journal.faults import is_fatal
+from nextbridge.journal.schema import KINDS
+
+__all__ = ["Command", "Writer"]
+
+Command = tuple[Callable[..., object], tuple[object, ...]]
+"""A method of Writer and its arguments."""
+
+K = TypeVar("K")
+
+_REMEMBERED = 50_000
+"""Channels, and targets with their terms, whose numbers are kept in memory. Above that they are looked up anew."""
+_BLOCK = 1_000
+"""Ids are reserved on disk this many at a time. A crash leaves a hole of at most so many, and gives no id twice."""
+
+_EVENT = "INSERT INTO event VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"
+_WAITING = "INSERT INTO waiting (id, target, event, terms) VALUES (?, ?, ?, ?)"
+_CURSOR = "INSERT OR REPLACE INTO cursor VALUES (?, ?, ?)"
+_RECEIPT = "INSERT OR REPLACE INTO receipt SELECT event, target, ?, 1, ? FROM waiting WHERE id = ?"
+_PART = "INSERT OR REPLACE INTO receipt SELECT event, target, ?, 0, ? FROM waiting WHERE id = ?"
+_BURIED = (
+    "INSERT INTO dead_letter SELECT id, target, event, terms, attempts, parts_done, plan, ?, ?, ?"
+    " FROM waiting WHERE id = ?"
+)
+_GONE = "DELETE FROM waiting WHERE id = ?"
+
+# Where both lanes hold the same event, or one has delivered it, one delivery of it is enough.
+_REPEATED = """
+    DELETE FROM waiting WHERE target = :old AND (
+        event IN (SELECT event FROM waiting WHERE target = :new)
+        OR EXISTS (SELECT 1 FROM receipt WHERE event = waiting.event AND target = :new AND last)
+    )
+"""
+_MERGE = (
+    _REPEATED,
+    "UPDATE waiting SET target = :new WHERE target = :old",
+    "UPDATE dead_letter SET target = :new WHERE target = :old",
+    "UPDATE OR IGNORE receipt SET target = :new WHERE target = :old",
+    "DELETE FROM receipt WHERE target = :old",
+    # An event that both channels reported stays with the old one, which then stays too.
+    "UPDATE OR IGNORE event SET channel = :new WHERE channel = :old",
+    "DELETE FROM channel WHERE id = :old AND NOT EXISTS (SELECT 1 FROM event WHERE channel = :old)",
+)
+
+
+class Writer:
+    """The write connection and what it remembers. Use it on one thread at a time."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+        self._cursor = connection.cursor()
+        self.daemon_id: str
+        self.daemon_id, self._reserved = self._cursor.execute("SELECT daemon_id, reserved FROM journal").fetchone()
+        self.first_id: int = self._reserved
+        """Above every id that was given out before the file was opened."""
+        self._next = self.first_id
+        self._now = 0
+        self._channels: dict[Channel, int] = {}
+        self._places: dict[NewDelivery, tuple[int, int]] = {}
+        # What the batch has collected.
+        self._waiting: list[tuple[int, int, int, int]] = []
+        self._cursors: dict[tuple[str, str], str] = {}
+        self._receipts: list[tuple[int, str | None, int]] = []
+        self._done: list[tuple[int]] = []
+        self.commits = 0
+        self._folded = 0
+
+    # --- a batch ------------------------------------------------------------------------------------------------
+
+    def commit(self, batch: Sequence[Command]) -> list[object]:
+        """Do the commands in order, in one transaction, and return their results once they are on disk.
+
+        A command that cannot be done has an EntryRefused for its result, and none of it is done. Raises what SQLite
+        raised when the file is in trouble: then nothing of the batch is certain, and the connection is to be closed.
+        """
+        execute = self._cursor.execute
+        self._now = time.time_ns() // 1_000_000
+        execute("BEGIN")
+        try:
+            results = [do(*arguments) for do, arguments in batch]
+            self._write_collected()
+        except Exception as error:  # whatever it is, it must not take the rest of the batch along
+            if is_fatal(error):
+                raise
+            execute("ROLLBACK")
+            self._forget()
+            execute("BEGIN")
+            results = [self._do_alone(do, arguments) for do, arguments in batch]
+        if self._next > self._reserved:
+            self._reserved = self._next + _BLOCK
+            execute("UPDATE journal SET reserved = ?", (self._reserved,))
+        execute("COMMIT")
+        self.commits += 1
+        return results
+
+    def _do_alone(self, do: Callable[..., object], arguments: tuple[object, ...]) -> object:
+        execute = self._cursor.execute
+        execute("SAVEPOINT alone")
+        try:
+            result = do(*arguments)
+            self._write_collected()
+        except Exception as error:
+            if is_fatal(error):
+                raise
+            execute("ROLLBACK TO alone")
+            self._forget()
+            # Only the kind of the error: its text may quote what people wrote.
+            result = EntryRefused(f"It cannot be kept in the journal ({type(error).__name__}).")
+            result.__cause__ = error
+        execute("RELEASE alone")
+        return result
+
+    def _write_collected(self) -> None:
+        many = self._cursor.executemany
+        if self._waiting:
+            many(_WAITING, self._waiting)
+            self._waiting.clear()
+        if self._done:
+            many(_RECEIPT, self._receipts)
+            many(_GONE, self._done)
+            self._receipts.clear()
+            self._done.clear()
+        if self._cursors:
+            many(_CURSOR, [(instance, name, value) for (instance, name), value in self._cursors.items()])
+            self._cursors.clear()
+
+    def _forget(self) -> None:
+        """What was collected, and the numbers of rows that may have been rolled back."""
+        self._waiting.clear()
+        self._receipts.clear()
+        self._done.clear()
+        self._cursors.clear()
+        self._channels.clear()
+        self._places.clear()
+
+    def fold(self, *, after_commits: int) -> None:
+        """Copy the log into the file, if there were so many commits since the last time. For idle moments."""
+        if self.commits - self._folded >= after_commits:
+            self._folded = self.commits
+            self._cursor.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+
+    def close(self) -> None:
+        """Give back the ids that were reserved and not used, fold the log in, and close the file."""
+        self._cursor.execute("UPDATE journal SET reserved = ?", (self._next,))
+        self._cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+        self._connection.close()
+
+    def abandon(self) -> None:
+        """Close a file that is in trouble, as far as that is possible."""
+        self._connection.close()
+
+    # --- the commands (see Journal) -----------------------------------------------------------------------------
+
+    def nothing(self) -> None:
+        pass
+
+    def accept(
+        self, event: Event, targets: Sequence[NewDelivery], cursor: tuple[InstanceId, Cursor] | None
+    ) -> tuple[Delivery, ...] | None:
+        now = self._now
+        number = self._next
+        channel = self._channels.get(event.channel) or self._channel(event.channel)
+        row = (number, channel, event.message, KINDS[type(event)], event.version, now, encode(event))
+        if not self._cursor.execute(_EVENT, row).rowcount:
+            if cursor is not None:
+                self.move_cursor(*cursor)
+            return None
+        deliveries = []
+        following = number
+        for new in targets:
+            following += 1
+            target, terms = self._places.get(new) or self._place(new)
+            self._waiting.append((following, target, number, terms))
+            deliveries.append(
+                Delivery(
+                    id=following,
+                    event_id=number,
+                    event=event,
+                    target=new.target,
+                    rule=new.rule,
+                    settings=new.settings,
+                    accepted_at=now,
+                )
+            )
+        self._next = following + 1
+        if cursor is not None:
+            self.move_cursor(*cursor)
+        return tuple(deliveries)
+
+    def move_cursor(self, instance: InstanceId, cursor: Cursor) -> None:
+        self._cursors[instance, cursor.name] = cursor.value
+
+    def plan(self, delivery: int, parts: Sequence[PlannedPart]) -> None:
+        self._cursor.execute("UPDATE waiting SET plan = ? WHERE id = ?", (msgspec.msgpack.encode(parts), delivery))
+
+    def part_done(self, delivery: int, part: int, receipt: Receipt) -> None:
+        self._cursor.execute(_PART, (part, receipt.message, delivery))
+        self._cursor.execute("UPDATE waiting SET parts_done = ? WHERE id = ?", (part + 1, delivery))
+
+    def complete(self, delivery: int, part: int, receipt: Receipt) -> None:
+        self._receipts.append((part, receipt.message, delivery))
+        self._done.append((delivery,))
+
+    def postpone(self, delivery: int, attempts: int, reason: str) -> None:
+        self._cursor.execute("UPDATE waiting SET attempts = ?, reason = ? WHERE id = ?", (attempts, reason, delivery))
+
+    def bury(self, delivery: int, reason: str, detail: str) -> None:
+        self._write_collected()
+        self._cursor.execute(_BURIED, (reason, detail, self._now, delivery))
+        self._cursor.execute(_GONE, (delivery,))
+
+    def rekey(self, old: Channel, new: Channel) -> None:
+        self._write_collected()
+        execute = self._cursor.execute
+        self._channels.clear()
+        self._places.clear()
+        find = "SELECT id FROM channel WHERE instance = ? AND key = ?"
+        was = execute(find, (old.instance, old.key)).fetchone()
+        is_now = execute(find, (new.instance, new.key)).fetchone()
+        if was is not None and is_now is None:
+            execute("UPDATE channel SET instance = ?, key = ? WHERE id = ?", (new.instance, new.key, was[0]))
+        elif was is not None and was != is_now:
+            for statement in _MERGE:
+                execute(statement, {"old": was[0], "new": is_now[0]})
+        if old != new:
+            names = (new.instance, new.key, old.instance, old.key)
+            execute("UPDATE OR IGNORE cursor SET instance = ?, name = ? WHERE instance = ? AND name = ?", names)
+            execute("DELETE FROM cursor WHERE instance = ? AND name = ?", (old.instance, old.key))
+
+    def write(self, namespace: str, key: str, value: str | None) -> None:
+        if value is None:
+            self._cursor.execute("DELETE FROM store WHERE namespace = ? AND key = ?", (namespace, key))
+        else:
+            self._cursor.execute("INSERT OR REPLACE INTO store VALUES (?, ?, ?)", (namespace, key, value))
+
+    # --- what is written once and referred to by its number -----------------------------------------------------
+
+    def _channel(self, channel: Channel) -> int:
+        number = self._number("channel", "instance", "key", (channel.instance, channel.key))
+        _remember(self._channels, channel, number)
+        return number
+
+    def _place(self, new: NewDelivery) -> tuple[int, int]:
+        target = self._channels.get(new.target) or self._channel(new.target)
+        place = (target, self._number("terms", "rule", "settings", (new.rule, new.settings)))
+        _remember(self._places, new, place)
+        return place
+
+    def _number(self, table: str, first: str, second: str, values: tuple[str, str]) -> int:
+        # The names are ours, from the two calls above.
+        find = f"SELECT id FROM {table} WHERE {first} = ? AND {second} = ?"  # noqa: S608
+        row = self._cursor.execute(find, values).fetchone()
+        if row is None:
+            self._cursor.execute(f"INSERT INTO {table} ({first}, {second}) VALUES (?, ?)", values)  # noqa: S608
+            row = (self._cursor.lastrowid,)
+        number: int = row[0]
+        return number
+
+
+V = TypeVar("V")
+
+
+def _remember(known: dict[K, V], key: K, value: V) -> None:
+    if len(known) >= _REMEMBERED:
+        known.clear()
+    known[key] = value
