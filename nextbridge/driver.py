@@ -281,7 +281,7 @@ class Host(Protocol):
     async def resolved(self, configured: ConfiguredChannel[Any], key: ChannelKey, name: str) -> None:
         """`configured` is the channel with the stable id `key`, which people call `name`. Once a connection is enough.
 
-        Also for a key that has changed (a room upgraded, a chat migrated): what waits moves along in one step.
+        What was accepted for it under its stand-in moves along in one step, and the answer is remembered over restarts.
         """
 
     def unavailable(self, channel: ChannelKey, reason: str) -> None:

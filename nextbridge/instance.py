@@ -51,11 +51,8 @@ class Core(Protocol):
     async def identified(self, instance: InstanceId, realm: str, me: UserId) -> None:
         """See Host.connected."""
 
-    async def rekey(self, instance: InstanceId, old: ChannelKey, new: ChannelKey, name: str) -> None:
+    async def resolved(self, configured: Channel, key: ChannelKey, name: str) -> None:
         """See Host.resolved."""
-
-    def present_key(self, configured: Channel) -> Channel:
-        """The key that a configured channel has now."""
 
     def wake(self, instance: InstanceId, channel: ChannelKey | None) -> None:
         """What waits for the instance (or for one of its channels) can go out."""
@@ -177,8 +174,7 @@ class Instance:
         self.can_send.clear()
 
     async def resolved(self, configured: ConfiguredChannel[Any], key: ChannelKey, name: str) -> None:
-        before = self._core.present_key(Channel(self.instance, configured.key))
-        await self._core.rekey(self.instance, before.key, key, name)
+        await self._core.resolved(Channel(self.instance, configured.key), key, name)
 
     def unavailable(self, channel: ChannelKey, reason: str) -> None:
         if self.closed_channels.get(channel) != reason:

@@ -20,6 +20,11 @@ class Outcome(Struct, frozen=True, order=True, gc=False):
     rule: str = ""
     reason: str = ""
 
+    def where(self) -> dict[str, str]:
+        """What it names, for a log line."""
+        named = {"instance": str(self.instance), "rule": self.rule, "reason": self.reason}
+        return {key: value for key, value in named.items() if value}
+
 
 class Tally:
     """Counts since the start. Reasons are short stable words, so it cannot grow with what chat users write."""

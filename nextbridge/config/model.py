@@ -34,6 +34,9 @@ class GlobalSettings(Settings, frozen=True):
     ] = None
     proxy: ProxyUrl | None = None
     http: HttpSettings = HttpSettings()
+    spool_size: Annotated[
+        int, Meta(ge=0, description="Bytes that attachments on their way may take on disk, all together.")
+    ] = 1_073_741_824
 
 
 class MessageSettings(Settings, frozen=True):

@@ -1,0 +1,5 @@
+"""`python -m nextbridge` is the `nextbridge` command."""
+
+from nextbridge.cli import main
+
+main()

@@ -1,0 +1,65 @@
+"""The channels of the file: the stable id behind a configured name, and what people call it."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+import structlog
+
+from nextbridge.envelope import Channel, ChannelKey, InstanceId
+from nextbridge.journal import Journal
+from nextbridge.rules import RuleTable
+
+__all__ = ["ChannelDirectory"]
+
+_NAMESPACE = "core/channels"
+_SEPARATOR = "\x1f"
+
+
+class ChannelDirectory:
+    """Resolves a configured channel to its stable id, in the rules and in the journal; remembers it over restarts.
+
+    A driver tells it what the server says. A channel that is configured by its id needs no remembering.
+    """
+
+    def __init__(
+        self, journal: Journal, rules: RuleTable, rekey_lane: Callable[[Channel, Channel], Awaitable[None]]
+    ) -> None:
+        """`rekey_lane` moves what waits for a channel to its new key."""
+        self._journal = journal
+        self._rules = rules
+        self._rekey_lane = rekey_lane
+        self._names: dict[Channel, str] = {}
+        self._log = structlog.get_logger()
+
+    async def load(self) -> None:
+        """Take up what earlier runs learnt. Before the first lane starts."""
+        for place, key in (await self._journal.read_all(_NAMESPACE)).items():
+            instance, _, configured = place.partition(_SEPARATOR)
+            self._rules.rekey(
+                Channel(InstanceId(instance), ChannelKey(configured)), Channel(InstanceId(instance), ChannelKey(key))
+            )
+
+    async def resolve(self, configured: Channel, key: ChannelKey, name: str) -> None:
+        """The server says: `configured` is the channel `key`, called `name`."""
+        channel = Channel(configured.instance, key)
+        self._names[channel] = name
+        before = self._rules.present(configured)
+        if before == channel:
+            return
+        log = self._log.bind(instance=channel.instance, channel=key, name=name)
+        for twice in self._rules.rekey(before, channel):
+            log.error(
+                "channel_twice_in_rule",
+                rule=twice.rule,
+                reason="two of the rule's channels are this one; it is treated as listed once",
+            )
+        await self._journal.write(_NAMESPACE, f"{configured.instance}{_SEPARATOR}{configured.key}", key)
+        if before == configured:
+            await self._rekey_lane(configured, channel)
+        else:
+            log.warning("channel_repointed", before=before.key, reason="the configured name is another channel's now")
+
+    def name(self, channel: Channel) -> str:
+        """What people call it, or its key."""
+        return self._names.get(channel, channel.key)

@@ -1,0 +1,149 @@
+"""The commands. Each loads only what it needs, so that `--version` and `--help` are quick."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import NoReturn
+
+import click
+
+from nextbridge import __version__
+from nextbridge.errors import ConfigError, JournalError, JournalLocked, NextBridgeError
+
+__all__ = ["main"]
+
+# sysexits(3): the unit file tells systemd not to restart on a wrong file
+_EX_OSERR = 71
+_EX_IOERR = 74
+_EX_TEMPFAIL = 75
+_EX_CONFIG = 78
+
+_config = click.option(
+    "--config",
+    "config_path",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="The operator's file. By default ./config.json (or .yaml), else /etc/nextbridge/config.json.",
+)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, prog_name="nextbridge")
+def main() -> None:
+    """NextBridge relays conversations between chat platforms, both ways, and loses nothing on the way."""
+
+
+@main.command()
+@_config
+@click.option(
+    "--state",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="The folder for everything that must survive. By default $STATE_DIRECTORY, else ./state.",
+)
+@click.option("--debug", is_flag=True, help="Log every message's way, without its text.")
+def run(config_path: Path | None, state: Path | None, *, debug: bool) -> None:
+    """Run the relay until SIGTERM or Ctrl-C."""
+    import uvloop
+
+    from nextbridge import config, logs
+    from nextbridge.service import Service
+
+    logs.configure(level="debug" if debug else "info")
+    try:
+        loaded = config.load(config.find(config_path))
+    except ConfigError as error:
+        _end(error, _EX_CONFIG)
+    if loaded.warnings:
+        click.echo(config.render(loaded.warnings), err=True)
+
+    async def serve() -> None:
+        await Service(loaded.config, state or Path(os.environ.get("STATE_DIRECTORY", "state"))).run()
+
+    try:
+        uvloop.run(serve())
+    except JournalLocked as error:
+        _end(error, _EX_TEMPFAIL)
+    except JournalError as error:
+        _end(error, _EX_IOERR)
+    except NextBridgeError as error:
+        _end(error, _EX_OSERR)
+
+
+@main.command()
+@_config
+def check(config_path: Path | None) -> None:
+    """Find every mistake in the operator's file, without connecting to anything.
+
+    Exits with 0, or with 78 where there is a mistake.
+    """
+    from nextbridge import config
+
+    try:
+        loaded = config.load(config.find(config_path))
+    except ConfigError as error:
+        _end(error, _EX_CONFIG)
+    if loaded.warnings:
+        click.echo(config.render(loaded.warnings), err=True)
+    found = loaded.config
+    channels = {each.channel for rule in found.rules for each in (*rule.sources, *rule.targets)}
+    click.echo(
+        f"{found.path}: fine: {_count(len(found.instances), 'instance')}, {_count(len(found.rules), 'rule')}, "
+        f"{_count(len(channels), 'channel')}"
+    )
+
+
+@main.command()
+@click.option(
+    "--config",
+    "config_path",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Name the instances of this file, so that an editor completes and checks its rules too.",
+)
+def schema(config_path: Path | None) -> None:
+    """Print the JSON Schema of the operator's file, for editors.
+
+    Save it as nextbridge.schema.json beside the file, which names it as "$schema".
+    """
+    from nextbridge import config
+
+    try:
+        found = config.schema(config_path)
+    except ConfigError as error:
+        _end(error, _EX_CONFIG)
+    click.echo(json.dumps(found, indent=2, ensure_ascii=False))
+
+
+@main.command()
+@click.option("--port", type=click.IntRange(0, 65535), default=8778, show_default=True, help="0 takes any free port.")
+def demo(port: int) -> None:
+    """Show the relay at work: a stand-in Mattermost and a web chat, bridged, on one page.
+
+    Everything is real but the Mattermost server. It listens on 127.0.0.1 only and leaves nothing behind.
+    """
+    import uvloop
+
+    from nextbridge import logs
+    from nextbridge.demo import run_demo
+
+    logs.configure(level="warning")
+    try:
+        uvloop.run(run_demo(port))
+    except NextBridgeError as error:
+        _end(error, _EX_OSERR)
+
+
+def _end(error: NextBridgeError, status: int) -> NoReturn:
+    from nextbridge.redaction import redaction
+
+    click.echo(redaction.mask(str(error)), err=True)
+    sys.exit(status)
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+if __name__ == "__main__":
+    main()

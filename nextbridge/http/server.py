@@ -1,0 +1,105 @@
+"""The daemon's HTTP server: whether it is alive and ready, and the pages and webhooks that drivers mount.
+
+Loopback by default. It adds nothing to what a driver answers but headers that every answer should have.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from typing import Protocol
+
+import structlog
+from aiohttp import web
+
+from nextbridge.config.model import HttpSettings
+from nextbridge.driver import Pages
+from nextbridge.envelope import InstanceId
+from nextbridge.errors import NextBridgeError
+
+__all__ = ["HttpError", "HttpServer", "Mounted"]
+
+_MOST_BODY = 1 << 20
+"""Bytes of a request's body, unless the driver that answers reads it as a stream."""
+
+
+class Mounted(Protocol):
+    """Who serves pages."""
+
+    def get(self, platform: str, instance: InstanceId) -> Pages | None:
+        """The running instance of that name and platform, if it serves pages."""
+
+
+class HttpError(NextBridgeError):
+    """The server cannot listen where the file says."""
+
+
+class HttpServer:
+    """Listens from `start` to `stop`. Drivers' pages are below `/<platform>/<instance>`."""
+
+    def __init__(
+        self,
+        settings: HttpSettings,
+        pages: Mounted,
+        not_ready: Callable[[], Mapping[InstanceId, str]],
+    ) -> None:
+        """`not_ready` gives the instances that are not connected, each with the reason."""
+        self._settings = settings
+        self._pages = pages
+        self._not_ready = not_ready
+        self._runner: web.AppRunner | None = None
+        self._log = structlog.get_logger()
+        self.address = ""
+        """`http://host:port` while it listens."""
+
+    async def start(self) -> None:
+        """Listen. Raises HttpError when the address cannot be had."""
+        app = web.Application(client_max_size=_MOST_BODY)
+        app.router.add_get("/healthz", self._healthz)
+        app.router.add_get("/readyz", self._readyz)
+        app.router.add_route("*", "/{platform}/{instance}{path:(/.*)?}", self._page)
+        app.on_response_prepare.append(_harden)
+        self._runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=2.0)
+        await self._runner.setup()
+        host, port = self._settings.host, self._settings.port
+        try:
+            await web.TCPSite(self._runner, host, port, reuse_address=True).start()
+        except OSError as error:
+            await self._runner.cleanup()
+            raise HttpError(
+                f"the HTTP server cannot listen on {host}:{port}: {error.strerror or error}; "
+                "set global.http.port to a free port"
+            ) from error
+        bound = self._runner.addresses[0]
+        shown = f"[{bound[0]}]" if ":" in bound[0] else bound[0]
+        self.address = f"http://{shown}:{bound[1]}"
+        self._log.info("http_listening", address=self.address)
+
+    async def stop(self) -> None:
+        """Close, letting what is being answered finish for two seconds."""
+        if self._runner is not None:
+            with suppress(TimeoutError):
+                await self._runner.cleanup()
+            self._runner = None
+
+    async def _healthz(self, _request: web.Request) -> web.Response:
+        return web.json_response({"status": "ok"})
+
+    async def _readyz(self, _request: web.Request) -> web.Response:
+        waiting = self._not_ready()
+        if not waiting:
+            return web.json_response({"status": "ready"})
+        return web.json_response({"status": "not ready", "instances": dict(waiting)}, status=503)
+
+    async def _page(self, request: web.Request) -> web.StreamResponse:
+        pages = self._pages.get(request.match_info["platform"], InstanceId(request.match_info["instance"]))
+        if pages is None:
+            raise web.HTTPNotFound(text="There is nothing here.\n")
+        return await pages.handle(request, request.match_info["path"])
+
+
+async def _harden(_request: web.Request, response: web.StreamResponse) -> None:
+    response.headers.setdefault("X-Content-Type-Options", "nosniff")
+    response.headers.setdefault("Referrer-Policy", "no-referrer")
+    response.headers.setdefault("Cache-Control", "no-store")
+    response.headers["Server"] = "NextBridge"
