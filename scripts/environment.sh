@@ -40,7 +40,8 @@ provide_environment() {
         "$python" -c 'import ensurepip, venv' 2>/dev/null ||
             fail "Python's venv module is missing; on Debian and Ubuntu: apt-get install python3-venv"
         echo "Making the virtual environment $clone/.venv ..."
-        "$python" -m venv --clear .venv
+        rm -rf .venv
+        "$python" -m venv .venv
         printf '%s\n' "$place" >.venv/made-for
     fi
 

@@ -1,0 +1,106 @@
+"""What is built from the clone, and what it can do in an environment that holds nothing else."""
+
+import subprocess
+import sys
+import zipfile
+from importlib.metadata import distributions
+from pathlib import Path
+
+import pytest
+
+from nextbridge import __version__
+
+pytestmark = pytest.mark.xdist_group("wheel")  # one worker builds it, once
+
+_SHIPPED = ("nextbridge", "drivers")
+
+_IMPORT_EVERYTHING = """
+import importlib, pkgutil
+from importlib.metadata import entry_points
+
+for top in ("nextbridge", "drivers"):
+    package = importlib.import_module(top)
+    for module in pkgutil.walk_packages(package.__path__, f"{top}."):
+        if not module.name.endswith("__main__"):
+            importlib.import_module(module.name)
+drivers = entry_points(group="nextbridge.drivers")
+for driver in drivers:
+    assert driver.load().platform == driver.name, driver
+print(*sorted(drivers.names))
+"""
+
+
+@pytest.fixture(scope="session")
+def wheel(clone: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A wheel of the clone, built without the network by the backend that the lock names."""
+    folder = tmp_path_factory.mktemp("wheel")
+    _run(sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation", "-w", folder, clone)
+    (wheel,) = folder.iterdir()
+    return wheel
+
+
+@pytest.fixture(scope="session")
+def empty_environment(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The bin folder of a virtual environment into which only the wheel was installed, with what it asks for.
+
+    Of each package it gets the version that these tests run with, so that a release made today breaks nothing here.
+    """
+    folder = tmp_path_factory.mktemp("empty environment")
+    versions = folder / "versions"
+    here = {each.metadata["Name"]: each.version for each in distributions() if each.metadata["Name"] != "nextbridge"}
+    versions.write_text("".join(f"{name}=={version}\n" for name, version in here.items()))
+    _run(sys.executable, "-m", "venv", folder / "venv")
+    programs = folder / "venv" / "bin"
+    install = subprocess.run(
+        [programs / "python", "-m", "pip", "install", "--quiet", "--constraint", versions, wheel],
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    if "from versions: none" in install.stderr:
+        pytest.skip(f"the package registry is out of reach: {install.stderr.splitlines()[-1]}")
+    assert install.returncode == 0, install.stderr
+    return programs
+
+
+def test_the_wheel_holds_all_that_the_program_is_made_of(clone: Path, wheel: Path) -> None:
+    """Every file of the packages is in it (pages, styles and type marks too), and nothing beside them."""
+    with zipfile.ZipFile(wheel) as archive:
+        packed = {name for name in archive.namelist() if ".dist-info/" not in name}
+    tree = {
+        path.relative_to(clone).as_posix()
+        for top in _SHIPPED
+        for path in (clone / top).rglob("*")
+        if path.is_file() and "__pycache__" not in path.parts
+    }
+    assert packed == tree
+    assert any(name.endswith(".html") for name in packed), "the pages"
+
+
+def test_the_wheel_carries_its_licence_and_readme(wheel: Path) -> None:
+    """Who has only the wheel has the licence's text and reads the README in its metadata."""
+    with zipfile.ZipFile(wheel) as archive:
+        info = f"nextbridge-{__version__}.dist-info"
+        licence = archive.read(f"{info}/licenses/LICENSE").decode()
+        metadata = archive.read(f"{info}/METADATA").decode()
+    assert "Apache License" in licence
+    assert "License-Expression: Apache-2.0" in metadata
+    assert "\n# NextBridge" in metadata
+
+
+def test_the_program_runs_in_an_empty_environment(empty_environment: Path, tmp_path: Path) -> None:
+    """The wheel alone brings a program that starts and knows its version."""
+    assert __version__ in _run(empty_environment / "nextbridge", "--version", cwd=tmp_path)
+
+
+def test_nothing_needs_what_only_development_has(empty_environment: Path, tmp_path: Path) -> None:
+    """Every module and every driver can be imported with the declared dependencies alone."""
+    drivers = _run(empty_environment / "python", "-W", "error", "-c", _IMPORT_EVERYTHING, cwd=tmp_path)
+    assert drivers.split() == ["irc", "mattermost", "webchat"]
+
+
+def _run(*command: str | Path, cwd: Path | None = None) -> str:
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False, cwd=cwd)
+    assert done.returncode == 0, f"{command}: {done.stdout}{done.stderr}"
+    return done.stdout
