@@ -1,0 +1,75 @@
+"""What all browsers of one web chat share: its rooms, its people and the limits that hold for all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Protocol, TypeAlias
+
+from drivers.webchat.access import Door
+from drivers.webchat.authors import Authors
+from drivers.webchat.frames import Message
+from drivers.webchat.names import same_name
+from drivers.webchat.pace import Pace
+from drivers.webchat.room import Room
+from drivers.webchat.settings import WebChatSettings
+
+__all__ = ["Lobby", "Person", "Relay"]
+
+Relay: TypeAlias = Callable[[Room, Message], Awaitable[None]]
+"""Hands a browser's message to the relay; returns once it is on disk there."""
+
+MOST_AT_THE_DOOR = 50
+"""Connections that have not shown the token yet."""
+
+
+class Person(Protocol):
+    """A browser's connection, as the others need to know it."""
+
+    @property
+    def admitted(self) -> bool: ...
+
+    @property
+    def author(self) -> str: ...
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def room(self) -> Room | None: ...
+
+    async def dismiss(self) -> None:
+        """Close the connection; the page comes back by itself."""
+
+
+class Lobby:
+    """One instance's, from the time that its rooms are loaded."""
+
+    def __init__(
+        self, settings: WebChatSettings, door: Door, authors: Authors, rooms: Mapping[str, Room], relay: Relay
+    ) -> None:
+        self.settings = settings
+        self.door = door
+        self.authors = authors
+        self.rooms = rooms
+        self.relay = relay
+        self.people: set[Person] = set()
+        self.posts = Pace(settings.messages_per_minute, burst=min(10, settings.messages_per_minute))
+        self.joins = Pace(60, burst=20)
+        self.arrivals = Pace(120, burst=100)
+
+    @property
+    def full(self) -> bool:
+        """Whether no further connection is taken."""
+        at_the_door = sum(not person.admitted for person in self.people)
+        return len(self.people) >= self.settings.max_connections or at_the_door >= MOST_AT_THE_DOOR
+
+    def room_full(self, room: Room) -> bool:
+        """Whether nobody else can enter."""
+        return sum(person.room is room for person in self.people) >= self.settings.max_connections_per_room
+
+    def name_taken(self, room: Room, name: str, author: str) -> bool:
+        """Whether somebody else in the room has a name that people would take for this one."""
+        return any(
+            person.room is room and person.author != author and same_name(person.name) == same_name(name)
+            for person in self.people
+        )

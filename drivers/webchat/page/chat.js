@@ -1,0 +1,200 @@
+// The page: what is asked at the entrance, the rooms, the line to type in, and what the connection says.
+//
+// The address may name a room, a name to join under and the token: #room=lobby&name=Ada&token=…, or just #lobby.
+
+import { Connection } from "./connection.js";
+import { Log } from "./log.js";
+
+const find = (id) => document.getElementById(id);
+
+// Kept in this browser, for this web chat alone. In a frame a browser may keep nothing: then for as long as the page.
+const memory = {
+  held: new Map(),
+  read(key, otherwise) {
+    try {
+      const kept = localStorage.getItem(`${location.pathname} ${key}`);
+      if (kept !== null) return JSON.parse(kept);
+    } catch { /* not allowed to keep anything here */ }
+    return this.held.get(key) ?? otherwise;
+  },
+  write(key, value) {
+    this.held.set(key, value);
+    try {
+      localStorage.setItem(`${location.pathname} ${key}`, JSON.stringify(value));
+    } catch { /* likewise */ }
+  },
+};
+
+const STATES = {
+  connecting: "Connecting…",
+  welcome: "Ready",
+  online: "Connected",
+  offline: "Connection lost, trying again…",
+  refused: "Not connected",
+};
+
+const log = new Log(find("messages"), find("newer"), find("empty"));
+let title = "Web chat";
+let rooms = [];
+let room = null;
+let name = memory.read("name", "");
+let missed = 0;
+
+function readAddress() {
+  const fragment = location.hash.slice(1);
+  const asked = fragment.includes("=") ? new URLSearchParams(fragment) : new URLSearchParams({ room: fragment });
+  if (asked.get("token")) {
+    memory.write("token", asked.get("token"));
+    asked.delete("token");
+    // Out of sight, and out of what people copy from the address bar.
+    history.replaceState(null, "", `#${asked}`);
+  }
+  return { room: (asked.get("room") || "").toLowerCase(), name: asked.get("name") || "" };
+}
+
+const asked = readAddress();
+let joinsAtOnce = asked.name !== "" || (name !== "" && asked.room !== "");
+if (asked.name) name = asked.name;
+find("name").value = name;
+
+const connection = new Connection(
+  new URL("live", location.href.replace(/^http/u, "ws").split("#")[0]).href,
+  memory,
+  {
+    state(state) {
+      find("status").dataset.state = state;
+      find("status").textContent = STATES[state];
+      document.body.classList.toggle("offline", state === "offline");
+    },
+    welcome(frame) {
+      title = frame.title;
+      rooms = frame.rooms;
+      log.author = frame.author;
+      find("text").maxLength = frame.max_message;
+      find("token-field").hidden = true;
+      showTitle();
+      showRooms();
+      if (room !== null) return;
+      if (joinsAtOnce) {
+        joinsAtOnce = false;
+        connection.wanted = { room: rooms.includes(asked.room) ? asked.room : rooms[0], name };
+      } else {
+        showEntrance();
+      }
+    },
+    joined(frame) {
+      if (frame.room !== room || frame.fresh) log.clear();
+      room = frame.room;
+      name = frame.name;
+      memory.write("name", name);
+      showInside();
+    },
+    history: (messages) => log.add(messages, false),
+    said(message) {
+      log.add([message], true);
+      if (document.hidden) missed += 1;
+      showTitle();
+    },
+    refused(frame) {
+      if (frame.what === "token") memory.write("token", null);
+      this.state("refused");
+      showEntrance(frame);
+    },
+    pending: (post) => log.pending(post, name),
+    sent: (id) => log.sent(id),
+    unsent: (id, reason, isFinal) => log.unsent(id, reason, isFinal),
+  },
+);
+
+function showTitle() {
+  find("title").textContent = title;
+  find("room").textContent = room === null ? "" : `#${room}`;
+  document.title = `${missed ? `(${missed}) ` : ""}${room === null ? "" : `#${room} · `}${title}`;
+}
+
+function showRooms() {
+  find("rooms").hidden = rooms.length < 2 || room === null;
+  find("rooms").replaceChildren(...rooms.map((each) => {
+    const button = document.createElement("button");
+    button.type = "button";
+    button.textContent = `#${each}`;
+    if (each === room) button.setAttribute("aria-current", "page");
+    button.addEventListener("click", () => each === room || connection.join(each, name));
+    return button;
+  }));
+  find("room-choice").hidden = rooms.length < 2;
+  find("room-name").replaceChildren(...rooms.map((each) => new Option(`#${each}`, each)));
+  const likely = room ?? asked.room;
+  if (rooms.includes(likely)) find("room-name").value = likely;
+}
+
+function showEntrance(refusal) {
+  find("entrance").hidden = false;
+  find("composer").hidden = true;
+  find("rooms").hidden = true;
+  find("who").hidden = true;
+  find("empty").hidden = true;
+  if (refusal?.what === "token") find("token-field").hidden = false;
+  find("refusal").hidden = refusal === undefined;
+  find("refusal").textContent = refusal?.reason ?? "";
+  find(refusal?.what === "token" ? "token" : "name").focus();
+}
+
+function showInside() {
+  find("entrance").hidden = true;
+  find("composer").hidden = false;
+  find("who").hidden = false;
+  find("who").textContent = name;
+  find("who").setAttribute("aria-label", `You are ${name}. Change your name`);
+  log.showEmpty();
+  history.replaceState(null, "", `#room=${encodeURIComponent(room)}`);
+  showTitle();
+  showRooms();
+  if (matchMedia("(pointer: fine)").matches && window === window.top) find("text").focus();
+}
+
+find("join-form").addEventListener("submit", (event) => {
+  event.preventDefault();
+  name = find("name").value.trim();
+  if (!find("token-field").hidden) memory.write("token", find("token").value.trim());
+  find("refusal").hidden = true;
+  connection.join(find("room-name").value || asked.room || rooms[0] || "", name);
+});
+
+find("who").addEventListener("click", () => showEntrance());
+
+const text = find("text");
+
+function fit() {
+  text.style.height = "auto";
+  text.style.height = `${Math.min(text.scrollHeight, 160)}px`;
+}
+
+text.addEventListener("input", fit);
+text.addEventListener("keydown", (event) => {
+  // On a phone Enter is the only way to a new line.
+  if (event.key !== "Enter" || event.shiftKey || event.isComposing || matchMedia("(pointer: coarse)").matches) return;
+  event.preventDefault();
+  find("composer").requestSubmit();
+});
+
+find("composer").addEventListener("submit", (event) => {
+  event.preventDefault();
+  if (text.value.trim() === "") return;
+  connection.post(text.value.trim());
+  text.value = "";
+  fit();
+  text.focus();
+});
+
+window.addEventListener("hashchange", () => {
+  const wanted = readAddress();
+  if (rooms.includes(wanted.room) && wanted.room !== room && name) connection.join(wanted.room, wanted.name || name);
+});
+
+document.addEventListener("visibilitychange", () => {
+  if (!document.hidden) missed = 0;
+  showTitle();
+});
+
+connection.open();

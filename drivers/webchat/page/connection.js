@@ -1,0 +1,185 @@
+// The live connection to the daemon: opened again by itself, and nothing that was typed is lost on the way.
+// frames.py is the other end of it.
+
+const PING_EVERY = 20_000;
+const SILENCE = 10_000;
+const FIRST_WAIT = 400;
+const LONGEST_WAIT = 15_000;
+
+function randomId() {
+  // Not crypto.randomUUID: browsers have it on https pages only.
+  return Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, "0")).join("");
+}
+
+export class Connection {
+  // `listener` has: state(name), welcome(frame), joined(frame), history(messages), said(message), refused(frame),
+  // pending(post), sent(id, message), unsent(id, reason, isFinal)
+  constructor(address, memory, listener) {
+    this.address = address;
+    this.memory = memory;
+    this.listener = listener;
+    this.wanted = null;
+    this.newest = null;
+    this.inside = false;
+    this.unsent = new Map(memory.read("unsent", []).map((post) => [post.id, post]));
+    this.failures = 0;
+    this.socket = null;
+    this.retry = null;
+    this.timers = new Map();
+    window.addEventListener("online", () => this.hurry());
+    document.addEventListener("visibilitychange", () => document.hidden || this.hurry());
+  }
+
+  open() {
+    clearTimeout(this.retry);
+    this.retry = null;
+    this.halted = false;
+    this.listener.state("connecting");
+    const socket = new WebSocket(this.address);
+    this.socket = socket;
+    socket.addEventListener("open", () => {
+      this.put({ type: "hello", token: this.memory.read("token", null), session: this.memory.read("session", null) });
+      this.expect();
+    });
+    socket.addEventListener("message", (event) => {
+      if (this.socket !== socket) return;
+      this.expect();
+      this.take(JSON.parse(event.data));
+    });
+    socket.addEventListener("close", () => this.socket === socket && this.lost());
+  }
+
+  close() {
+    const socket = this.socket;
+    this.socket = null;
+    this.inside = false;
+    clearTimeout(this.watch);
+    clearTimeout(this.pinger);
+    socket?.close();
+  }
+
+  // The page woke up or the network came back: no reason to wait any longer.
+  hurry() {
+    if (this.retry !== null) this.open();
+    else if (this.inside) this.ping();
+  }
+
+  lost() {
+    this.close();
+    if (this.halted) return;
+    const wait = Math.min(LONGEST_WAIT, FIRST_WAIT * 1.8 ** this.failures) * (0.7 + 0.6 * Math.random());
+    this.failures += 1;
+    this.listener.state("offline");
+    this.retry = setTimeout(() => this.open(), wait);
+  }
+
+  // Every frame shows that the other end is there; after a while without one it is asked, and then given up.
+  expect() {
+    clearTimeout(this.watch);
+    clearTimeout(this.pinger);
+    this.pinger = setTimeout(() => this.ping(), PING_EVERY);
+  }
+
+  ping() {
+    this.put({ type: "ping" });
+    clearTimeout(this.watch);
+    this.watch = setTimeout(() => this.lost(), SILENCE);
+  }
+
+  put(frame) {
+    if (this.socket?.readyState === WebSocket.OPEN) this.socket.send(JSON.stringify(frame));
+  }
+
+  join(room, name) {
+    if (this.wanted?.room !== room) this.newest = null;
+    this.wanted = { room, name };
+    this.inside = false;
+    if (this.socket?.readyState === WebSocket.OPEN) this.enter();
+    else if (this.retry === null && this.socket === null) this.open();
+  }
+
+  enter() {
+    this.put({ type: "join", room: this.wanted.room, name: this.wanted.name, after: this.newest });
+  }
+
+  post(text) {
+    const post = { id: randomId(), room: this.wanted.room, text, at: Date.now() };
+    this.unsent.set(post.id, post);
+    this.keep();
+    this.listener.pending(post);
+    this.send(post);
+  }
+
+  send(post) {
+    if (this.inside) this.put({ type: "post", id: post.id, text: post.text });
+  }
+
+  keep() {
+    this.memory.write("unsent", [...this.unsent.values()]);
+  }
+
+  seen(message) {
+    this.newest = Math.max(this.newest ?? 0, message.id);
+  }
+
+  take(frame) {
+    switch (frame.type) {
+      case "welcome":
+        this.memory.write("session", frame.session);
+        this.listener.welcome(frame);
+        if (this.wanted !== null) this.enter();
+        else this.listener.state("welcome");
+        break;
+      case "refused":
+        this.halted = frame.what === "token" || frame.what === "full";
+        this.inside = false;
+        this.wanted = null;
+        this.listener.refused(frame);
+        break;
+      case "joined":
+        this.failures = 0;
+        this.inside = true;
+        if (frame.fresh) this.newest = null;
+        this.listener.joined(frame);
+        this.listener.state("online");
+        for (const post of this.unsent.values()) {
+          if (post.room !== frame.room) continue;
+          this.listener.pending(post);
+          this.send(post);
+        }
+        break;
+      case "history":
+        frame.messages.forEach((message) => this.seen(message));
+        this.listener.history(frame.messages);
+        break;
+      case "message":
+        this.seen(frame.message);
+        this.listener.said(frame.message);
+        break;
+      case "sent":
+        this.unsent.delete(frame.id);
+        this.keep();
+        this.listener.sent(frame.id, frame.message);
+        break;
+      case "unsent":
+        this.notTaken(frame);
+        break;
+    }
+  }
+
+  notTaken(frame) {
+    const post = this.unsent.get(frame.id);
+    const isFinal = frame.retry_after === undefined;
+    if (isFinal) {
+      this.unsent.delete(frame.id);
+      this.keep();
+    } else if (post !== undefined) {
+      clearTimeout(this.timers.get(frame.id));
+      this.timers.set(frame.id, setTimeout(() => {
+        this.timers.delete(frame.id);
+        if (this.unsent.has(frame.id) && post.room === this.wanted?.room) this.send(post);
+      }, frame.retry_after * 1000));
+    }
+    this.listener.unsent(frame.id, frame.reason, isFinal);
+  }
+}
