@@ -1,0 +1,81 @@
+"""`check --online`: whether the server takes us, and whether each channel would. Joins nothing, says nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import Sequence
+
+from drivers.irc import wire
+from drivers.irc.channels import REFUSALS
+from drivers.irc.connection import Connection
+from drivers.irc.pacing import Pacer
+from drivers.irc.registration import register
+from drivers.irc.server import Server, quoted
+from drivers.irc.settings import IrcChannel, IrcSettings
+from nextbridge.driver import ConfiguredChannel, Finding
+from nextbridge.errors import DriverError
+
+__all__ = ["probe"]
+
+
+async def probe(
+    settings: IrcSettings, channels: Sequence[ConfiguredChannel[IrcChannel]], proxy: str | None
+) -> list[Finding]:
+    """Connect under a nick of its own, so that a running relay keeps its own, look, and leave."""
+    pacer = Pacer(settings.messages_per_second, settings.burst)
+    try:
+        connection = await Connection.open(settings, proxy, pacer)
+    except DriverError as error:
+        return [Finding(False, "connection", error.reason)]
+    where = f"{settings.host}:{settings.effective_port}"
+    findings = [Finding(True, "connection", f"connected to {where}{' with TLS' if settings.tls else ''}")]
+    try:
+        # nine characters fit everywhere
+        server = await register(connection, settings, f"{settings.nick[:5]}-{secrets.token_hex(8)[:3]}")
+        account = ", logged in to the account" if settings.sasl is not None else ""
+        network = quoted(server.network or settings.host)
+        findings.append(Finding(True, "login", f"the server welcomes us to {network}{account}"))
+        findings.extend(
+            [await _channel(connection, server, each.settings, settings.answer_timeout) for each in channels]
+        )
+    except DriverError as error:
+        findings.append(Finding(False, "login" if len(findings) == 1 else "connection", error.reason))
+    finally:
+        await connection.close("checked")
+    return findings
+
+
+async def _channel(connection: Connection, server: Server, channel: IrcChannel, seconds: float) -> Finding:
+    subject = f"channel {channel.channel}"
+    if not server.is_channel(channel.channel):
+        signs = quoted(server.channel_types)
+        return Finding(False, subject, f"a channel's name starts with one of {signs} on this server: correct it")
+    await connection.turn()
+    connection.send(wire.render("MODE", channel.channel))
+    try:
+        async with asyncio.timeout(seconds):
+            while True:
+                line = await connection.read()
+                if line.command == "PING":
+                    connection.put("PONG", line.param(-1))
+                elif line.command.isdigit() and server.fold(line.param(1)) == server.fold(channel.channel):
+                    return _judge(subject, line.command, line.param(2), channel)
+    except TimeoutError:
+        return Finding(False, subject, f"the server did not answer within {seconds:g} s")
+
+
+def _judge(subject: str, command: str, modes: str, channel: IrcChannel) -> Finding:
+    if command in {"403", "401"}:
+        return Finding(True, subject, "nobody is there now; joining creates it")
+    if command == "324":
+        if "i" in modes:
+            return Finding(False, subject, REFUSALS["473"])
+        if "k" in modes and channel.key is None:
+            return Finding(False, subject, REFUSALS["475"])
+        return Finding(True, subject, "it exists, and no mode of it keeps us out")
+    if command == "476":
+        return Finding(False, subject, REFUSALS["476"])
+    return Finding(
+        True, subject, "the server does not show it from outside; whether it lets us in shows at the joining"
+    )
