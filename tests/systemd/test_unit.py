@@ -1,12 +1,16 @@
 """The unit file, judged by systemd itself."""
 
 import re
+import shlex
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from nextbridge.cli import run
+from nextbridge.service import DRAIN_SECONDS
 
 UNIT = Path(__file__).parents[2] / "systemd" / "nextbridge.service"
 PROGRAM = "/opt/nextbridge/bin/nextbridge"
@@ -65,6 +69,21 @@ def test_a_wrong_file_is_not_started_again() -> None:
     """Exit status 78 (the file is wrong) ends it for good; a crash does not."""
     assert assignments("Restart") == ["on-failure"]
     assert assignments("RestartPreventExitStatus") == ["78"]
+
+
+def test_systemd_waits_for_the_daemon_to_drain() -> None:
+    """systemd kills only what has outlived the daemon's own bound, with room for closing its connections."""
+    (seconds,) = assignments("TimeoutStopSec")
+    assert int(seconds) >= DRAIN_SECONDS + 10
+
+
+def test_the_unit_starts_the_program_as_it_can_be_started() -> None:
+    """The command line is one that the program knows, with the file where the unit's folder of it is."""
+    (command,) = assignments("ExecStart")
+    program, name, *arguments = shlex.split(command)
+    assert (program, name) == (PROGRAM, "run")
+    context = run.make_context(name, arguments)
+    assert context.params["config_path"] == Path("/etc", *assignments("ConfigurationDirectory"), "config.json")
 
 
 def test_the_unit_shows_a_credential_that_a_config_can_name() -> None:
