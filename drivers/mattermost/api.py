@@ -1,0 +1,319 @@
+"""The REST calls to a Mattermost server, and the one place that turns statuses into what the core is to do.
+
+What any call may meet (a refused token, a limit, a broken server or proxy) is raised as Paused or Retry. What depends
+on the thing asked for (no right to this channel, no such file, too long) is raised as `Refusal`; the caller knows what
+it asked for, and translates it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from typing import IO, TypeVar
+from urllib.parse import quote
+
+import aiohttp
+import msgspec
+
+from drivers.mattermost import wire
+from drivers.mattermost.settings import Server
+from nextbridge.envelope import ChannelKey, MessageId
+from nextbridge.errors import NextBridgeError, Paused, Retry
+from nextbridge.http.client import CONNECTION_ERRORS, unreachable
+
+__all__ = ["Api", "RateGovernor", "Refusal", "bad_token"]
+
+T = TypeVar("T")
+
+CALL = aiohttp.ClientTimeout(total=20, sock_connect=15)
+"""Seconds for a call without a file."""
+
+_LOOK_UP_TRIES = 5
+"""A look-up that meets the rate limit waits its turn this often; a send leaves the waiting to its lane."""
+
+_SLOWEST_TRANSFER = 50_000
+"""Bytes a second; a file that goes slower than this is given up."""
+
+_LONGEST_ANSWER = 16 * 1024 * 1024
+"""Bytes of an answer that is no file. A page of 60 posts of the longest kind is a quarter of it."""
+
+
+class Refusal(NextBridgeError):
+    """The server itself refuses what was asked, in its own words. Never leaves the driver."""
+
+    def __init__(self, status: int, error_id: str, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+        self.error_id = error_id
+        self.message = message
+
+    @property
+    def about_rights(self) -> bool:
+        """The thing is missing, or not for us: which of the two, the server does not always tell."""
+        return self.status in {403, 404}
+
+
+class RateGovernor:
+    """Keeps calls under the server's limit, by what its headers say beforehand.
+
+    While they say that nothing is left, one call a pace goes out; the pace is the time in which the server earns one.
+    """
+
+    def __init__(self) -> None:
+        self._turn = asyncio.Lock()
+        self._free_at = 0.0
+        self._pace = 0.0
+        self._under_way = 0
+
+    @asynccontextmanager
+    async def call(self) -> AsyncIterator[None]:
+        """Wait for a turn, then hold it. Raises Retry rather than wait for long."""
+        async with self._turn:
+            wait = self._free_at - time.monotonic()
+            if wait > _LONGEST_WAIT:
+                raise Retry("the server's rate limit is used up", after=wait)
+            if wait > 0:
+                await asyncio.sleep(wait)
+            if self._pace:
+                self._free_at = time.monotonic() + self._pace
+        self._under_way += 1
+        try:
+            yield
+        finally:
+            self._under_way -= 1
+
+    def heard(self, status: int, headers: Mapping[str, str]) -> float | None:
+        """Take note of an answer's headers. After a 429: the seconds to wait, else None."""
+        remaining, limit = _number(headers.get("X-RateLimit-Remaining")), _number(headers.get("X-RateLimit-Limit"))
+        reset, after = _number(headers.get("X-RateLimit-Reset")), _number(headers.get("Retry-After"))
+        now = time.monotonic()
+        if status == 429:
+            wait = after or reset or 1.0
+            self._free_at = max(self._free_at, now + wait)
+            self._pace = self._pace or 0.1
+            return wait
+        if remaining is not None:
+            # calls under way have not been counted yet
+            spent = remaining < self._under_way
+            self._pace = (reset or 1.0) / max(limit or 1.0, 1.0) if spent else 0.0
+            if spent:
+                self._free_at = max(self._free_at, now + self._pace)
+        return None
+
+
+_LONGEST_WAIT = 10.0
+"""Seconds that a call waits for its turn."""
+
+
+class Api:
+    """One account's calls to one server. Safe to use from many tasks."""
+
+    def __init__(self, session: aiohttp.ClientSession, server: Server, token: str) -> None:
+        self._session = session
+        self._server = server
+        self._token = token
+        self._governor = RateGovernor()
+
+    @property
+    def authorization(self) -> dict[str, str]:
+        """The header that says who we are. Also for the socket."""
+        return {"Authorization": f"Bearer {self._token}"}
+
+    # --- what is asked for ---
+
+    async def me(self) -> wire.User:
+        """Our own account."""
+        return await self._look_up("users/me", wire.User)
+
+    async def client_config(self) -> wire.ClientConfig:
+        """What the server allows. The defaults where it does not say."""
+        try:
+            return await self._look_up("config/client?format=old", wire.ClientConfig)
+        except Refusal:
+            return wire.ClientConfig()
+
+    async def user(self, user: str) -> wire.User:
+        """A person or bot."""
+        return await self._look_up(f"users/{_segment(user)}", wire.User)
+
+    async def channel(self, channel: ChannelKey) -> wire.ChannelInfo:
+        """A channel by its id; found also where it is public and we are no member."""
+        return await self._look_up(f"channels/{_segment(channel)}", wire.ChannelInfo)
+
+    async def channel_by_name(self, team: str, channel: str) -> wire.ChannelInfo:
+        """A channel by its team's name and its own."""
+        path = f"teams/name/{_segment(team)}/channels/name/{_segment(channel)}"
+        return await self._look_up(path, wire.ChannelInfo)
+
+    async def membership(self, channel: ChannelKey) -> wire.Member:
+        """Our own membership of a channel. Refusal (404) where there is none."""
+        return await self._look_up(f"channels/{_segment(channel)}/members/me", wire.Member)
+
+    async def posts(self, channel: ChannelKey, *, page: int, per_page: int) -> wire.PostList:
+        """A channel's posts, the newest first, by pages from 0."""
+        return await self._look_up(f"channels/{_segment(channel)}/posts?page={page}&per_page={per_page}", wire.PostList)
+
+    async def file_info(self, file: str) -> wire.FileInfo:
+        """What is known of a file."""
+        return await self._look_up(f"files/{_segment(file)}/info", wire.FileInfo)
+
+    async def create_post(self, post: wire.NewPost) -> MessageId:
+        """Make a post. Raises Retry at the rate limit, without waiting."""
+        created = await self._call("POST", "posts", wire.Post, body=msgspec.json.encode(post))
+        return MessageId(created.id)
+
+    async def upload(self, channel: ChannelKey, name: str, size: int, file: IO[bytes]) -> str:
+        """Upload an open file of `size` bytes, streamed, and give its id. `file` is closed.
+
+        The body is the file alone and the name stands in the address, where no quoting can harm it.
+        """
+        path = f"files?channel_id={_segment(channel)}&filename={_segment(name)}"
+        uploaded = await self._call("POST", path, wire.Uploaded, body=file, length=size, timeout=transfer_time(size))
+        if not uploaded.file_infos:
+            raise Retry("the server's answer to an upload names no file")
+        return uploaded.file_infos[0].id
+
+    @asynccontextmanager
+    async def download(self, file: str, *, largest: int) -> AsyncIterator[aiohttp.ClientResponse]:
+        """A file's answer, its body still to be read; `largest` is what the caller will take of it, in bytes."""
+        async with self._answer("GET", f"files/{_segment(file)}", timeout=transfer_time(largest)) as response:
+            if response.status >= 300:
+                await self._refuse(response)
+            yield response
+
+    # --- how it is asked ---
+
+    async def _look_up(self, path: str, kind: type[T]) -> T:
+        for _ in range(_LOOK_UP_TRIES - 1):
+            try:
+                return await self._call("GET", path, kind)
+            except Retry as later:
+                if later.after is None or later.after > _LONGEST_WAIT:
+                    raise
+                await asyncio.sleep(later.after)
+        return await self._call("GET", path, kind)
+
+    async def _call(
+        self,
+        method: str,
+        path: str,
+        kind: type[T],
+        *,
+        body: bytes | IO[bytes] | None = None,
+        length: int | None = None,
+        timeout: aiohttp.ClientTimeout = CALL,  # noqa: ASYNC109 - aiohttp's own kind of timeout
+    ) -> T:
+        async with self._answer(method, path, body=body, length=length, timeout=timeout) as response:
+            if response.status >= 300:
+                await self._refuse(response)
+            content = await self._whole(response)
+        try:
+            return msgspec.json.decode(content, type=kind)
+        except msgspec.DecodeError as error:
+            reason = f"{self._server.url} answers {response.status} with something that is not Mattermost's JSON"
+            raise Retry(f"{reason}; look at server_url and at the proxy before the server") from error
+
+    @asynccontextmanager
+    async def _answer(
+        self,
+        method: str,
+        path: str,
+        *,
+        timeout: aiohttp.ClientTimeout,  # noqa: ASYNC109 - aiohttp's own kind of timeout
+        body: bytes | IO[bytes] | None = None,
+        length: int | None = None,
+    ) -> AsyncIterator[aiohttp.ClientResponse]:
+        headers = self.authorization
+        if body is not None:
+            headers["Content-Type"] = "application/json" if isinstance(body, bytes) else "application/octet-stream"
+        if length is not None:
+            headers["Content-Length"] = str(length)
+        async with self._governor.call():
+            try:
+                response = await self._session.request(
+                    method,
+                    f"{self._server.api}/{path}",
+                    headers=headers,
+                    data=body,
+                    timeout=timeout,
+                    allow_redirects=False,
+                )
+            except CONNECTION_ERRORS as error:
+                raise self._unreachable(error) from None
+            wait = self._governor.heard(response.status, response.headers)
+        async with response:
+            if wait is not None:
+                raise Retry("the server's rate limit is used up", after=wait)
+            yield response
+
+    async def chunks(self, response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
+        """An answer's body as it arrives. Raises Retry where it breaks off."""
+        try:
+            async for chunk in response.content.iter_chunked(65536):
+                yield chunk
+        except CONNECTION_ERRORS as error:
+            raise self._unreachable(error) from None
+
+    async def _whole(self, response: aiohttp.ClientResponse) -> bytes:
+        content = bytearray()
+        async for chunk in self.chunks(response):
+            content += chunk
+            if len(content) > _LONGEST_ANSWER:
+                raise Retry("the server's answer is too long to be one")
+        return bytes(content)
+
+    def _unreachable(self, error: BaseException) -> Retry:
+        # aiohttp's errors may hold the request's headers, so their words are taken and they are not chained
+        return Retry(f"{self._server.url} cannot be reached: {unreachable(error)}")
+
+    async def _refuse(self, response: aiohttp.ClientResponse) -> None:
+        """Raise what an answer of 300 or more means."""
+        status = response.status
+        if status == 401:
+            raise bad_token(self._server)
+        if status < 400:
+            raise Paused(_moved(self._server, response.headers.get("Location", "")), scope="instance")
+        content = await self._whole(response)
+        try:
+            said = msgspec.json.decode(content, type=wire.ServerError)
+        except msgspec.DecodeError:
+            if status == 413:
+                raise Refusal(status, "", "a proxy before the server refuses it as too large") from None
+            reason = f"{self._server.url} answers {status}, and not as Mattermost does"
+            raise Retry(f"{reason}; look at server_url and at the proxy before the server") from None
+        if said.id == "api.post.deduplicate_create_post.pending":
+            raise Retry("the server is still making this post", after=1.0)
+        if (status >= 500 and status != 501) or status == 408:
+            raise Retry(f"the server answers {status}: {said.message[:300]}")
+        raise Refusal(status, said.id, said.message[:300])
+
+
+def transfer_time(size: int) -> aiohttp.ClientTimeout:
+    """How long a file of `size` bytes may take."""
+    return aiohttp.ClientTimeout(total=60 + size / _SLOWEST_TRANSFER, sock_connect=15, sock_read=60)
+
+
+def bad_token(server: Server) -> Paused:
+    """What a 401 means, and what to look at."""
+    return Paused(
+        f"{server.url} refuses the token. Was it revoked or the bot disabled, is it of another server, "
+        "was it copied whole and without spaces, or was a new one made since? Put the right one into the file",
+        scope="instance",
+    )
+
+
+def _moved(server: Server, target: str) -> str:
+    return f"{server.url} sends us elsewhere ({target[:200]}); write the address that it ends at as server_url"
+
+
+def _segment(text: str) -> str:
+    return quote(text, safe="")
+
+
+def _number(text: str | None) -> float | None:
+    try:
+        return None if text is None else max(0.0, float(text))
+    except ValueError:
+        return None

@@ -1,0 +1,157 @@
+"""The channels of the operator's file on the server: which id each has, and whether we are a member."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from msgspec import UNSET, Struct
+
+from drivers.mattermost import wire
+from drivers.mattermost.api import Api, Refusal
+from drivers.mattermost.settings import MattermostChannel, MattermostSettings, named
+from nextbridge.driver import ConfiguredChannel, Host
+from nextbridge.envelope import ChannelKey
+
+__all__ = ["Channels", "Unavailable", "find_channel"]
+
+
+class Unavailable(Exception):
+    """A channel that cannot be used for now: `reason` says what the operator is to do."""
+
+    def __init__(self, reason: str, found: wire.ChannelInfo | None = None) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.found = found
+
+
+class _State(Struct):
+    """What is known of a configured channel."""
+
+    key: ChannelKey
+    name: str = ""
+    open: bool = False
+
+
+class Channels:
+    """Resolves the configured channels, and tells the host which can be used. Knows their names for messages."""
+
+    def __init__(
+        self, configured: Sequence[ConfiguredChannel[MattermostChannel]], settings: MattermostSettings, host: Host
+    ) -> None:
+        self._configured = configured
+        self._settings = settings
+        self._host = host
+        self._states = {channel.key: _State(channel.key) for channel in configured}
+        self._closed: set[ChannelKey] = set()
+        """Channels that the host was told are unavailable."""
+
+    def name(self, channel: ChannelKey) -> str:
+        """What people call a channel, for messages to the operator: its name where it is known, else its id."""
+        for configured in self._configured:
+            state = self._states[configured.key]
+            if state.key == channel:
+                return state.name or _as_written(configured.settings, self._settings)
+        return channel
+
+    async def resolve(self, api: Api, me: wire.User) -> None:
+        """Look up every channel. Raises Retry and Paused, where none can be looked up."""
+        for configured in self._configured:
+            await self._resolve(configured, api, me)
+
+    async def recheck(self, api: Api, me: wire.User) -> None:
+        """Look again at those that could not be used: we were added somewhere."""
+        for configured in self._configured:
+            if not self._states[configured.key].open:
+                await self._resolve(configured, api, me)
+
+    def removed(self, channel: ChannelKey, me: wire.User) -> None:
+        """We are no member any more."""
+        self._close(channel, to_be_added(self.name(channel), me.username))
+
+    def archived(self, channel: ChannelKey) -> None:
+        """Nothing can be posted there any more, until it is restored."""
+        self._close(channel, f"channel {self.name(channel)} is archived; restore it, or take it out of the rules")
+
+    def paused(self, channel: ChannelKey) -> None:
+        """A send was refused there, of which the core knows: the next look may tell that it is open again."""
+        for state in self._states.values():
+            if state.key == channel:
+                state.open = False
+                self._closed.add(channel)
+
+    def _close(self, channel: ChannelKey, reason: str) -> None:
+        states = [state for state in self._states.values() if state.key == channel]
+        for state in states:
+            state.open = False
+        if states:
+            self._closed.add(channel)
+            self._host.unavailable(channel, reason)
+
+    async def _resolve(self, configured: ConfiguredChannel[MattermostChannel], api: Api, me: wire.User) -> None:
+        state = self._states[configured.key]
+        try:
+            found = await find_channel(configured.settings, self._settings, api, me)
+        except Unavailable as error:
+            if error.found is not None:
+                await self._known(configured, state, error.found)
+            state.open = False
+            self._closed.add(state.key)
+            self._host.unavailable(state.key, error.reason)
+            return
+        await self._known(configured, state, found)
+        state.open = True
+        if state.key in self._closed:
+            self._closed.discard(state.key)
+            self._host.available(state.key)
+
+    async def _known(
+        self, configured: ConfiguredChannel[MattermostChannel], state: _State, found: wire.ChannelInfo
+    ) -> None:
+        if state.key != found.id and state.key in self._closed:
+            # what was said of the stand-in holds no longer: the channel has an id now
+            self._closed.discard(state.key)
+            self._host.available(state.key)
+        state.key, state.name = ChannelKey(found.id), found.display_name or found.name
+        await self._host.resolved(configured, state.key, state.name)
+
+
+async def find_channel(
+    channel: MattermostChannel, settings: MattermostSettings, api: Api, me: wire.User
+) -> wire.ChannelInfo:
+    """A configured channel on the server, where we are a member of it.
+
+    Raises Unavailable with what to do, and as any call.
+    """
+    written = _as_written(channel, settings)
+    try:
+        if channel.channel_id is not UNSET:
+            found = await api.channel(ChannelKey(channel.channel_id))
+        else:
+            found = await api.channel_by_name(*named(channel, settings))
+    except Refusal as refusal:
+        # a private channel is as good as missing to those who are not in it
+        raise Unavailable(
+            f"channel {written} is not there for us ({refusal.status}: {refusal.message}) "
+            f"Look at its spelling; if it is right, {_add(me.username)}"
+        ) from refusal
+    name = found.display_name or found.name
+    if found.delete_at:
+        raise Unavailable(f"channel {name} is archived; restore it, or take it out of the rules", found)
+    try:
+        await api.membership(ChannelKey(found.id))
+    except Refusal as refusal:
+        raise Unavailable(to_be_added(name, me.username), found) from refusal
+    return found
+
+
+def to_be_added(channel: str, username: str) -> str:
+    """What is wrong where we are no member, and what the operator is to do."""
+    return f"@{username} is no member of channel {channel}: {_add(username)}"
+
+
+def _add(username: str) -> str:
+    return f"add it to the channel, by /invite @{username} typed there"
+
+
+def _as_written(channel: MattermostChannel, settings: MattermostSettings) -> str:
+    return channel.channel_id if channel.channel_id is not UNSET else "/".join(named(channel, settings))

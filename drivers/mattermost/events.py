@@ -1,0 +1,144 @@
+"""A `posted` frame as the event that it is, or the reason why it is none."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+
+import msgspec
+
+from drivers.mattermost import wire
+from drivers.mattermost.api import Api, Refusal
+from drivers.mattermost.people import People
+from nextbridge.envelope import Attachment, Author, Channel, ChannelKey, InstanceId, MessageId, Posted, UserId
+from nextbridge.errors import Retry
+from nextbridge.markup import Dialect
+
+__all__ = ["PostReader", "Skipped"]
+
+_LONGEST_ADDRESS = 2048
+
+
+class Skipped(Exception):
+    """A frame that is no event, with the short reason that is counted."""
+
+
+class PostReader:
+    """Makes events of posts, for one account."""
+
+    def __init__(self, instance: InstanceId, me: wire.User, api: Api, people: People, dialect: Dialect) -> None:
+        self._instance = instance
+        self._me = me
+        self._api = api
+        self._people = people
+        self._dialect = dialect
+
+    async def read(self, frame: wire.Frame) -> Posted:
+        """The event. Looks up the author where it is not known. Raises Skipped, and Paused where the token is refused.
+
+        A look-up that fails costs the name, never the message.
+        """
+        data = msgspec.json.decode(frame.data, type=wire.PostedData)
+        post = msgspec.json.decode(data.post, type=wire.Post)
+        if post.type.startswith("system_"):
+            raise Skipped("system_post")
+        if post.user_id == self._me.id:
+            raise Skipped("own_post")
+        props = wire.PostProps(post.props)
+        text, action = _words(post, props), post.type == "me"
+        attachments = tuple([each async for each in self._attachments(post)])
+        if not text and not attachments:
+            raise Skipped("empty_post")
+        return Posted(
+            channel=Channel(self._instance, ChannelKey(post.channel_id)),
+            message=MessageId(post.id),
+            author=await self._author(post, props, data.sender_name),
+            at=post.create_at,
+            channel_name=data.channel_display_name,
+            mark=props.mark,
+            text=self._dialect.read(text),
+            attachments=attachments,
+            action=action,
+            reply_to=MessageId(post.root_id) if post.root_id else None,
+            thread=MessageId(post.root_id) if post.root_id else None,
+            addressed=self._addressed(post, data),
+        )
+
+    def _addressed(self, post: wire.Post, data: wire.PostedData) -> bool:
+        if data.channel_type == "D":
+            return True
+        # @channel lists everybody's id, so that our name must be there too
+        mentioned = self._me.id in msgspec.json.decode(data.mentions or "[]", type=list[str])
+        return mentioned and f"@{self._me.username}".casefold() in post.message.casefold()
+
+    async def _author(self, post: wire.Post, props: wire.PostProps, sender_name: str) -> Author:
+        if props.says("from_webhook"):
+            # shown by the server under what the props say; the account is the one that made the webhook
+            name = props.text("override_username") or props.text("webhook_display_name") or sender_name or "webhook"
+            avatar = props.text("override_icon_url")
+            return Author(
+                id=UserId(post.user_id),
+                username=name,
+                name=name,
+                avatar=avatar
+                if avatar.startswith(("http://", "https://")) and len(avatar) <= _LONGEST_ADDRESS
+                else None,
+                bot=True,
+            )
+        user = await self._people.user(self._api, post.user_id)
+        if user is None:
+            name = sender_name.removeprefix("@") or post.user_id
+            return Author(id=UserId(post.user_id), username=name, name=name, bot=props.says("from_bot"))
+        return Author(
+            id=UserId(user.id),
+            username=user.username,
+            name=user.name or user.id,
+            bot=user.is_bot or props.says("from_bot"),
+        )
+
+    async def _attachments(self, post: wire.Post) -> AsyncIterator[Attachment]:
+        known = {file.id: file for file in (post.metadata.files or ())} if post.metadata else {}
+        for file_id in post.file_ids or tuple(known):
+            file = known.get(file_id) or await self._file(file_id)
+            yield Attachment(
+                id=file.id,
+                name=file.name or file.id,
+                media_type=file.mime_type or "application/octet-stream",
+                size=file.size,
+            )
+
+    async def _file(self, file_id: str) -> wire.FileInfo:
+        try:
+            return await self._api.file_info(file_id)
+        except (Refusal, Retry):
+            return wire.FileInfo(file_id)
+
+
+def _words(post: wire.Post, props: wire.PostProps) -> str:
+    """The post's text, in the server's notation, with what stands in its attachments below it."""
+    message = post.message
+    if post.type == "me" and len(message) > 1 and message.startswith("*") and message.endswith("*"):
+        message = message[1:-1]
+    blocks = [message, *("\n".join(_lines(attachment)) for attachment in props.attachments)]
+    return "\n\n".join(block for block in blocks if block.strip())
+
+
+def _lines(attachment: wire.MessageAttachment) -> Iterator[str]:
+    """What people see of an attachment; its fallback only where that is nothing."""
+    title = attachment.title or ""
+    if title and attachment.title_link:
+        title = f"[{title}]({attachment.title_link})"
+    shown = [
+        attachment.pretext,
+        attachment.author_name,
+        f"**{title}**" if title else None,
+        attachment.text,
+        *(_field_line(field) for field in attachment.fields or () if field is not None),
+        attachment.footer,
+    ]
+    lines = [line for line in shown if line and line.strip()]
+    yield from lines or ([attachment.fallback] if attachment.fallback else [])
+
+
+def _field_line(field: wire.AttachmentField) -> str:
+    value = "" if field.value is None else str(field.value)
+    return f"**{field.title}**: {value}" if field.title else value

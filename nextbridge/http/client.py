@@ -1,0 +1,125 @@
+"""The one way out: an aiohttp session through the operator's proxy and trusting the operator's own CA.
+
+Every driver that speaks HTTP or WebSocket opens its session here, so that `proxy` and `ca_file` mean the same on every
+platform. It keeps no cookies and follows no environment variables: what the operator's file says is what holds.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from typing import TYPE_CHECKING
+from urllib.parse import unquote, urlsplit
+
+import aiohttp
+
+from nextbridge import __version__
+from nextbridge.errors import Paused
+
+if TYPE_CHECKING:
+    from aiohttp import ClientRequest
+    from aiohttp.client import ClientTimeout
+    from aiohttp.connector import Connection
+    from aiohttp.tracing import Trace
+
+__all__ = ["CONNECTION_ERRORS", "ProxyFailed", "open_session", "unreachable"]
+
+TIMEOUT = aiohttp.ClientTimeout(total=60, sock_connect=20, sock_read=30)
+"""A session's default, in seconds. A transfer of a file sets its own."""
+
+_DEFAULT_PORTS = {"http": 80, "https": 443}
+_SOCKS_PORT = 1080
+
+
+class ProxyFailed(aiohttp.ClientConnectionError):
+    """The proxy cannot be reached, or does not let us through."""
+
+
+CONNECTION_ERRORS = (aiohttp.ClientError, OSError, TimeoutError)
+"""What a request of a session raises when the other side was not reached, or the answer broke off."""
+
+
+async def open_session(*, proxy: str | None = None, ca_file: str | None = None) -> aiohttp.ClientSession:
+    """A session for one instance; the caller closes it.
+
+    `proxy` is an http, https, socks4, socks5 or socks5h address; names are resolved by the proxy. `ca_file` is a PEM
+    file whose certificates are trusted beside the system's. Raises Paused (of the instance) when either cannot be used.
+    """
+    context = await asyncio.to_thread(_tls_context, ca_file)
+    connector = aiohttp.TCPConnector(ssl=context) if proxy is None else _proxy_connector(proxy, context)
+    return aiohttp.ClientSession(
+        connector=connector,
+        timeout=TIMEOUT,
+        cookie_jar=aiohttp.DummyCookieJar(),
+        headers={"User-Agent": f"NextBridge/{__version__}"},
+    )
+
+
+def unreachable(error: BaseException) -> str:
+    """Why a connection failed, in a few words for the operator. Without secrets: only names and codes are taken."""
+    match error:
+        case aiohttp.ClientConnectorCertificateError() | ssl.SSLCertVerificationError():
+            return "its certificate is not trusted; name the file of a private CA as ca_file, or look at its clock"
+        case aiohttp.ClientConnectorDNSError():
+            return "its name is not known to the DNS; look at the spelling"
+        case ProxyFailed():
+            return f"the proxy does not let us through: {error}"
+        case TimeoutError():
+            return "it does not answer in time"
+        case OSError(strerror=str(words)) if words:
+            return words
+        case aiohttp.ServerDisconnectedError() | aiohttp.ClientPayloadError():
+            return "the connection broke off"
+        case _:
+            return type(error).__name__
+
+
+def _tls_context(ca_file: str | None) -> ssl.SSLContext:
+    context = ssl.create_default_context()
+    if ca_file is not None:
+        try:
+            context.load_verify_locations(ca_file)
+        except ssl.SSLError as error:
+            raise Paused(f"ca_file {ca_file}: holds no certificate in PEM form", scope="instance") from error
+        except OSError as error:
+            raise Paused(f"ca_file {ca_file} cannot be read: {error.strerror}", scope="instance") from error
+    return context
+
+
+def _proxy_connector(proxy: str, context: ssl.SSLContext) -> aiohttp.TCPConnector:
+    # imported here: most operators have no proxy
+    from aiohttp_socks import ProxyConnectionError, ProxyConnector, ProxyError, ProxyTimeoutError, ProxyType
+
+    class Connector(ProxyConnector):
+        """Says in aiohttp's own words that the proxy failed, so that callers know one kind of error."""
+
+        async def connect(self, req: ClientRequest, traces: list[Trace], timeout: ClientTimeout) -> Connection:  # noqa: ASYNC109 - aiohttp's signature
+            try:
+                return await super().connect(req, traces, timeout)
+            except (ProxyConnectionError, ProxyError, ProxyTimeoutError) as error:
+                raise ProxyFailed(str(error)) from error
+
+    kinds = {
+        "http": ProxyType.HTTP,
+        "https": ProxyType.HTTP,
+        "socks4": ProxyType.SOCKS4,
+        "socks5": ProxyType.SOCKS5,
+        "socks5h": ProxyType.SOCKS5,
+    }
+    try:
+        address = urlsplit(proxy)
+        kind = kinds[address.scheme]
+        port = address.port or _DEFAULT_PORTS.get(address.scheme, _SOCKS_PORT)
+    except (ValueError, KeyError):
+        # the original error may quote the password
+        raise Paused("proxy: write it as http://host:port or socks5://host:port", scope="instance") from None
+    return Connector(
+        host=address.hostname or "",
+        port=port,
+        proxy_type=kind,
+        username=unquote(address.username) if address.username else None,
+        password=unquote(address.password or "") if address.username else None,
+        rdns=True,
+        proxy_ssl=context if address.scheme == "https" else None,
+        ssl=context,
+    )
