@@ -262,7 +262,8 @@ class Host(Protocol):
 
         What it returns is done once the event and the cursor are on disk (or the event was skipped, for a counted
         reason): await that before telling the platform that the event was received; otherwise let it go. An exception
-        in it is the daemon's end, not the driver's business. An event of a channel in no rule costs next to nothing.
+        in it means that the event is not kept: tell the platform so, where it can be told. An event of a channel in no
+        rule costs next to nothing.
         """
 
     def skipped(self, reason: str) -> None:

@@ -13,7 +13,7 @@ import structlog
 from nextbridge.delivery import Deliveries
 from nextbridge.driver import Cursor
 from nextbridge.envelope import Event, Posted
-from nextbridge.errors import JournalError
+from nextbridge.errors import EntryRefused, JournalError
 from nextbridge.identities import OwnIdentities
 from nextbridge.journal import Delivery, Journal, NewDelivery
 from nextbridge.rules import RuleTable
@@ -83,8 +83,15 @@ class Relay:
     def _committed(self, event: Event, done: asyncio.Future[tuple[Delivery, ...] | None]) -> None:
         self._uncommitted -= 1
         self._room.set()
-        if done.cancelled() or isinstance(done.exception(), JournalError):
-            return  # the journal has told the service, which ends the daemon
+        if done.cancelled():
+            return
+        match done.exception():
+            case JournalError():
+                return  # the journal has told the service, which ends the daemon
+            case EntryRefused() as error:
+                self._tally.skipped(event.channel.instance, "cannot_be_kept")
+                self._log.error("message_skipped", **_about(event), reason=str(error))
+                return
         deliveries = done.result()
         if deliveries is None:
             self._skip(event, "seen_before")

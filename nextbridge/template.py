@@ -89,6 +89,8 @@ def parse(text: str, *, variables: frozenset[str] = VARIABLES) -> Template:
     if broken >= 0:
         raise TemplateError('a richheader is written <richheader title="…" content="…"/>', broken)
     parts.extend(_flat(text[end:], end, variables))
+    if parts.count(Variable("msg")) > 1:
+        raise TemplateError("{msg} stands in it twice; a message is shown once", text.rfind("{msg}"))
     return Template(tuple(parts))
 
 

@@ -1,0 +1,58 @@
+"""The core under test: a real journal, real lanes and real supervision, around drivers that do as a test says."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from nextbridge.config.model import Config, GlobalSettings, HttpSettings, Rule
+from nextbridge.config.model import Instance as ConfiguredInstance
+from nextbridge.envelope import InstanceId
+from nextbridge.service import Service
+from tests.core.script import Daemon, RunDaemon, ScriptDriver, ScriptSettings
+
+
+@pytest.fixture
+def daemon(tmp_path: Path) -> RunDaemon:
+    """Runs a daemon over script platforms, as an async context: rules first, then the instances by name.
+
+    Again in the same test, it is a restart on the same state.
+    """
+
+    @asynccontextmanager
+    async def run(
+        *rules: Rule,
+        spool_size: int = 1_000_000,
+        disabled: Sequence[str] = (),
+        **platforms: type[ScriptDriver],
+    ) -> AsyncIterator[Daemon]:
+        config = Config(
+            path=tmp_path / "config.json",
+            general=GlobalSettings(http=HttpSettings(port=0), spool_size=spool_size),
+            instances={
+                InstanceId(name): ConfiguredInstance(
+                    id=InstanceId(name), driver=driver, settings=ScriptSettings(), enabled=name not in disabled
+                )
+                for name, driver in platforms.items()
+            },
+            rules=rules,
+        )
+        service = Service(config, tmp_path / "state")
+        started = asyncio.Event()
+        task = asyncio.create_task(service.run(started=started))
+        waiting = asyncio.create_task(started.wait())
+        await asyncio.wait({task, waiting}, return_when=asyncio.FIRST_COMPLETED)
+        waiting.cancel()
+        if task.done():
+            await task
+        try:
+            yield Daemon(service)
+        finally:
+            service.stop()
+            await task
+
+    return run
