@@ -194,14 +194,14 @@ class MattermostDriver(Driver[MattermostSettings, MattermostChannel]):
         api, me = await self._opened(), self._me
         if me is None:
             raise Retry("it was not connected yet")
-        made = await self._marks.made_before(message, api, UserId(me.id))
-        if made is None:
-            self._marks.trying(message)
-            try:
+        try:
+            made = await self._marks.made_before(message, api, UserId(me.id))
+            if made is None:
+                self._marks.trying(message)
                 files = await self._uploaded.ids(message, api)
                 made = await api.create_post(self._post(message, me, files))
-            except Refusal as refusal:
-                raise await self._refused(message, refusal, api, me) from refusal
+        except Refusal as refusal:
+            raise await self._refused(message, refusal, api, me) from refusal
         self._marks.sent(message)
         self._uploaded.forget(message)
         return Receipt(made)
