@@ -48,6 +48,7 @@ def run(config_path: Path | None, state: Path | None, *, debug: bool) -> None:
     import uvloop
 
     from nextbridge import config, logs
+    from nextbridge.config.problem import render
     from nextbridge.service import Service
 
     logs.configure(level="debug" if debug else "info")
@@ -56,7 +57,7 @@ def run(config_path: Path | None, state: Path | None, *, debug: bool) -> None:
     except ConfigError as error:
         _end(error, _EX_CONFIG)
     if loaded.warnings:
-        click.echo(config.render(loaded.warnings), err=True)
+        click.echo(render(loaded.warnings), err=True)
 
     async def serve() -> None:
         await Service(loaded.config, state or Path(os.environ.get("STATE_DIRECTORY", "state"))).run()
@@ -79,13 +80,14 @@ def check(config_path: Path | None) -> None:
     Exits with 0, or with 78 where there is a mistake.
     """
     from nextbridge import config
+    from nextbridge.config.problem import render
 
     try:
         loaded = config.load(config.find(config_path))
     except ConfigError as error:
         _end(error, _EX_CONFIG)
     if loaded.warnings:
-        click.echo(config.render(loaded.warnings), err=True)
+        click.echo(render(loaded.warnings), err=True)
     found = loaded.config
     channels = {each.channel for rule in found.rules for each in (*rule.sources, *rule.targets)}
     click.echo(
