@@ -7,6 +7,7 @@ the operator when the value is refused.
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any, TypeAlias
 
 from msgspec import UNSET, Meta, Struct, UnsetType
@@ -15,7 +16,13 @@ __all__ = ["NonBlank", "OptionalProxy", "ProxyUrl", "Secret", "Settings", "effec
 
 
 class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The base of every settings structure: immutable, by name only, and a key it does not know is an error."""
+    """The base of every settings structure: immutable, by name only, and a key it does not know is an error.
+
+    Its `repr` shows no Secret, and no name and password in an address (a proxy's).
+    """
+
+    def __repr__(self) -> str:
+        return re.sub(r"://[^\s/@'\"]+@", "://***@", super().__repr__())
 
 
 class Secret:

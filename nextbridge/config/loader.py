@@ -1,0 +1,139 @@
+"""Loads the operator's file: from its path to a valid Config, or to everything that is wrong with it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping as AnyMapping
+from pathlib import Path
+
+from msgspec import Struct
+
+from nextbridge.config.document import Document, Mapping, Node
+from nextbridge.config.file import open_file, rules_beside
+from nextbridge.config.instances import RESERVED, InstanceReader, converted
+from nextbridge.config.model import Config, GlobalSettings, Rule
+from nextbridge.config.platforms import InstalledPlatforms, Platforms
+from nextbridge.config.problem import Problem
+from nextbridge.config.report import Report, did_you_mean
+from nextbridge.config.resolution import Resolution
+from nextbridge.config.rules import RuleReader
+from nextbridge.config.schemas import general_schema
+from nextbridge.config.structure import Structure
+from nextbridge.errors import ConfigError
+from nextbridge.redaction import Redaction, redaction
+
+__all__ = ["Loaded", "Loader"]
+
+
+class Loaded(Struct, frozen=True):
+    """A file that can be used."""
+
+    config: Config
+    warnings: tuple[Problem, ...]
+
+
+class Loader:
+    """Loads one file. Made for one call of `load`."""
+
+    def __init__(
+        self,
+        path: Path,
+        environment: AnyMapping[str, str],
+        *,
+        platforms: Platforms | None = None,
+        secrets: Redaction = redaction,
+    ) -> None:
+        self._path = path
+        self._environment = environment
+        self._platforms = platforms or InstalledPlatforms()
+        self._secrets = secrets
+        self._reports: list[Report] = []
+
+    def load(self) -> Loaded:
+        """Read, resolve and validate. Raises ConfigError with every mistake; a syntax error stands alone."""
+        document, report = self._open(self._path)
+        root = document.root
+        if not isinstance(root, Mapping):
+            report.error(root.start, (), "an object is expected at the top of the file")
+            raise ConfigError(self._problems())
+        beside = rules_beside(self._path)
+        rules_from = self._open(beside) if beside is not None and "rules" not in root.entries else (document, report)
+        if beside is not None and "rules" in root.entries:
+            report.error(
+                root.entries["rules"].start,
+                ("rules",),
+                f"there is a {beside.name} beside this file too",
+                "keep the rules in one of the two places",
+            )
+        resolution = Resolution(report, self._environment, self._secrets)
+        general = self._general(root, report, resolution)
+        instances = InstanceReader(self._platforms, report, resolution)
+        usable = instances.read(root)
+        if not instances.named and not report.failed:
+            known = ", ".join(self._platforms.names)
+            report.error(root.start, (), "there is no instance in this file", f"add one under a platform: {known}")
+        list_of_rules = self._list_of_rules(*rules_from)
+        rules: tuple[Rule, ...] = ()
+        if list_of_rules is None:
+            report.warning(root.start, (), "there are no rules, so nothing is relayed")
+        else:
+            own = resolution
+            if rules_from[1] is not report:
+                own = Resolution(rules_from[1], self._environment, self._secrets)
+            rules = RuleReader(instances.named, rules_from[1], own).read(list_of_rules)
+        problems = self._problems()
+        if general is None or any(report.failed for report in self._reports):
+            raise ConfigError(problems)
+        return Loaded(Config(path=self._path, general=general, instances=usable, rules=rules), problems)
+
+    def _open(self, path: Path) -> tuple[Document, Report]:
+        document, report = open_file(path)
+        self._reports.append(report)
+        return document, report
+
+    def _general(self, root: Mapping, report: Report, resolution: Resolution) -> GlobalSettings | None:
+        entry = root.entries.get("global")
+        if entry is None:
+            return GlobalSettings()
+        schema = general_schema()
+        resolution.resolve(entry.node, schema, schema["$defs"], ("global",))
+        fits = Structure(schema).check(entry.node, entry.start, ("global",), report)
+        if not fits or not isinstance(entry.node, Mapping):
+            return None
+        return converted(entry.node, GlobalSettings, entry.start, ("global",), report)
+
+    def _list_of_rules(self, document: Document, report: Report) -> Node | None:
+        root = document.root
+        if document.path == self._path:
+            return root.get("rules") if isinstance(root, Mapping) else None
+        if not isinstance(root, Mapping):
+            return root
+        for key, entry in root.entries.items():
+            if key not in {"rules", "$schema"}:
+                report.error(
+                    entry.start,
+                    (key,),
+                    f'unknown key "{key}"',
+                    did_you_mean(key, ["rules"]) if key not in RESERVED else "it belongs into the other file",
+                )
+        return root.get("rules")
+
+    def _problems(self) -> tuple[Problem, ...]:
+        """Everything reported so far, with nothing secret in it whoever wrote the words."""
+        mask = self._secrets.mask
+        found: list[Problem] = []
+        for report in self._reports:
+            for each in report.problems():
+                excerpt = each.excerpt
+                found.append(
+                    Problem(
+                        severity=each.severity,
+                        file=each.file,
+                        line=each.line,
+                        column=each.column,
+                        path=mask(each.path),
+                        message=mask(each.message),
+                        suggestion=mask(each.suggestion),
+                        excerpt=excerpt.masked(mask) if excerpt else None,
+                    )
+                )
+        return tuple(found)
