@@ -270,8 +270,6 @@ class SqliteJournal:
             self._trouble = self._trouble or JournalError(f"The journal {self._folder.journal} is closed.")
             if self._timer is not None:
                 self._timer.cancel()
-            await self._loop.run_in_executor(self._reads, self._reader.close)
-            self._reads.shutdown(wait=False)
             self._inbox.put(None)
         await asyncio.to_thread(self._thread.join, _CLOSE_WITHIN)
         if self._thread.is_alive():
@@ -291,10 +289,16 @@ class SqliteJournal:
                 futures = []
                 if self._inbox.empty():
                     self._writer.fold(after_commits=_FOLD_AFTER)
-            self._writer.close()
+            let_go = self._writer.close
         except Exception as error:  # noqa: BLE001 - whatever it is, the callers must learn of it
-            self._writer.abandon()
             self._tell(self._give_up, futures, error)
+            self._next_batch()  # which is the word to end: nothing else is handed over any more
+            let_go = self._writer.abandon
+        try:
+            self._reads.shutdown()
+            self._reader.close()
+            with suppress(sqlite3.Error):  # what was accepted is in the log, and is folded in at the next start
+                let_go()
         finally:
             self._folder.release()
 
