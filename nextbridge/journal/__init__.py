@@ -160,9 +160,9 @@ class Journal(Protocol):
     async def rekey(self, old: Channel, new: Channel) -> None:
         """A channel has another key from now on: its lane, receipts, cursor and events move to it, in one step.
 
-        Where `new` already has a lane, the two become one, in the order of acceptance; an event that waits in both, or
-        has been delivered to `new`, stays once. Its cursor is the one that is named by the channel's key; where both
-        have one, `new` keeps its own.
+        Where `new` already has a lane, the two become one, in the order of acceptance; of an event that went to both,
+        one delivery stays: the one that has arrived, else that of `new`. A channel's cursor is the one that is named by
+        its key; where both have one, `new` keeps its own.
         """
 
     async def read(self, namespace: str, key: str) -> str | None:

@@ -55,7 +55,7 @@ CREATE TABLE receipt (
     event INTEGER NOT NULL, target INTEGER NOT NULL, part INTEGER NOT NULL, last INTEGER NOT NULL, message TEXT,
     PRIMARY KEY (event, target, part)
 ) WITHOUT ROWID;
-CREATE INDEX became ON receipt (target, message) WHERE message IS NOT NULL;
+CREATE INDEX became ON receipt (target, message);
 CREATE TABLE dead_letter (
     id INTEGER PRIMARY KEY, target INTEGER NOT NULL, event INTEGER NOT NULL, terms INTEGER NOT NULL,
     attempts INTEGER NOT NULL, parts_done INTEGER NOT NULL, plan BLOB, reason TEXT NOT NULL, detail TEXT NOT NULL,

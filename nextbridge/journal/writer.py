@@ -43,19 +43,31 @@ _BURIED = (
 )
 _GONE = "DELETE FROM waiting WHERE id = ?"
 
-# Where both lanes hold the same event, or one has delivered it, one delivery of it is enough.
-_REPEATED = """
+# Two channels that become one, :old and :new, may both have a delivery of one event: one of them is enough, the one
+# that has arrived, else that of :new.
+_MERGE = (
+    """
     DELETE FROM waiting WHERE target = :old AND (
         event IN (SELECT event FROM waiting WHERE target = :new)
         OR EXISTS (SELECT 1 FROM receipt WHERE event = waiting.event AND target = :new AND last)
     )
-"""
-_MERGE = (
-    _REPEATED,
+    """,
+    """
+    DELETE FROM waiting WHERE target = :new
+        AND EXISTS (SELECT 1 FROM receipt WHERE event = waiting.event AND target = :old AND last)
+    """,
+    """
+    DELETE FROM receipt WHERE target = :new
+        AND EXISTS (SELECT 1 FROM receipt AS o WHERE o.event = receipt.event AND o.target = :old AND o.last)
+        AND NOT EXISTS (SELECT 1 FROM receipt AS n WHERE n.event = receipt.event AND n.target = :new AND n.last)
+    """,
+    """
+    DELETE FROM receipt WHERE target = :old
+        AND EXISTS (SELECT 1 FROM receipt AS n WHERE n.event = receipt.event AND n.target = :new)
+    """,
+    "UPDATE receipt SET target = :new WHERE target = :old",
     "UPDATE waiting SET target = :new WHERE target = :old",
     "UPDATE dead_letter SET target = :new WHERE target = :old",
-    "UPDATE OR IGNORE receipt SET target = :new WHERE target = :old",
-    "DELETE FROM receipt WHERE target = :old",
     # An event that both channels reported stays with the old one, which then stays too.
     "UPDATE OR IGNORE event SET channel = :new WHERE channel = :old",
     "DELETE FROM channel WHERE id = :old AND NOT EXISTS (SELECT 1 FROM event WHERE channel = :old)",
