@@ -39,8 +39,12 @@ provide_environment() {
     if [ "$(cat .venv/made-for 2>/dev/null)" != "$place" ] || ! .venv/bin/python -c '' 2>/dev/null; then
         "$python" -c 'import ensurepip, venv' 2>/dev/null ||
             fail "Python's venv module is missing; on Debian and Ubuntu: apt-get install python3-venv"
+        [ ! -e .venv ] || [ -e .venv/made-for ] ||
+            fail "$clone/.venv was not made by this script, which needs the name; move it away first."
         echo "Making the virtual environment $clone/.venv ..."
         rm -rf .venv
+        mkdir .venv
+        echo unfinished >.venv/made-for
         "$python" -m venv .venv
         printf '%s\n' "$place" >.venv/made-for
     fi

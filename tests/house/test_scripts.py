@@ -5,6 +5,7 @@ asked to do: no network, and no installation that takes its time.
 """
 
 import os
+import re
 import shutil
 import subprocess
 import tempfile
@@ -13,7 +14,7 @@ from pathlib import Path
 import pytest
 
 _NOBODY = 65534
-_TOOLS = ("sh", "dash", "cat", "cksum", "dirname", "rm", "mkdir", "ln", "id", "cut", "tr", "readlink", "grep", "sleep")
+_TOOLS = ("sh", "dash", "cat", "cksum", "dirname", "rm", "mkdir", "ln", "cut", "tr", "readlink", "grep", "sleep")
 
 _INTERPRETER = """#!/bin/sh
 echo "$@" >>"$CALLS"
@@ -28,6 +29,7 @@ case "$*" in
         printf '#!/bin/sh\\necho "nextbridge $*"\\n' >.venv/bin/nextbridge
         chmod 755 .venv/bin/python .venv/bin/nextbridge
         ;;
+    "-m $FAILING") exit 1 ;;
     *"pip "*) exit ${NO_NETWORK:-0} ;;
 esac
 """
@@ -51,6 +53,9 @@ class Newcomer:
         interpreter = self.bin / "python3"
         interpreter.write_text(_INTERPRETER)
         interpreter.chmod(0o755)
+        plain_user = self.bin / "id"
+        plain_user.write_text("#!/bin/sh\necho 1000\n")
+        plain_user.chmod(0o755)
         self.home = home
 
     def runs(
@@ -116,6 +121,17 @@ def test_a_moved_clone_gets_a_new_environment(newcomer: Newcomer) -> None:
     assert newcomer.installed
 
 
+def test_an_environment_of_your_own_is_left_alone(newcomer: Newcomer) -> None:
+    """A .venv that these scripts have not made is not theirs to replace."""
+    own = newcomer.clone / ".venv" / "own"
+    own.parent.mkdir()
+    own.touch()
+    run = newcomer.runs("demo")
+    assert run.returncode != 0
+    assert "was not made by this script" in run.stderr
+    assert own.exists()
+
+
 @pytest.mark.parametrize("script", ["demo", "test"])
 def test_a_python_that_is_too_old_is_named(newcomer: Newcomer, script: str) -> None:
     """The reader learns what was found, what is needed and what to set."""
@@ -157,18 +173,33 @@ def test_a_clone_of_somebody_else_is_explained(clone: Path) -> None:
     assert "clone the repository as the user who is to run this" in run.stderr
 
 
-def test_without_apt_or_root_the_rest_still_runs_and_says_what_is_left_out(newcomer: Newcomer) -> None:
-    """Each missing package is named with what it is for, before the checks; a check that fails fails the whole."""
-    run = newcomer.runs("test", "-k", "nothing")
-    for line in (newcomer.clone / "scripts" / "test-packages").read_text().splitlines():
-        if line and not line.startswith("#"):
-            package, _command, without = line.split(maxsplit=2)
-            assert any(package in said and without in said for said in run.stdout.splitlines()), run.stdout
+def test_a_plain_user_is_told_what_is_left_out_and_the_rest_runs(newcomer: Newcomer) -> None:
+    """Who cannot install Debian's packages reads which are missing and what for; then every check runs, pytest last."""
+    with (newcomer.clone / "scripts" / "test-packages").open("a") as packages:
+        packages.write("teapotd  brew-in-teapot  tests/teapot: nothing is brewed\n")
+    run = newcomer.runs("test", "-k", "a name")
+    assert re.search("LEFT OUT.*\n(  .*\n)*  teapotd +tests/teapot: nothing is brewed\n", run.stdout), run.stdout
     asked = [call for call in newcomer.calls.read_text().splitlines() if call.startswith(("-m ruff", "-m my", "-m py"))]
     assert asked == [
         "-m ruff check",
         "-m ruff format --check",
         "-m mypy",
-        "-m pytest -n auto --dist loadgroup -k nothing",
+        "-m pytest -n auto --dist loadgroup -k a name",
     ]
     assert run.returncode == 0, run.stderr
+
+
+def test_a_check_that_fails_fails_the_whole(newcomer: Newcomer) -> None:
+    """The tests run even so, and the last line says what failed before them."""
+    run = newcomer.runs("test", FAILING="mypy")
+    assert run.returncode != 0
+    assert "-m pytest" in newcomer.calls.read_text()
+    assert run.stderr.splitlines()[-1] == "This failed before the tests, see above: mypy"
+
+
+def test_the_packages_of_the_tests_are_described(clone: Path) -> None:
+    """Each line of scripts/test-packages has a package, a command and what is left out without it."""
+    lines = (clone / "scripts" / "test-packages").read_text().splitlines()
+    described = [line.split(maxsplit=2) for line in lines if line and not line.startswith("#")]
+    assert described
+    assert [line for line in described if len(line) != 3] == []

@@ -49,14 +49,11 @@ def empty_environment(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> 
     versions = folder / "versions"
     here = {each.metadata["Name"]: each.version for each in distributions() if each.metadata["Name"] != "nextbridge"}
     versions.write_text("".join(f"{name}=={version}\n" for name, version in here.items()))
-    _run(sys.executable, "-m", "venv", folder / "venv")
+    _run(sys.executable, "-m", "venv", "--without-pip", folder / "venv")
     programs = folder / "venv" / "bin"
+    pip = (sys.executable, "-m", "pip", "--python", programs / "python", "install", "--quiet", "--no-compile")
     install = subprocess.run(
-        [programs / "python", "-m", "pip", "install", "--quiet", "--constraint", versions, wheel],
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
+        [*pip, "--constraint", versions, wheel], capture_output=True, text=True, timeout=300, check=False
     )
     if "from versions: none" in install.stderr:
         pytest.skip(f"the package registry is out of reach: {install.stderr.splitlines()[-1]}")
@@ -102,5 +99,5 @@ def test_nothing_needs_what_only_development_has(empty_environment: Path, tmp_pa
 
 def _run(*command: str | Path, cwd: Path | None = None) -> str:
     done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False, cwd=cwd)
-    assert done.returncode == 0, f"{command}: {done.stdout}{done.stderr}"
+    assert done.returncode == 0, f"{done.stdout}{done.stderr}"
     return done.stdout
