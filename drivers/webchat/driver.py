@@ -143,7 +143,7 @@ class WebChatDriver(Driver[WebChatSettings, RoomSettings]):
         room = self._rooms.get(message.channel)
         if room is None:
             raise Rejected(f"there is no room {message.channel} in this web chat")
-        if self._open is None:
+        if not room.loaded:
             raise Retry("the web chat is being started")
         origin = message.mark.origin.partition("/")[0] or "relay"
 

@@ -62,7 +62,7 @@ class Room:
         self._next = 1
         self._first = 1
         self._relayed = 0
-        self._loaded = False
+        self.loaded = False
         self._one_at_a_time = asyncio.Lock()
         self._work: set[asyncio.Task[Any]] = set()
 
@@ -70,7 +70,7 @@ class Room:
 
     async def load(self) -> None:
         """Read the history back. A second call does nothing."""
-        if self._loaded:
+        if self.loaded:
             return
         kept = await self._store.get(self._name("first"))
         first = msgspec.json.decode(kept, type=_First) if kept else _First(1, 1)
@@ -82,7 +82,7 @@ class Room:
         self._first, self._next = first.number, number
         self._relayed = int(await self._store.get(self._name("relayed")) or 0)
         await self._trim(at=0)
-        self._loaded = True
+        self.loaded = True
 
     def _name(self, what: str | int) -> str:
         return f"room/{self.key}/{what}"

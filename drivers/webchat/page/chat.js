@@ -74,8 +74,10 @@ const connection = new Connection(
       find("token-field").hidden = true;
       showTitle();
       showRooms();
-      if (room !== null) return;
-      if (joinsAtOnce) {
+      if (connection.wanted !== null) {
+        // Asked for before it was known which rooms there are, or gone since.
+        if (!rooms.includes(connection.wanted.room)) connection.wanted.room = rooms[0];
+      } else if (joinsAtOnce) {
         joinsAtOnce = false;
         connection.wanted = { room: rooms.includes(asked.room) ? asked.room : rooms[0], name };
       } else {
@@ -164,10 +166,13 @@ find("join-form").addEventListener("submit", (event) => {
 find("who").addEventListener("click", () => showEntrance());
 
 const text = find("text");
+const TALLEST = 160;
 
 function fit() {
   text.style.height = "auto";
-  text.style.height = `${Math.min(text.scrollHeight, 160)}px`;
+  const needed = text.scrollHeight + text.offsetHeight - text.clientHeight;
+  text.style.height = `${Math.min(needed, TALLEST)}px`;
+  text.classList.toggle("tall", needed > TALLEST);
 }
 
 text.addEventListener("input", fit);

@@ -34,6 +34,7 @@ export class Connection {
     clearTimeout(this.retry);
     this.retry = null;
     this.halted = false;
+    this.known = false;
     this.listener.state("connecting");
     const socket = new WebSocket(this.address);
     this.socket = socket;
@@ -125,15 +126,20 @@ export class Connection {
   take(frame) {
     switch (frame.type) {
       case "welcome":
+        this.known = true;
         this.memory.write("session", frame.session);
         this.listener.welcome(frame);
         if (this.wanted !== null) this.enter();
         else this.listener.state("welcome");
         break;
       case "refused":
-        this.halted = frame.what === "token" || frame.what === "full";
         this.inside = false;
         this.wanted = null;
+        if (!this.known) {
+          // Trying again by itself would change nothing.
+          this.halted = true;
+          this.close();
+        }
         this.listener.refused(frame);
         break;
       case "joined":
