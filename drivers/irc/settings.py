@@ -46,7 +46,8 @@ class IrcSettings(Settings, frozen=True):
     ]
     nick: Annotated[Word, Meta(description="The nick that the relay wants. It takes another while this one is in use.")]
     port: Annotated[
-        int | None, Meta(ge=1, le=65535, description="The server's port; absent, 6697 with TLS and 6667 without.")
+        Annotated[int, Meta(ge=1, le=65535)] | None,
+        Meta(description="The server's port; absent, 6697 with TLS and 6667 without."),
     ] = None
     tls: Annotated[bool, Meta(description="Whether the connection is encrypted.")] = True
     tls_verify: Annotated[
