@@ -136,8 +136,7 @@ def _flat(text: str, offset: int, variables: frozenset[str]) -> list[Literal | V
 
 
 def _unknown(name: str, variables: frozenset[str]) -> str:
-
     near = difflib.get_close_matches(name, variables, 1)
     known = ", ".join(f"{{{each}}}" for each in sorted(variables))
-    guess = f"; did you mean {{{near[0]}}}?" if near else ""
-    return f"there is no variable {{{name}}}{guess} Known here: {known}"
+    guess = f"; did you mean {{{near[0]}}}? Known" if near else "; known"
+    return f"there is no variable {{{name}}}{guess} here: {known}"

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from bisect import bisect_right
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path as FilePath
 from typing import Literal, TypeAlias
 
@@ -134,7 +135,7 @@ class Document:
         self.notation = notation
         self.root: Node = Scalar(None, 0, 0)
         self._starts = [0, *(found.end() for found in re.finditer("\n", text))]
-        self._by_line: dict[int, list[Scalar]] | None = None
+        self._hidden: list[tuple[int, int]] | None = None
 
     def place(self, offset: int) -> tuple[int, int]:
         """Line and column of an offset, both from 1."""
@@ -192,16 +193,30 @@ class Document:
         return self.text[self._starts[line - 1] : end].rstrip("\r\n")
 
     def _excerpt(self, offset: int, line: int) -> Excerpt:
-        if self._by_line is None:
-            self._by_line = {}
-            for scalar in _scalars(self.root):
-                if not scalar.public and scalar.value is not None and not isinstance(scalar.value, bool):
-                    for each in range(self.line(scalar.start), self.line(max(scalar.start, scalar.end - 1)) + 1):
-                        self._by_line.setdefault(each, []).append(scalar)
-        start, text = self._starts[line - 1], self._line(line)
-        hidden = [(each.start - start, each.end - start) for each in self._by_line.get(line, ())]
-        hidden += [(found.start(1), found.end(1)) for found in _USER_INFO.finditer(text)]
+        """The line of an offset (of a long one what is around it), with every value hidden that may be secret."""
+        if self._hidden is None:
+            self._hidden = sorted({(each.start, each.end) for each in _scalars(self.root) if _may_be_secret(each)})
+        start = self._starts[line - 1]
+        end = start + len(self._line(line))
+        start, end = max(start, offset - _AROUND), min(end, offset + _AROUND)
+        text = self.text[start:end]
+        hidden: list[tuple[int, int]] = []
+        first = max(0, bisect_right(self._hidden, (start, 0)) - 1)
+        for each_start, each_end in islice(self._hidden, first, None):
+            if each_start >= end:
+                break
+            if each_end > start:
+                hidden.append((max(0, each_start - start), each_end - start))
+        hidden += [found.span(1) for found in _USER_INFO.finditer(text)]
         return _masked(text, hidden, offset - start)
+
+
+_AROUND = 400
+"""Characters of a line on each side of a mistake that are looked at."""
+
+
+def _may_be_secret(scalar: Scalar) -> bool:
+    return not scalar.public and scalar.value is not None and not isinstance(scalar.value, bool)
 
 
 _USER_INFO = re.compile(r"://([^\s/@\"']+)@")

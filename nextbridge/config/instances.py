@@ -109,10 +109,12 @@ class InstanceReader:
 
     def _settings(self, name: str, at: int, node: Node, path: Path, kind: Platform) -> Instance | None:
         schema = kind.schema
-        self._resolution.resolve(node, schema.instance, schema.definitions, path)
+        switch = node.get("enabled") if isinstance(node, Mapping) else None
+        enabled = not isinstance(switch, Scalar) or switch.value is not False
+        resolution = self._resolution if enabled else self._resolution.relaxed()
+        resolution.resolve(node, schema.instance, schema.definitions, path)
         if not kind.instance.check(node, at, path, self._report) or not isinstance(node, Mapping):
             return None
-        enabled = node.get("enabled")
         own = Mapping({key: each for key, each in node.entries.items() if key != "enabled"}, node.start, node.end)
         settings = converted(own, kind.driver.settings_type, at, path, self._report)
         if settings is None or not remarked(kind.driver.remarks(settings), node, at, path, self._report):
@@ -121,7 +123,7 @@ class InstanceReader:
             id=InstanceId(name),
             driver=kind.driver,
             settings=settings,
-            enabled=not isinstance(enabled, Scalar) or enabled.value is True,
+            enabled=enabled,
         )
 
 

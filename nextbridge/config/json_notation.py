@@ -7,6 +7,7 @@ escapes are still decoded by the standard library.
 from __future__ import annotations
 
 import json
+import math
 import re
 from typing import NoReturn
 
@@ -116,7 +117,10 @@ class _Reader:
         number = _NUMBER.match(self.text, at)
         if number:
             whole, rest = number.groups()
-            return Scalar(float(whole + rest) if rest else int(whole), at, number.end()), number.end()
+            value = float(whole + rest) if rest else int(whole)
+            if not math.isfinite(value):
+                raise NotationError(at, "this number is too large")
+            return Scalar(value, at, number.end()), number.end()
         word = _WORD.match(self.text, at)
         if word is None or word.group() not in _LITERALS:
             self.explain_value(at, word.group() if word else "")

@@ -14,8 +14,6 @@ __all__ = ["GROUP", "InstalledPlatforms", "PlatformUnusable", "Platforms"]
 GROUP = "nextbridge.drivers"
 """The group of entry points in which a driver is registered, under its platform's name."""
 
-_RESERVED_IN_CHANNEL = frozenset({"instance", "msg"})
-
 
 class PlatformUnusable(Exception):
     """A driver is registered and cannot be used. Says why; `suggestion` says what to do."""

@@ -29,7 +29,8 @@ class Report:
         self.document = document
         self.rule_ids: dict[int, str] = {}
         """The ids that rules have in the file, by their place, for paths in words."""
-        self._notes: list[_Note] = []
+        self._notes: dict[_Note, None] = {}
+        """In their order. A value that an alias of YAML repeats is told once."""
 
     @property
     def failed(self) -> bool:
@@ -38,11 +39,11 @@ class Report:
 
     def error(self, offset: int, path: Path, message: str, suggestion: str = "") -> None:
         """Something that is wrong, at an offset of the text."""
-        self._notes.append(_Note(offset, message, suggestion, path, "error"))
+        self._notes[_Note(offset, message, suggestion, path, "error")] = None
 
     def warning(self, offset: int, path: Path, message: str, suggestion: str = "") -> None:
         """Something that works, and that the operator should know."""
-        self._notes.append(_Note(offset, message, suggestion, path, "warning"))
+        self._notes[_Note(offset, message, suggestion, path, "warning")] = None
 
     def problems(self) -> list[Problem]:
         """All of them in the order of the file. To be asked for last: by then it is known what may be shown."""

@@ -17,6 +17,7 @@ from nextbridge.redaction import SHORTEST, Redaction
 __all__ = ["Resolution"]
 
 _REFERENCE = re.compile(r"\$\$\{|\$\{([A-Za-z_][A-Za-z0-9_]*)\}|\$\{")
+_REFERENCES_ALONE = re.compile(r"""["']?(?:\$\{[A-Za-z_][A-Za-z0-9_]*\})+["']?""")
 _PASSWORD_IN_ADDRESS = re.compile(r"^[a-z][a-z0-9+.-]*://(?:[^\s/@:]*:)?([^\s/@]+)@", re.IGNORECASE)
 _LARGEST_SECRET = 65536
 
@@ -37,8 +38,15 @@ class Resolution:
         self._report = report
         self._environment = environment
         self._redaction = redaction
+        self._tell = report.error
         self._folder = report.document.path.parent
         self._readable_by = _readable_by(report.document.path)
+
+    def relaxed(self) -> Resolution:
+        """The same for what is not used (a disabled instance): what cannot be resolved is a warning."""
+        other = Resolution(self._report, self._environment, self._redaction)
+        other._tell = self._report.warning
+        return other
 
     def resolve(
         self,
@@ -80,10 +88,12 @@ class Resolution:
 
     def _substitute(self, scalar: Scalar, path: Path) -> bool:
         """Put environment variables into `scalar`; whether all of them are there."""
+        if scalar.substituted:
+            return True  # an alias of YAML: it was done where it stands first
         try:
             text = self._with_environment(str(scalar.value))
         except _Unresolved as error:
-            self._report.error(scalar.start, path, error.message, error.suggestion)
+            self._tell(scalar.start, path, error.message, error.suggestion)
             return False
         scalar.substituted = text != scalar.value
         scalar.value = text
@@ -115,7 +125,10 @@ class Resolution:
 
     def _secret(self, node: Node, path: Path) -> Node:
         if isinstance(node, Scalar):
-            if not isinstance(node.value, str) or not self._substitute(node, path):
+            if not isinstance(node.value, str):
+                return node
+            node.public = _REFERENCES_ALONE.fullmatch(self._report.document.text, node.start, node.end) is not None
+            if not self._substitute(node, path):
                 return node
             if node.value.strip() and not node.substituted:
                 self._warn_of_literal(node, path)
@@ -128,6 +141,7 @@ class Resolution:
         if not isinstance(pointer, Scalar) or not isinstance(pointer.value, str) or not pointer.value.strip():
             return node
         pointer.public = True
+        found = True
         try:
             if kind == "file":
                 text = self._from_file(self._folder / self._with_environment(pointer.value), pointer, path)
@@ -136,13 +150,14 @@ class Resolution:
             else:
                 return node
         except _Unresolved as error:
-            self._report.error(pointer.start, (*path, kind), error.message, error.suggestion)
-            text = "unresolved"
+            self._tell(pointer.start, (*path, kind), error.message, error.suggestion)
+            text, found = "unresolved", False
         value = Scalar(text, pointer.start, pointer.end)
         value.substituted = True
         # The line in the file holds the pointer only.
         value.public = True
-        self._keep(value, path)
+        if found:
+            self._keep(value, path)
         return value
 
     def _keep(self, scalar: Scalar, path: Path) -> None:

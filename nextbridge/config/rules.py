@@ -49,6 +49,8 @@ class RuleReader:
         self._structures = {
             kind: Structure({**base, "required": ["type", *sides]}) for kind, sides in (*_SIDES.items(), ("", ()))
         }
+        self._explained: dict[str, tuple[str, str]] = {}
+        """What is said of each unknown instance: one name may stand in thousands of rules."""
         self._first_by_id: dict[str, tuple[int, int]] = {}
 
     def read(self, node: Node) -> tuple[Rule, ...]:
@@ -143,7 +145,9 @@ class RuleReader:
     def _channel(self, name: str, name_at: int, node: Node, at: int, path: Path) -> _Placed | None:
         known = self._named.get(name)
         if known is None:
-            self._report.error(name_at, path, *self._unknown(name))
+            if name not in self._explained:
+                self._explained[name] = self._unknown(name)
+            self._report.error(name_at, path, *self._explained[name])
             return None
         kind = known.kind
         if kind is None:

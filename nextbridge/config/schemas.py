@@ -9,6 +9,7 @@ import msgspec
 from msgspec import Struct
 
 from nextbridge.config.model import GlobalSettings, MessageSettings
+from nextbridge.config.platforms import PlatformUnusable
 from nextbridge.config.types import Secret
 from nextbridge.driver import Driver
 
@@ -91,10 +92,16 @@ class PlatformSchema(Struct, frozen=True):
 
     @classmethod
     def of(cls, name: str, driver: type[Driver[Any, Any]]) -> PlatformSchema:
-        """The schemas of `driver`, whose definitions bear the platform's name."""
-        (instance, channel, message), definitions = _components(
-            name, driver.settings_type, driver.channel_type, MessageSettings
-        )
+        """The schemas of `driver`, whose definitions bear the platform's name. Raises PlatformUnusable."""
+        try:
+            (instance, channel, message), definitions = _components(
+                name, driver.settings_type, driver.channel_type, MessageSettings
+            )
+        except (TypeError, NotImplementedError) as error:
+            raise PlatformUnusable(f"the driver of {name} has settings that have no JSON Schema: {error}") from error
+        taken = {"instance", "msg"} & resolved(channel, definitions).get("properties", {}).keys()
+        if taken:
+            raise PlatformUnusable(f"the driver of {name} has a channel key that is not its own: {', '.join(taken)}")
         instance = _with(resolved(instance, definitions), {"enabled": _ENABLED}, title=f"{driver.title}: an instance")
         channel = _with(resolved(channel, definitions), {"msg": message}, title=f"{driver.title}: a channel")
         return cls(instance, channel, definitions)

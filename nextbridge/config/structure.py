@@ -130,6 +130,11 @@ def _tell(error: ValidationError, found: _Found, report: Report) -> None:
         _tell_unknown(found.node, schema, found, report)
     elif keyword == "required" and isinstance(found.node, Mapping):
         _tell_missing(found.node, schema, found, report)
+    elif keyword == "anyOf" and all(
+        each.validator == "type" and not each.relative_path for each in error.context or ()
+    ):
+        kinds = [kind for each in error.context or () for kind in _kinds_of({"type": each.validator_value})]
+        report.error(found.value_at, found.path, *_wrong_type({"type": kinds}, found))
     elif keyword == "type":
         report.error(found.value_at, found.path, *_wrong_type(schema, found))
     else:
@@ -157,11 +162,11 @@ def _tell_missing(node: Mapping, schema: Schema, found: _Found, report: Report) 
     for key in schema["required"]:
         if key not in node.entries and key not in meant:
             about = known.get(key, {}).get("description", "") if isinstance(known.get(key), dict) else ""
-            report.error(found.at, found.path, f'the key "{key}" is missing', _first_sentence(about))
+            report.error(found.at, found.path, f'the key "{key}" is missing{_in_brackets(about)}')
 
 
 def _wrong_type(schema: Schema, found: _Found) -> tuple[str, str]:
-    kinds: list[str] = [schema["type"]] if isinstance(schema["type"], str) else schema["type"]
+    kinds = _kinds_of(schema)
     node = found.node
     wanted = " or ".join(_KINDS[each] for each in kinds if each != "null") or "null"
     actual = _kind(node)
@@ -179,6 +184,11 @@ def _wrong_type(schema: Schema, found: _Found) -> tuple[str, str]:
             hint = str(schema.get("x-hint", ""))
             suggestion = "put it in quotes" if not hint or hint.startswith("it is blank") else hint
     return f"{wanted} is expected, not {actual}", suggestion
+
+
+def _kinds_of(schema: Schema) -> list[str]:
+    kinds: str | list[str] = schema["type"]
+    return [kinds] if isinstance(kinds, str) else kinds
 
 
 def _refused(keyword: str, schema: Schema, found: _Found) -> tuple[str, str]:
@@ -219,5 +229,10 @@ def _is_meant(text: str, kinds: list[str]) -> bool:
     return bool({"integer", "number"} & set(kinds)) and re.fullmatch(r"-?[0-9]{1,15}(\.[0-9]+)?", text) is not None
 
 
-def _first_sentence(text: str) -> str:
-    return text.partition(". ")[0].rstrip(".")
+def _in_brackets(description: str) -> str:
+    """What a key is for, by the first sentence of its description."""
+    sentence = description.partition(". ")[0].rstrip(".")
+    if not sentence:
+        return ""
+    begins = sentence[0].lower() if sentence[1:2].islower() else sentence[0]
+    return f" ({begins}{sentence[1:]})"

@@ -6,6 +6,7 @@ anything. Anchors, aliases and merge keys (`<<`) work; tags do not, since a file
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import yaml
@@ -187,6 +188,8 @@ def _scalar(event: Any) -> Scalar:  # noqa: ANN401 - the parser is not typed
         value = _CONSTRUCTOR.construct_object(yaml.ScalarNode(tag, event.value))
     except (ValueError, KeyError, yaml.YAMLError):
         raise NotationError(start, "this is no value of the type that its tag names") from None
+    if isinstance(value, float) and not math.isfinite(value):
+        raise NotationError(start, "this number is too large, or none")
     return Scalar(value, start, end, quoted=False)
 
 
