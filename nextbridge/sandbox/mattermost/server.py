@@ -251,7 +251,7 @@ class SandboxMattermost:
         type: str = "",  # noqa: A002
     ) -> Post:
         """A post, told to the sockets like any. Raises Refusal where the real server refuses."""
-        return self._world.conversation.post(
+        post = self._world.conversation.post(
             self._user(account),
             self._world.channels.channel(channel.id),
             message,
@@ -260,6 +260,9 @@ class SandboxMattermost:
             props=props,
             file_ids=[file.id for file in files],
         )
+        self._world.hub.set_online(account.id)
+        self._change()
+        return post
 
     def upload_as(self, account: Account, channel: Channel, name: str, content: bytes) -> FileInfo:
         return self._world.files.add(account.id, channel.id, name, content)
