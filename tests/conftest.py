@@ -15,17 +15,14 @@ CHROMIUM = "/usr/bin/chromium"
 CHROMEDRIVER = "/usr/bin/chromedriver"
 
 
-@pytest.fixture
-def browser(tmp_path: Path) -> Iterator[webdriver.Chrome]:
-    """A headless Chromium with a profile of its own.
-
-    Its calls block: a test whose server is in its own event loop makes them with `asyncio.to_thread`.
-    """
+@pytest.fixture(scope="session")
+def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[webdriver.Chrome]:
+    """A headless Chromium with a profile of its own, started once: that takes longer than most tests."""
     if not (Path(CHROMIUM).exists() and Path(CHROMEDRIVER).exists()):
         pytest.skip("needs a browser: apt-get install chromium chromium-driver")
+    profile = tmp_path_factory.mktemp("chromium")
     options = Options()
     options.binary_location = CHROMIUM
-    profile = tmp_path / "chromium"
     for argument in (
         "--headless=new",
         "--disable-gpu",
@@ -35,6 +32,7 @@ def browser(tmp_path: Path) -> Iterator[webdriver.Chrome]:
         "--disable-component-update",
         "--disable-sync",
         "--disable-dev-shm-usage",
+        "--lang=en-GB",
         "--window-size=1000,800",
         f"--user-data-dir={profile}",
         # The pages are our own; its sandbox works neither for root nor in a container without user namespaces.
@@ -50,3 +48,19 @@ def browser(tmp_path: Path) -> Iterator[webdriver.Chrome]:
     finally:
         driver.quit()
         shutil.rmtree(profile, ignore_errors=True)
+
+
+@pytest.fixture
+def browser(chromium: webdriver.Chrome) -> Iterator[webdriver.Chrome]:
+    """A browser with one empty tab. A server on a port of its own finds nothing that an earlier test left.
+
+    Its calls block: a test whose server is in its own event loop makes them with `asyncio.to_thread`.
+    """
+    (first,) = chromium.window_handles
+    chromium.switch_to.new_window("tab")
+    chromium.get_log("browser")  # type: ignore[no-untyped-call]
+    yield chromium
+    for handle in set(chromium.window_handles) - {first}:
+        chromium.switch_to.window(handle)
+        chromium.close()
+    chromium.switch_to.window(first)

@@ -76,6 +76,7 @@ class WebChatDriver(Driver[WebChatSettings, RoomSettings]):
         self._rooms = {
             str(channel.key): Room(str(channel.key), host.store, history=settings.history) for channel in channels
         }
+        self._names = {str(channel.key): channel.settings.room for channel in channels}
         self._door = Door(instance=host.instance, token=settings.token, base_url=host.base_url)
         self._open: _Open | None = None
         self._headers = _security_headers(settings.embed_from)
@@ -133,7 +134,7 @@ class WebChatDriver(Driver[WebChatSettings, RoomSettings]):
             message=MessageId(str(message.id)),
             author=Author(id=UserId(author), username=message.name, name=message.name),
             at=message.at,
-            channel_name=room.key,
+            channel_name=self._names[room.key],
             text=PLAIN.read(message.text),
             action=message.action,
         )
@@ -192,9 +193,9 @@ class WebChatDriver(Driver[WebChatSettings, RoomSettings]):
         self._door.check_origin(request)
         if not web.WebSocketResponse().can_prepare(request).ok:
             raise TurnedAway(426, "Only the page itself connects here.")
-        if opened.lobby.full:
-            raise TurnedAway(503, "The web chat is full. Try again later.")
         admitted = not needs_token or self._door.opened_by_header(request)
+        if opened.lobby.full(admitted=admitted):
+            raise TurnedAway(503, "The web chat is full. Try again later.")
         return await Session(request, opened.lobby, self.host.log, admitted=admitted).serve()
 
     def _notice(self, status: int, text: str) -> web.Response:

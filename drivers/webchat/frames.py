@@ -119,7 +119,6 @@ class History(_ToBrowser, frozen=True):
     """Some of what was said before, the oldest first."""
 
     messages: tuple[Message, ...]
-    more: bool = False
 
 
 class Said(_ToBrowser, frozen=True, tag="message"):

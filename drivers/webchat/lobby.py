@@ -56,12 +56,13 @@ class Lobby:
         self.posts = Pace(settings.messages_per_minute, burst=min(10, settings.messages_per_minute))
         self.joins = Pace(60, burst=20)
         self.arrivals = Pace(120, burst=100)
+        """New authors, over all browsers: having many of them is no way round the pace of each."""
+        self.warnings = Pace(6, burst=5)
 
-    @property
-    def full(self) -> bool:
-        """Whether no further connection is taken."""
+    def full(self, *, admitted: bool) -> bool:
+        """Whether no further connection is taken: none at all, or none that has still to show the token."""
         at_the_door = sum(not person.admitted for person in self.people)
-        return len(self.people) >= self.settings.max_connections or at_the_door >= MOST_AT_THE_DOOR
+        return len(self.people) >= self.settings.max_connections or (not admitted and at_the_door >= MOST_AT_THE_DOOR)
 
     def room_full(self, room: Room) -> bool:
         """Whether nobody else can enter."""

@@ -36,6 +36,8 @@ __all__ = ["Session", "read_text"]
 
 _PATIENCE = 10.0
 """Seconds for the first frame to come, and for a frame to be taken by the browser's machine."""
+_GOODBYE = 2.0
+"""Seconds for a browser to take leave."""
 _WRONG_TOKEN_COSTS = 1.0
 """Seconds until a wrong token is answered."""
 _MOST_WAITING = 300
@@ -68,7 +70,7 @@ class Session:
         self._something = asyncio.Event()
         # A character takes at most twelve bytes of JSON: two escaped surrogates.
         largest = 4096 + 12 * lobby.settings.max_message
-        self._socket = web.WebSocketResponse(heartbeat=30, max_msg_size=largest, compress=False)
+        self._socket = web.WebSocketResponse(timeout=_GOODBYE, heartbeat=30, max_msg_size=largest, compress=False)
 
     async def serve(self) -> web.StreamResponse:
         """Hold the conversation until either side ends it."""
@@ -127,7 +129,8 @@ class Session:
 
     async def _refuse_token(self, *, given: bool) -> bool:
         if given:
-            self._log.warning("a web chat token was refused", peer=self._request.remote)
+            if not self._lobby.warnings.take(""):
+                self._log.warning("webchat_token_refused", peer=self._request.remote)
             await asyncio.sleep(_WRONG_TOKEN_COSTS)
             await self._send_now(Refused("token", "This is not the token of this chat."))
         else:
@@ -172,8 +175,7 @@ class Session:
         messages, fresh = room.since(join.after)
         self._say(Joined(room.key, name, fresh))
         for start in range(0, len(messages), _BATCH):
-            batch = messages[start : start + _BATCH]
-            self._put(History(batch, more=start + _BATCH < len(messages)))
+            self._put(History(messages[start : start + _BATCH]))
         return None
 
     def _leave(self) -> None:
@@ -245,7 +247,7 @@ class Session:
 
     async def _finish(self, code: WSCloseCode) -> None:
         try:
-            async with asyncio.timeout(_PATIENCE):
+            async with asyncio.timeout(_GOODBYE):
                 await self._socket.close(code=code)
         except (TimeoutError, ConnectionError):
             self._cut()

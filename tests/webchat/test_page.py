@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import html
 import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
 from selenium.webdriver import Chrome, Keys
 from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webelement import WebElement
@@ -290,8 +293,15 @@ async def test_it_fits_every_screen(start: Start, page: Page, tmp_path: Path, wi
     await chat.send("שלום, مرحبا, and thank you 🎉", name="Ida")
     await asyncio.to_thread(page.wait, lambda: len(page.texts()) == 8)
 
+    def from_end() -> float:
+        left: float = page.browser.execute_script(
+            "const e = document.getElementById('messages'); return e.scrollHeight - e.scrollTop - e.clientHeight"
+        )
+        return left
+
     def look() -> None:
         page.resize(width, 740, dark=dark)
+        page.wait(lambda: from_end() < 2)
         page.screenshot(tmp_path, f"webchat-{width}{'-dark' if dark else ''}")
         sticking_out = page.browser.execute_script(
             "return [...document.querySelectorAll('body *')].filter(e => e.getClientRects().length &&"
@@ -303,3 +313,29 @@ async def test_it_fits_every_screen(start: Start, page: Page, tmp_path: Path, wi
         assert page.find("#send").rect["height"] >= 40
 
     await asyncio.to_thread(look)
+
+
+async def test_a_site_that_the_operator_names_can_frame_the_page(start: Start, page: Page) -> None:
+    """In a frame of that site the chat works; in a frame of any other the browser does not show it."""
+
+    async def frame(request: web.Request) -> web.Response:
+        source = html.escape(request.query["src"])
+        return web.Response(text=f'<iframe src="{source}" width="560" height="600">', content_type="text/html")
+
+    app = web.Application()
+    app.router.add_get("/", frame)
+    async with TestServer(app) as site:
+        friendly = str(site.make_url("/").origin())
+        chat = await start(settings=WebChatSettings(embed_from=(friendly,)))
+        closed = await start()
+
+        def open_framed(address: str) -> None:
+            page.open(str(site.make_url("/").with_query(src=f"{address}#room=lobby&name=Web")))
+            page.browser.switch_to.frame(0)
+
+        await asyncio.to_thread(open_framed, chat.url)
+        await asyncio.to_thread(page.online)
+        await asyncio.to_thread(page.type, "from the frame")
+        await asyncio.to_thread(page.shows, "from the frame")
+        await asyncio.to_thread(open_framed, closed.url)
+        assert await asyncio.to_thread(page.browser.find_elements, By.ID, "messages") == []

@@ -76,7 +76,7 @@ const connection = new Connection(
       showRooms();
       if (connection.wanted !== null) {
         // Asked for before it was known which rooms there are, or gone since.
-        if (!rooms.includes(connection.wanted.room)) connection.wanted.room = rooms[0];
+        if (!rooms.includes(connection.wanted.room)) connection.move(rooms[0]);
       } else if (joinsAtOnce) {
         joinsAtOnce = false;
         connection.wanted = { room: rooms.includes(asked.room) ? asked.room : rooms[0], name };
@@ -132,6 +132,7 @@ function showRooms() {
 
 function showEntrance(refusal) {
   find("entrance").hidden = false;
+  find("messages").inert = true;
   find("composer").hidden = true;
   find("rooms").hidden = true;
   find("who").hidden = true;
@@ -144,6 +145,7 @@ function showEntrance(refusal) {
 
 function showInside() {
   find("entrance").hidden = true;
+  find("messages").inert = false;
   find("composer").hidden = false;
   find("who").hidden = false;
   find("who").textContent = name;
@@ -164,6 +166,13 @@ find("join-form").addEventListener("submit", (event) => {
 });
 
 find("who").addEventListener("click", () => showEntrance());
+
+find("join-form").addEventListener("keydown", (event) => {
+  if (event.key !== "Escape" || room === null) return;
+  name = memory.read("name", name);
+  find("name").value = name;
+  connection.join(room, name);
+});
 
 const text = find("text");
 const TALLEST = 160;

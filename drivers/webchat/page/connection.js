@@ -91,9 +91,14 @@ export class Connection {
     if (this.socket?.readyState === WebSocket.OPEN) this.socket.send(JSON.stringify(frame));
   }
 
-  join(room, name) {
+  move(room) {
     if (this.wanted?.room !== room) this.newest = null;
-    this.wanted = { room, name };
+    this.wanted = { ...this.wanted, room };
+  }
+
+  join(room, name) {
+    this.move(room);
+    this.wanted.name = name;
     this.inside = false;
     if (this.socket?.readyState === WebSocket.OPEN) this.enter();
     else if (this.retry === null && this.socket === null) this.open();

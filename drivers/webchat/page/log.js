@@ -37,12 +37,20 @@ function trimmed(address) {
   return kept;
 }
 
+function parsed(address) {
+  try {
+    return new URL(address);
+  } catch {
+    return null;
+  }
+}
+
 function withLinks(text) {
   const made = document.createDocumentFragment();
   let end = 0;
   for (const found of text.matchAll(ADDRESS)) {
     const address = trimmed(found[0]);
-    const url = URL.canParse(address) ? new URL(address) : null;
+    const url = parsed(address);
     if (url === null || !["http:", "https:"].includes(url.protocol) || url.username || url.password) continue;
     made.append(text.slice(end, found.index));
     const link = element("a", "", address);
@@ -71,6 +79,7 @@ export class Log {
     this.last = null;
     this.unread = 0;
     this.sticks = true;
+    this.measured = "";
     list.addEventListener("scroll", () => this.scrolled());
     newer.addEventListener("click", () => this.toEnd());
     new ResizeObserver(() => this.sticks && this.toEnd()).observe(list);
@@ -88,6 +97,8 @@ export class Log {
 
   // `live` is what was said just now, not what is read again.
   add(messages, live) {
+    // What is read again is not to be read out.
+    this.list.ariaLive = live ? "polite" : "off";
     for (const message of messages) {
       if (this.shown.has(message.id)) continue;
       const own = message.author !== undefined && message.author === this.author;
@@ -197,13 +208,19 @@ export class Log {
   }
 
   scrolled() {
-    this.sticks = this.list.scrollHeight - this.list.scrollTop - this.list.clientHeight < 40;
+    const { scrollHeight, scrollTop, clientHeight, clientWidth } = this.list;
+    const measured = `${scrollHeight} ${clientHeight} ${clientWidth}`;
+    // The end also moves away when the window or the messages change: then nobody has scrolled.
+    if (scrollHeight - scrollTop - clientHeight < 40) this.sticks = true;
+    else if (measured === this.measured) this.sticks = false;
+    this.measured = measured;
     if (this.sticks) this.setUnread(0);
     else this.newer.hidden = this.unread === 0;
   }
 
   toEnd() {
     this.list.scrollTop = this.list.scrollHeight;
+    this.measured = `${this.list.scrollHeight} ${this.list.clientHeight} ${this.list.clientWidth}`;
     this.sticks = true;
     this.setUnread(0);
   }
