@@ -41,7 +41,7 @@ Value: TypeAlias = "bool | int | float | str | list[Value] | dict[str, Value] | 
 class Scalar:
     """A string, a number, true, false or null."""
 
-    __slots__ = ("end", "public", "quoted", "start", "substituted", "value")
+    __slots__ = ("end", "missing", "public", "quoted", "start", "substituted", "value")
 
     def __init__(self, value: bool | float | str | None, start: int, end: int, *, quoted: bool = True) -> None:
         self.value = value
@@ -52,6 +52,8 @@ class Scalar:
         """Whether it is surely meant as a string; YAML reads some plain words as something else."""
         self.public = False
         """Whether it may be shown: only once it is known what it is, and that it is no secret."""
+        self.missing = False
+        """Whether it points to something that is not there, which is reported already."""
         self.substituted = False
         """Whether `value` came from elsewhere (an environment variable, a file), so that it is not to be shown."""
 

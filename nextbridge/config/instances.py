@@ -112,12 +112,17 @@ class InstanceReader:
         switch = node.get("enabled") if isinstance(node, Mapping) else None
         enabled = not isinstance(switch, Scalar) or switch.value is not False
         resolution = self._resolution if enabled else self._resolution.relaxed()
+        resolution.failed = False
         resolution.resolve(node, schema.instance, schema.definitions, path)
-        if not kind.instance.check(node, at, path, self._report) or not isinstance(node, Mapping):
+        right = kind.instance.check(node, at, path, self._report) and not (enabled and resolution.failed)
+        if not right or not isinstance(node, Mapping):
             return None
         own = Mapping({key: each for key, each in node.entries.items() if key != "enabled"}, node.start, node.end)
         settings = converted(own, kind.driver.settings_type, at, path, self._report)
-        if settings is None or not remarked(kind.driver.remarks(settings), node, at, path, self._report):
+        if settings is None:
+            return None
+        # What is not there (in a disabled instance) cannot be judged.
+        if not resolution.failed and not remarked(kind.driver.remarks(settings), node, at, path, self._report):
             return None
         return Instance(
             id=InstanceId(name),

@@ -72,7 +72,7 @@ class _Reader:
             key, end = self.string(at)
             colon = self.space(end)
             if not self.text.startswith(":", colon):
-                self.explain_colon(colon, key, start)
+                self.explain_colon(colon, start)
             value_at = self.space(colon + 1)
             if self.text[value_at : value_at + 1] in {"}", ","}:
                 raise NotationError(value_at, f'the key "{short(key)}" has no value')
@@ -161,20 +161,20 @@ class _Reader:
         self.explain_comment(at)
         character = self.text[at]
         if character == "'" or character in _TYPOGRAPHIC:
-            raise NotationError(at, 'a key stands in double quotes: "', f"not in {character}")
+            raise NotationError(at, "a key stands in double quotes", f'write " in place of {character}')
         if character == "]":
             raise NotationError(at, "this ] does not close the { that is open", "write }")
         if character == ",":
             raise NotationError(at, "a comma where a key is expected", "remove it")
-        word = _WORD.match(self.text, at)
-        if word:
-            raise NotationError(at, "a key stands in double quotes", f'write "{short(word.group(), 40)}"')
+        if _WORD.match(self.text, at):
+            raise NotationError(at, "a key stands in double quotes, and this word has none")
         raise NotationError(at, "a key in double quotes is expected here")
 
-    def explain_colon(self, at: int, key: str, start: int) -> NoReturn:
+    def explain_colon(self, at: int, start: int) -> NoReturn:
         self.open(at, start)
         self.explain_comment(at)
-        raise NotationError(at, f'a colon is expected after the key "{short(key)}"')
+        # The words before it are not repeated: what is taken for a key may be a value.
+        raise NotationError(at, "a colon is expected here, after the key")
 
     def explain_comma(self, at: int, end: int, start: int) -> NoReturn:
         self.explain_comment(at)
@@ -203,7 +203,7 @@ class _Reader:
         self.explain_comment(at)
         character = self.text[at : at + 1]
         if character == "'" or (character and character in _TYPOGRAPHIC):
-            raise NotationError(at, 'a string stands in double quotes: "', f"not in {character}")
+            raise NotationError(at, "a string stands in double quotes", f'write " in place of {character}')
         if word in _MEANT:
             raise NotationError(at, f"JSON has no {word}", f"write {_MEANT[word]}")
         if word in {"NaN", "Infinity", "-Infinity", "+Infinity"}:

@@ -74,7 +74,8 @@ class Loader:
         list_of_rules = self._list_of_rules(*rules_from)
         rules: tuple[Rule, ...] = ()
         if list_of_rules is None:
-            report.warning(root.start, (), "there are no rules, so nothing is relayed")
+            if not report.failed:
+                report.warning(root.start, (), "there are no rules, so nothing is relayed")
         else:
             own = resolution
             if rules_from[1] is not report:

@@ -38,14 +38,16 @@ class Resolution:
         self._report = report
         self._environment = environment
         self._redaction = redaction
-        self._tell = report.error
+        self._strict = True
+        self.failed = False
+        """Whether something was not there, since this was last set to false."""
         self._folder = report.document.path.parent
         self._readable_by = _readable_by(report.document.path)
 
     def relaxed(self) -> Resolution:
         """The same for what is not used (a disabled instance): what cannot be resolved is a warning."""
         other = Resolution(self._report, self._environment, self._redaction)
-        other._tell = self._report.warning
+        other._strict = False
         return other
 
     def resolve(
@@ -86,6 +88,11 @@ class Resolution:
                 self._guard_address(node)
         return node
 
+    def _tell(self, at: int, path: Path, error: _Unresolved) -> None:
+        self.failed = True
+        tell = self._report.error if self._strict else self._report.warning
+        tell(at, path, error.message, error.suggestion)
+
     def _substitute(self, scalar: Scalar, path: Path) -> bool:
         """Put environment variables into `scalar`; whether all of them are there."""
         if scalar.substituted:
@@ -93,7 +100,8 @@ class Resolution:
         try:
             text = self._with_environment(str(scalar.value))
         except _Unresolved as error:
-            self._tell(scalar.start, path, error.message, error.suggestion)
+            scalar.missing = self._strict
+            self._tell(scalar.start, path, error)
             return False
         scalar.substituted = text != scalar.value
         scalar.value = text
@@ -150,7 +158,7 @@ class Resolution:
             else:
                 return node
         except _Unresolved as error:
-            self._tell(pointer.start, (*path, kind), error.message, error.suggestion)
+            self._tell(pointer.start, (*path, kind), error)
             text, found = "unresolved", False
         value = Scalar(text, pointer.start, pointer.end)
         value.substituted = True

@@ -13,7 +13,7 @@ from nextbridge import template
 from nextbridge.config.document import Mapping, Node, Scalar, Sequence, plain
 from nextbridge.config.instances import Named, converted, remarked
 from nextbridge.config.model import Endpoint, MessageSettings, Rule
-from nextbridge.config.problem import Path, short
+from nextbridge.config.problem import Path, short, words
 from nextbridge.config.report import Report, did_you_mean
 from nextbridge.config.resolution import Resolution
 from nextbridge.config.schemas import RULE, Schema
@@ -210,11 +210,10 @@ class RuleReader:
             if before is not each:
                 right = False
                 line = self._report.document.line(before.at)
-                where = "".join(f"[{step}]" if isinstance(step, int) else f" > {step}" for step in before.path[2:])
                 self._report.error(
                     each.at,
                     each.path,
-                    f"this channel is in the rule already:{where} (line {line})",
+                    f"this channel is in the rule already: {words(before.path[2:])} (line {line})",
                     "a channel stands once in a rule",
                 )
         return right

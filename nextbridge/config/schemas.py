@@ -38,6 +38,7 @@ _SECRET: Schema = {
     "minProperties": 1,
     "maxProperties": 1,
     "x-secret": True,
+    "x-hint": "it is blank; give it a value",
 }
 _ENABLED: Schema = {"type": "boolean", "default": True, "description": "false: as if it were not there."}
 _LISTED = {"instance": {"type": "string", "description": "One of the instances above."}}

@@ -61,13 +61,16 @@ class Structure:
         seen: set[tuple[object, ...]] = set()
         for error in _leaves(self._validator.iter_errors(plain(node))):
             below = tuple(error.absolute_path)
+            found = _found(node, at, path, below)
             mark = (below, error.validator)
             if error.validator in {"required", "additionalProperties", "minProperties"}:
                 if mark in seen:
                     continue
                 seen.add(mark)
+            if isinstance(found.node, Scalar) and found.node.missing:
+                continue
             told += 1
-            _tell(error, _found(node, at, path, below), report)
+            _tell(error, found, report)
         return told == 0
 
 
@@ -161,8 +164,7 @@ def _tell_missing(node: Mapping, schema: Schema, found: _Found, report: Report) 
     meant = {nearest(key, free) for key in unknown}
     for key in schema["required"]:
         if key not in node.entries and key not in meant:
-            about = known.get(key, {}).get("description", "") if isinstance(known.get(key), dict) else ""
-            report.error(found.at, found.path, f'the key "{key}" is missing{_in_brackets(about)}')
+            report.error(found.at, found.path, f'the key "{key}" is missing{_in_brackets(known.get(key, {}))}')
 
 
 def _wrong_type(schema: Schema, found: _Found) -> tuple[str, str]:
@@ -199,9 +201,10 @@ def _refused(keyword: str, schema: Schema, found: _Found) -> tuple[str, str]:
     limit = schema.get(keyword)
     if keyword in {"enum", "const"}:
         values = limit if isinstance(limit, list) else [limit]
-        listed = " or ".join(json.dumps(each, ensure_ascii=False) for each in values)
         near = nearest(text, [each for each in values if isinstance(each, str)]) if text is not None else None
-        return f"it must be {listed}", f'did you mean "{near}"?' if near else hint
+        return f"it must be {_alternatives(values)}", f'did you mean "{near}"?' if near else hint
+    if schema.get("x-secret") and keyword in {"minProperties", "maxProperties"}:
+        return 'a secret comes from { "file": … } or from { "credential": … }', "name one of them"
     if keyword == "pattern":
         return (hint, "") if hint else ("it is not written as it must be", f"the pattern is {limit}")
     if hint and keyword in {"minItems", "minProperties"}:
@@ -220,7 +223,9 @@ def _kind(node: Node) -> str:
         return "true" if value else "false"
     if value is None:
         return "null"
-    return "a string" if isinstance(value, str) else "a number"
+    if isinstance(value, str):
+        return "a string"
+    return "a number" if isinstance(value, int) or value.is_integer() else "a fraction"
 
 
 def _is_meant(text: str, kinds: list[str]) -> bool:
@@ -229,10 +234,16 @@ def _is_meant(text: str, kinds: list[str]) -> bool:
     return bool({"integer", "number"} & set(kinds)) and re.fullmatch(r"-?[0-9]{1,15}(\.[0-9]+)?", text) is not None
 
 
-def _in_brackets(description: str) -> str:
-    """What a key is for, by the first sentence of its description."""
-    sentence = description.partition(". ")[0].rstrip(".")
+def _in_brackets(schema: Schema) -> str:
+    """What a key takes, or is for by the first sentence of its description."""
+    if "enum" in schema:
+        return f" ({_alternatives(schema['enum'])})"
+    sentence = str(schema.get("description", "")).partition(". ")[0].rstrip(".")
     if not sentence:
         return ""
     begins = sentence[0].lower() if sentence[1:2].islower() else sentence[0]
     return f" ({begins}{sentence[1:]})"
+
+
+def _alternatives(values: Iterable[object]) -> str:
+    return " or ".join(json.dumps(each, ensure_ascii=False) for each in values)

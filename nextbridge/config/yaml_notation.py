@@ -41,8 +41,7 @@ def read(text: str) -> tuple[Node, list[Duplicate]]:
         for event in yaml.parse(text, Loader=_LOADER):
             reader.take(event)
     except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        raise NotationError(mark.index if mark else 0, *_explained(text, error, mark.index if mark else 0)) from None
+        raise _explained(text, error) from None
     except yaml.YAMLError as error:
         position = getattr(error, "position", 0)
         raise NotationError(
@@ -167,7 +166,7 @@ def _key(node: Node, at: int, word: str | None) -> tuple[str, int, bool]:
     if word == "<<":
         return word, at, True
     if not isinstance(node.value, str):
-        raise NotationError(at, f"YAML reads the key {short(word or '')} as {_meaning(node.value)}", "put it in quotes")
+        raise NotationError(at, f"YAML reads this key as {_meaning(node.value)}", "put it in quotes")
     return node.value, at, False
 
 
@@ -207,24 +206,35 @@ def _meaning(value: object) -> str:
     return "nothing (null)" if value is None else "a number"
 
 
-def _explained(text: str, error: yaml.MarkedYAMLError, at: int) -> tuple[str, str]:
+def _explained(text: str, error: yaml.MarkedYAMLError) -> NotationError:
     """What the parser's complaint most likely means."""
+    mark = error.problem_mark or error.context_mark
+    at = mark.index if mark else 0
+    begun = error.context_mark.index if error.context_mark else at
     complaint = " ".join(filter(None, (error.context, error.problem)))
     if text[at : at + 1] == "\t":
-        return "a tab in the indentation", "YAML is indented with spaces"
-    if "mapping values are not allowed" in complaint:
-        return (
-            "a colon that YAML does not expect here",
-            "indent the line like those above it, or put a text that holds ': ' in quotes",
-        )
-    if "quoted scalar" in complaint:
-        return "this string is not closed", "a quote is missing"
-    if "cannot start any token" in complaint:
-        return "a text cannot begin with this character", "put it in quotes"
+        return NotationError(at, "a tab in the indentation", "YAML is indented with spaces")
+    if "quoted scalar" in complaint and "escape" not in complaint:
+        return NotationError(begun, "this string is not closed", "a quote is missing")
     if "flow sequence" in complaint or "flow mapping" in complaint:
-        return "a comma or a closing bracket is missing before this", ""
-    if "block mapping" in complaint or "could not find expected ':'" in complaint or "simple key" in complaint:
-        return "a key with a colon is expected here", "look at the indentation, and at the colon and quotes above it"
-    if "block collection" in complaint or "block sequence" in complaint:
-        return "the list above ends here unexpectedly", "indent every - of a list alike"
-    return f"this is no YAML: {error.problem}", ""
+        if not text[at:].strip():
+            return NotationError(begun, f"this {text[begun : begun + 1]} is never closed")
+        return NotationError(at, "a comma or a closing bracket is missing before this")
+    for words, explanation in _COMPLAINTS.items():
+        if words in complaint:
+            return NotationError(at, *explanation)
+    return NotationError(at, f"this is no YAML: {error.problem}")
+
+
+_COMPLAINTS = {
+    "mapping values are not allowed": (
+        "a colon that YAML does not expect here",
+        "indent the line like those above it, or put a text that holds ': ' in quotes",
+    ),
+    "cannot start any token": ("a text cannot begin with this character", "put it in quotes"),
+    "block collection": ("a list or an object ends here unexpectedly", "indent every entry of it alike"),
+    "block mapping": ("a key with a colon is expected here", "look at the indentation of the lines above it"),
+    "expected ':'": ("a key with a colon is expected here", "look at the indentation of the lines above it"),
+    "unknown escape": ("a backslash that begins no escape", "a backslash itself is written \\\\, or use single quotes"),
+}
+"""What to say for words of the parser's own message."""
