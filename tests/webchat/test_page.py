@@ -184,6 +184,23 @@ async def test_nothing_typed_while_offline_is_lost_or_doubled(start: Start, page
     assert len(chat.host.events) == 2
 
 
+async def test_what_is_typed_too_fast_goes_out_by_itself(start: Start, page: Page) -> None:
+    """Over the pace nothing is lost and nothing overtakes: it waits on the page, and goes out in order."""
+    chat = await start(settings=WebChatSettings(messages_per_minute=240))
+    await opened(chat, page)
+    lines = [f"line {number}" for number in range(14)]
+
+    def hurry() -> None:
+        for line in lines:
+            page.browser.execute_script(
+                "document.getElementById('text').value = arguments[0]; document.getElementById('send').click()", line
+            )
+
+    await asyncio.to_thread(hurry)
+    await asyncio.to_thread(page.shows, *lines)
+    assert await asyncio.to_thread(page.browser.find_elements, By.CSS_SELECTOR, ".pending") == []
+
+
 async def test_a_name_in_use_is_said_and_another_can_be_chosen(start: Start, page: Page) -> None:
     """The page says so, and lets in under another name."""
     chat = await start()

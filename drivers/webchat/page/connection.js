@@ -25,7 +25,8 @@ export class Connection {
     this.failures = 0;
     this.socket = null;
     this.retry = null;
-    this.timers = new Map();
+    this.sending = null;
+    this.rest = null;
     window.addEventListener("online", () => this.hurry());
     document.addEventListener("visibilitychange", () => document.hidden || this.hurry());
   }
@@ -113,11 +114,25 @@ export class Connection {
     this.unsent.set(post.id, post);
     this.keep();
     this.listener.pending(post);
-    this.send(post);
+    this.pump();
   }
 
-  send(post) {
-    if (this.inside) this.put({ type: "post", id: post.id, text: post.text });
+  // One at a time, so that what is sent again keeps its place in the order.
+  pump() {
+    if (!this.inside || this.sending !== null || this.rest !== null) return;
+    for (const post of this.unsent.values()) {
+      if (post.room !== this.wanted.room) continue;
+      this.sending = post.id;
+      this.put({ type: "post", id: post.id, text: post.text });
+      return;
+    }
+  }
+
+  taken(id) {
+    this.unsent.delete(id);
+    this.keep();
+    this.sending = null;
+    this.pump();
   }
 
   keep() {
@@ -154,10 +169,12 @@ export class Connection {
         this.listener.joined(frame);
         this.listener.state("online");
         for (const post of this.unsent.values()) {
-          if (post.room !== frame.room) continue;
-          this.listener.pending(post);
-          this.send(post);
+          if (post.room === frame.room) this.listener.pending(post);
         }
+        this.sending = null;
+        clearTimeout(this.rest);
+        this.rest = null;
+        this.pump();
         break;
       case "history":
         frame.messages.forEach((message) => this.seen(message));
@@ -168,9 +185,8 @@ export class Connection {
         this.listener.said(frame.message);
         break;
       case "sent":
-        this.unsent.delete(frame.id);
-        this.keep();
         this.listener.sent(frame.id, frame.message);
+        this.taken(frame.id);
         break;
       case "unsent":
         this.notTaken(frame);
@@ -179,18 +195,16 @@ export class Connection {
   }
 
   notTaken(frame) {
-    const post = this.unsent.get(frame.id);
     const isFinal = frame.retry_after === undefined;
-    if (isFinal) {
-      this.unsent.delete(frame.id);
-      this.keep();
-    } else if (post !== undefined) {
-      clearTimeout(this.timers.get(frame.id));
-      this.timers.set(frame.id, setTimeout(() => {
-        this.timers.delete(frame.id);
-        if (this.unsent.has(frame.id) && post.room === this.wanted?.room) this.send(post);
-      }, frame.retry_after * 1000));
-    }
     this.listener.unsent(frame.id, frame.reason, isFinal);
+    if (isFinal) {
+      this.taken(frame.id);
+      return;
+    }
+    this.rest = setTimeout(() => {
+      this.rest = null;
+      this.sending = null;
+      this.pump();
+    }, frame.retry_after * 1000);
   }
 }
