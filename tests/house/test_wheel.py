@@ -55,8 +55,8 @@ def empty_environment(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> 
     install = subprocess.run(
         [*pip, "--constraint", versions, wheel], capture_output=True, text=True, timeout=300, check=False
     )
-    if "from versions: none" in install.stderr:
-        pytest.skip(f"the package registry is out of reach: {install.stderr.splitlines()[-1]}")
+    if install.returncode and "Retry(total=0" in install.stderr:  # pip's last attempt at a connection
+        pytest.skip("the package registry is out of reach: the wheel is not installed into an empty environment")
     assert install.returncode == 0, install.stderr
     return programs
 
