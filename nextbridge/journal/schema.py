@@ -109,10 +109,13 @@ def open_file(path: Path, *, max_pages: int | None = None) -> sqlite3.Connection
 
 def connect_reader(path: Path) -> sqlite3.Connection:
     """A second connection, which only reads and holds up no writer. Blocking. Raises JournalError."""
+    connection: sqlite3.Connection | None = None
     try:
         connection = _connect(path)
         connection.execute("PRAGMA query_only = ON")
     except sqlite3.Error as error:
+        if connection is not None:
+            connection.close()
         raise explained(error, path) from error
     return connection
 

@@ -136,6 +136,25 @@ def test_a_truncated_file(filled: Path) -> None:
     assert opens(filled.parent)
 
 
+def test_a_large_file_that_was_cut_short(folder: Path, post: Post, ops: NewDelivery) -> None:
+    """A file that is too large to be checked whole is still noticed to be short, if by a single page."""
+
+    async def fill() -> None:
+        journal = await open_journal(folder)
+        large = RichText.plain("x" * 1_000_000)
+        for number in range(20):
+            await journal.accept(msgspec.structs.replace(post(f"m{number}"), text=large), [ops])
+        await journal.close()
+
+    asyncio.run(fill())
+    file = folder / "journal.sqlite3"
+    assert file.stat().st_size > 16 * 1024 * 1024
+    assert opens(folder)
+    os.truncate(file, file.stat().st_size - 4096)
+    with pytest.raises(JournalError, match="damaged"):
+        opens(folder)
+
+
 def test_a_corrupt_page(filled: Path) -> None:
     """A page full of rubbish in a file of this size is noticed when it is opened, whichever page it is.
 

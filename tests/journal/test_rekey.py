@@ -131,3 +131,16 @@ async def test_a_key_that_stays(journal: SqliteJournal, post: Post, ops: NewDeli
     await journal.rekey(Channel(ops.target.instance, ChannelKey("never met")), ops.target)
     assert len(await journal.load(ops.target)) == 1
     assert await journal.cursor(ops.target.instance, ops.target.key) == Cursor(ops.target.key, "1")
+
+
+async def test_what_has_arrived_wins_over_what_had_begun(
+    journal: SqliteJournal, post: Post, old: NewDelivery, ops: NewDelivery
+) -> None:
+    """Of an event that arrived under the old key, and of which a part arrived under the new, the whole one stays."""
+    deliveries = await journal.accept(post("m1"), [old, ops])
+    assert deliveries is not None
+    await journal.part_done(deliveries[1].id, 0, Receipt(MessageId("part")))
+    await journal.complete(deliveries[0].id, 0, Receipt(MessageId("whole")))
+    await journal.rekey(old.target, ops.target)
+    assert await journal.load(ops.target) == []
+    assert await journal.delivered_ids(deliveries[0].event_id) == {ops.target: ("whole",)}
