@@ -111,15 +111,15 @@ class Api:
     """One account's calls to one server. Safe to use from many tasks."""
 
     def __init__(self, session: aiohttp.ClientSession, server: Server, token: str) -> None:
-        self._session = session
-        self._server = server
-        self._token = token
-        self._governor = RateGovernor()
+        self.session = session
+        self.server = server
+        self.token = token
+        self.governor = RateGovernor()
 
     @property
     def authorization(self) -> dict[str, str]:
-        """The header that says who we are. Also for the socket."""
-        return {"Authorization": f"Bearer {self._token}"}
+        """The header that says who we are."""
+        return {"Authorization": f"Bearer {self.token}"}
 
     # --- what is asked for ---
 
@@ -212,7 +212,7 @@ class Api:
         try:
             return msgspec.json.decode(content, type=kind)
         except msgspec.DecodeError as error:
-            reason = f"{self._server.url} answers {response.status} with something that is not Mattermost's JSON"
+            reason = f"{self.server.url} answers {response.status} with something that is not Mattermost's JSON"
             raise Retry(f"{reason}; look at server_url and at the proxy before the server") from error
 
     @asynccontextmanager
@@ -230,11 +230,11 @@ class Api:
             headers["Content-Type"] = "application/json" if isinstance(body, bytes) else "application/octet-stream"
         if length is not None:
             headers["Content-Length"] = str(length)
-        async with self._governor.call():
+        async with self.governor.call():
             try:
-                response = await self._session.request(
+                response = await self.session.request(
                     method,
-                    f"{self._server.api}/{path}",
+                    f"{self.server.api}/{path}",
                     headers=headers,
                     data=body,
                     timeout=timeout,
@@ -242,7 +242,7 @@ class Api:
                 )
             except CONNECTION_ERRORS as error:
                 raise self._unreachable(error) from None
-            wait = self._governor.heard(response.status, response.headers)
+            wait = self.governor.heard(response.status, response.headers)
         async with response:
             if wait is not None:
                 raise Retry("the server's rate limit is used up", after=wait)
@@ -266,22 +266,22 @@ class Api:
 
     def _unreachable(self, error: BaseException) -> Retry:
         # aiohttp's errors may hold the request's headers, so their words are taken and they are not chained
-        return Retry(f"{self._server.url} cannot be reached: {unreachable(error)}")
+        return Retry(f"{self.server.url} cannot be reached: {unreachable(error)}")
 
     async def _refuse(self, response: aiohttp.ClientResponse) -> None:
         """Raise what an answer of 300 or more means."""
         status = response.status
         if status == 401:
-            raise bad_token(self._server)
+            raise bad_token(self.server)
         if status < 400:
-            raise Paused(_moved(self._server, response.headers.get("Location", "")), scope="instance")
+            raise Paused(_moved(self.server, response.headers.get("Location", "")), scope="instance")
         content = await self._whole(response)
         try:
             said = msgspec.json.decode(content, type=wire.ServerError)
         except msgspec.DecodeError:
             if status == 413:
                 raise Refusal(status, "", "a proxy before the server refuses it as too large") from None
-            reason = f"{self._server.url} answers {status}, and not as Mattermost does"
+            reason = f"{self.server.url} answers {status}, and not as Mattermost does"
             raise Retry(f"{reason}; look at server_url and at the proxy before the server") from None
         if said.id == "api.post.deduplicate_create_post.pending":
             raise Retry("the server is still making this post", after=1.0)

@@ -8,7 +8,6 @@ from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
 from typing import ClassVar
 
-import aiohttp
 import msgspec
 
 from drivers.mattermost import wire
@@ -17,6 +16,7 @@ from drivers.mattermost.api import Api, Refusal
 from drivers.mattermost.channels import Channels, to_be_added
 from drivers.mattermost.events import PostReader, Skipped
 from drivers.mattermost.files import Uploaded, download
+from drivers.mattermost.markdown import MARKDOWN
 from drivers.mattermost.marks import Marks
 from drivers.mattermost.people import People
 from drivers.mattermost.probe import probe
@@ -48,7 +48,7 @@ from nextbridge.driver import (
 from nextbridge.envelope import Attachment, ChannelKey, Mark, UserId
 from nextbridge.errors import Paused, Rejected, Retry
 from nextbridge.http.client import open_session
-from nextbridge.markup import PLAIN, Dialect
+from nextbridge.markup import Dialect
 
 __all__ = ["MattermostDriver"]
 
@@ -65,7 +65,7 @@ class MattermostDriver(Driver[MattermostSettings, MattermostChannel]):
     title: ClassVar[str] = "Mattermost"
     settings_type = MattermostSettings
     channel_type = MattermostChannel
-    dialect: ClassVar[Dialect] = PLAIN
+    dialect: ClassVar[Dialect] = MARKDOWN
     guarantees: ClassVar[Guarantees] = Guarantees(
         acknowledged_by=Acknowledgement.RESPONSE,
         retry_recognised_by=RetryRecognition.KEY_THEN_MARK,
@@ -87,7 +87,6 @@ class MattermostDriver(Driver[MattermostSettings, MattermostChannel]):
         self.reconnect_delay = settings.reconnect_delay
         self._server = Server.of(settings.server_url)
         self._opening = asyncio.Lock()
-        self._session: aiohttp.ClientSession | None = None
         self._api: Api | None = None
         self._me: wire.User | None = None
         self._allowance = Allowance()
@@ -137,10 +136,7 @@ class MattermostDriver(Driver[MattermostSettings, MattermostChannel]):
         api = await self._opened()
         me = self._me = await self._account(api)
         self._allowance = Allowance.of(await api.client_config())
-        session, token = await self._transport(), token_of(self.settings)
-        async with open_socket(
-            session, self._server, token, self._resumption, self.host.log, self.socket_times
-        ) as socket:
+        async with open_socket(api, self._resumption, self.host.log, self.socket_times) as socket:
             # whoever changed while there was no socket was not told of
             self._people.forget_all()
             await self._channels.resolve(api, me)
@@ -263,22 +259,18 @@ class MattermostDriver(Driver[MattermostSettings, MattermostChannel]):
         return await probe(api, self._server, self.settings, self.channels)
 
     async def close(self) -> None:
-        if self._session is not None:
-            await self._session.close()
-            self._session = self._api = None
-
-    async def _transport(self) -> aiohttp.ClientSession:
-        async with self._opening:
-            if self._session is None:
-                proxy = effective_proxy(self.settings.proxy, self.host.proxy)
-                self._session = await open_session(proxy=proxy, ca_file=self.settings.ca_file or None)
-            return self._session
+        if self._api is not None:
+            await self._api.session.close()
+            self._api = None
 
     async def _opened(self) -> Api:
-        session = await self._transport()
-        if self._api is None:
-            self._api = Api(session, self._server, token_of(self.settings))
-        return self._api
+        """The one session of all calls and of the socket. Raises Paused where the proxy or the CA cannot be used."""
+        async with self._opening:
+            if self._api is None:
+                proxy = effective_proxy(self.settings.proxy, self.host.proxy)
+                session = await open_session(proxy=proxy, ca_file=self.settings.ca_file or None)
+                self._api = Api(session, self._server, token_of(self.settings))
+            return self._api
 
     async def _account(self, api: Api) -> wire.User:
         try:

@@ -16,9 +16,9 @@ import msgspec
 from structlog.typing import FilteringBoundLogger
 
 from drivers.mattermost import wire
-from drivers.mattermost.api import bad_token
+from drivers.mattermost.api import Api, bad_token
 from drivers.mattermost.settings import Server
-from nextbridge.errors import Retry
+from nextbridge.errors import Paused, Retry
 from nextbridge.http.client import CONNECTION_ERRORS, unreachable
 
 __all__ = ["Resumption", "Socket", "SocketTimes", "open_socket"]
@@ -187,37 +187,41 @@ class Socket:
 
 @asynccontextmanager
 async def open_socket(
-    session: aiohttp.ClientSession,
-    server: Server,
-    token: str,
-    resumption: Resumption,
-    log: FilteringBoundLogger,
-    times: SocketTimes,
+    api: Api, resumption: Resumption, log: FilteringBoundLogger, times: SocketTimes
 ) -> AsyncIterator[Socket]:
     """Open a socket and authenticate it. Raises Retry where that fails, and Paused where the token is refused."""
+    server = api.server
     try:
-        async with asyncio.timeout(times.authentication * 2):
-            connection = await session.ws_connect(
+        async with asyncio.timeout(times.authentication * 2), api.governor.call():
+            connection = await api.session.ws_connect(
                 server.websocket + resumption.query(),
-                headers={"Authorization": f"Bearer {token}"},
+                headers=api.authorization,
                 heartbeat=times.heartbeat,
                 max_msg_size=_LARGEST_FRAME,
                 timeout=aiohttp.ClientWSTimeout(ws_close=3.0),
             )
     except aiohttp.WSServerHandshakeError as error:
-        resumption.refused()
-        if error.status == 401:
-            raise bad_token(server) from None
-        reason = f"{server.websocket} answers {error.status} instead of opening a WebSocket"
-        raise Retry(f"{reason}; a proxy before the server must let WebSocket connections through") from None
+        raise _refused(error, api, resumption) from None
     except CONNECTION_ERRORS as error:
         raise Retry(f"{server.websocket} cannot be reached: {unreachable(error)}") from None
     try:
         socket = Socket(connection, server, resumption, log, times)
         try:
-            await socket.authenticate(token)
+            await socket.authenticate(api.token)
         except CONNECTION_ERRORS as error:
             raise Retry(f"{server.websocket} broke off: {unreachable(error)}") from None
         yield socket
     finally:
         await connection.close()
+
+
+def _refused(error: aiohttp.WSServerHandshakeError, api: Api, resumption: Resumption) -> Retry | Paused:
+    """What an answer means that is no upgrade. The error itself holds the request's headers, and is not passed on."""
+    resumption.refused()
+    wait = api.governor.heard(error.status, error.headers or {})
+    if wait is not None:
+        return Retry("the server's rate limit is used up", after=wait)
+    if error.status == 401:
+        return bad_token(api.server)
+    reason = f"{api.server.websocket} answers {error.status} instead of opening a WebSocket"
+    return Retry(f"{reason}; a proxy before the server must let WebSocket connections through")
