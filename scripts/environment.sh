@@ -1,8 +1,10 @@
 # The virtual environment `.venv` of this clone: made, brought up to date, or left alone. Sourced by the other scripts,
-# which have set `clone` to the clone's folder and made it the current one.
+# which have made the clone's folder the current one.
 #
 # provide_environment LOCK: afterwards .venv holds what LOCK names, and this project as an editable install. What is up
 # to date already is not touched, and needs no network.
+
+clone=$(pwd)
 
 fail() {
     printf '%s: %s\n' "$0" "$1" >&2
