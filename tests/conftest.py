@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -64,3 +65,9 @@ def browser(chromium: webdriver.Chrome) -> Iterator[webdriver.Chrome]:
         chromium.switch_to.window(handle)
         chromium.close()
     chromium.switch_to.window(first)
+
+
+@pytest.fixture
+def screenshots(tmp_path: Path) -> Path:
+    """Where a test puts the pictures that are to be looked at: the folder that NEXTBRIDGE_SCREENSHOTS names."""
+    return Path(os.environ.get("NEXTBRIDGE_SCREENSHOTS", tmp_path))
