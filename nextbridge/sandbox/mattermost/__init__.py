@@ -20,8 +20,9 @@ Everything is kept in memory, and set up on the Python object, before or after t
 - `limit_rate(per_second=3, burst=5)`, `lift_rate_limit()`.
 - `faults`: what goes wrong on request, and `faults.requests`, the count of requests by route. See `Faults`.
 
-`SandboxMattermost(clock=…)` takes a function that gives seconds since 1970, to turn time by hand. Two posts may be of
-the same millisecond, as on a real server, and `posts?after=` passes over what shares the millisecond of its anchor.
+`SandboxMattermost(clock=…)` takes a function that gives seconds since 1970, to turn time by hand. Posts made one after
+the other are of different milliseconds; those that a real server makes side by side may not be, and `posts?after=`
+passes over what shares the millisecond of its anchor: `post_as(…, create_at=other.create_at)` makes such a pair.
 `GET /` is a small chat page for the demo: `{url}/#token=…&channel=…`.
 """
 

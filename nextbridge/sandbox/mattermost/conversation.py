@@ -64,6 +64,7 @@ class Conversation:
         self._posts = posts
         self._files = files
         self._hub = hub
+        self._last_post_at = 0
 
     # --- posts ----------------------------------------------------------------------------------------------------
 
@@ -78,8 +79,12 @@ class Conversation:
         props: dict[str, object] | None = None,
         file_ids: list[FileId] | None = None,
         pending_post_id: str = "",
+        create_at: int | None = None,
     ) -> Post:
-        """Make a post as it is shown to clients. Raises Refusal (400) where the real server finds it wrong."""
+        """Make a post as it is shown to clients. Raises Refusal (400) where the real server finds it wrong.
+
+        No two posts are of the same millisecond, as a real server takes longer for one, unless `create_at` says so.
+        """
         if channel.delete_at:
             raise Refusal(400, "api.post.create_post.can_not_post_to_deleted.error", "Can not post to deleted channel.")
         self._check_root(channel, root_id)
@@ -87,7 +92,8 @@ class Conversation:
         if user.is_bot is True:
             props["from_bot"] = "true"
         self._check_size(message, props, file_ids or [])
-        now = milliseconds(self._clock)
+        now = max(milliseconds(self._clock), self._last_post_at + 1) if create_at is None else create_at
+        self._last_post_at = max(now, self._last_post_at)
         post = Post(
             id=PostId(new_id()),
             create_at=now,
@@ -104,7 +110,7 @@ class Conversation:
         if file_ids:
             post.file_ids = self._files.attach(file_ids, post.id, user.id) or UNSET
         self._posts.insert(post)
-        channel.last_post_at = now
+        channel.last_post_at = max(now, channel.last_post_at)
         if post_type not in NOT_COUNTED:
             channel.total_msg_count += 1
             channel.total_msg_count_root += not root_id

@@ -239,7 +239,7 @@ class SandboxMattermost:
 
     # --- acting as somebody ---------------------------------------------------------------------------------------
 
-    def post_as(
+    def post_as(  # noqa: PLR0913 - each is a part of a post
         self,
         account: Account,
         channel: Channel,
@@ -249,8 +249,12 @@ class SandboxMattermost:
         props: dict[str, object] | None = None,
         files: Iterable[FileInfo] = (),
         type: str = "",  # noqa: A002
+        create_at: int | None = None,
     ) -> Post:
-        """A post, told to the sockets like any. Raises Refusal where the real server refuses."""
+        """A post, told to the sockets like any. Raises Refusal where the real server refuses.
+
+        `create_at`, in milliseconds, makes it one of an earlier time, or of another post's very millisecond.
+        """
         post = self._world.conversation.post(
             self._user(account),
             self._world.channels.channel(channel.id),
@@ -259,6 +263,7 @@ class SandboxMattermost:
             post_type=type,
             props=props,
             file_ids=[file.id for file in files],
+            create_at=create_at,
         )
         self._world.hub.set_online(account.id)
         self._change()

@@ -18,6 +18,9 @@ FILES = {
     "/": ("chat.html", "text/html"),
     "/chat.css": ("chat.css", "text/css"),
     "/chat.js": ("chat.js", "text/javascript"),
+    "/icon.svg": ("icon.svg", "image/svg+xml"),
+    "/markdown.js": ("markdown.js", "text/javascript"),
+    "/server.js": ("server.js", "text/javascript"),
 }
 
 
@@ -32,8 +35,7 @@ class Page:
         return [web.get(path, self.file) for path in FILES]
 
     async def file(self, request: web.Request) -> web.Response:
-        name = request.path.rpartition("/")[2]
-        content, kind = self._files[f"/{name}"]
+        content, kind = self._files["/" + request.path.rpartition("/")[2]]
         return web.Response(
             body=content,
             content_type=kind,
