@@ -209,7 +209,11 @@ class WebChatDriver(Driver[WebChatSettings, RoomSettings]):
 
 
 def _read_page() -> dict[str, tuple[bytes, str]]:
-    files = {f"/{file.name}": (file.read_bytes(), _TYPES[file.suffix]) for file in _PAGE.iterdir()}
+    files = {
+        f"/{file.name}": (file.read_bytes(), media_type)
+        for file in _PAGE.iterdir()
+        if (media_type := _TYPES.get(file.suffix)) is not None
+    }
     return files | {"/": files["/index.html"]}
 
 

@@ -25,6 +25,7 @@ export class Connection {
     this.failures = 0;
     this.socket = null;
     this.retry = null;
+    this.author = null;
     this.sending = null;
     this.rest = null;
     window.addEventListener("online", () => this.hurry());
@@ -128,6 +129,12 @@ export class Connection {
     }
   }
 
+  // What was just sent is heard a moment before it is acknowledged; it is not to be seen twice meanwhile.
+  recognise(message) {
+    const post = this.unsent.get(this.sending);
+    if (post !== undefined && message.author === this.author && message.text === post.text) this.listener.sent(post.id);
+  }
+
   taken(id) {
     this.unsent.delete(id);
     this.keep();
@@ -147,6 +154,7 @@ export class Connection {
     switch (frame.type) {
       case "welcome":
         this.known = true;
+        this.author = frame.author;
         this.memory.write("session", frame.session);
         this.listener.welcome(frame);
         if (this.wanted !== null) this.enter();
@@ -182,6 +190,7 @@ export class Connection {
         break;
       case "message":
         this.seen(frame.message);
+        this.recognise(frame.message);
         this.listener.said(frame.message);
         break;
       case "sent":

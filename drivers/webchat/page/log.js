@@ -2,6 +2,7 @@
 
 const MOST = 1500;
 const TOGETHER = 5 * 60_000;
+const PATIENCE = 500;
 const ADDRESS = /https?:\/\/[^\s<>"'`\u0000-\u001f\u200b-\u200f\u2028-\u202e\u2066-\u2069]+/giu;
 const AFTER_ADDRESS = /[.,:;!?*_~]+$/u;
 
@@ -68,6 +69,13 @@ function day(at) {
   return new Date(at).toDateString();
 }
 
+// Whether it goes on where the previous message left off, and needs no name and time of its own.
+function belongs(message, previous) {
+  return previous !== null && previous.name === message.name && previous.author === message.author &&
+    previous.origin === message.origin && message.at - previous.at < TOGETHER &&
+    !message.action && !previous.action;
+}
+
 export class Log {
   constructor(list, newer, empty) {
     this.list = list;
@@ -77,6 +85,7 @@ export class Log {
     this.shown = new Map();
     this.pendings = new Map();
     this.last = null;
+    this.lastPending = null;
     this.unread = 0;
     this.sticks = true;
     this.measured = "";
@@ -90,6 +99,7 @@ export class Log {
     this.shown.clear();
     this.pendings.clear();
     this.last = null;
+    this.lastPending = null;
     this.sticks = true;
     this.setUnread(0);
     this.showEmpty();
@@ -98,7 +108,7 @@ export class Log {
   // `live` is what was said just now, not what is read again.
   add(messages, live) {
     // What is read again is not to be read out.
-    this.list.ariaLive = live ? "polite" : "off";
+    this.list.setAttribute("aria-live", live ? "polite" : "off");
     for (const message of messages) {
       if (this.shown.has(message.id)) continue;
       const own = message.author !== undefined && message.author === this.author;
@@ -117,20 +127,38 @@ export class Log {
     if (this.pendings.has(post.id)) return;
     const action = post.text.startsWith("/me ");
     const text = action ? post.text.slice(4) : post.text;
-    const made = this.draw({ at: post.at, name, text, action, author: this.author }, true);
+    const message = { at: post.at, name, text, action, author: this.author };
+    const made = this.draw(message, true);
     made.classList.add("pending");
+    made.setAttribute("aria-hidden", "true");
     made.dataset.id = `pending-${post.id}`;
-    made.querySelector(".text").after(element("p", "note", "Sending…"));
+    made.classList.toggle("follows", belongs(message, this.lastPending ?? this.last));
+    const note = element("p", "note");
+    made.querySelector(".text").after(note);
     this.list.append(made);
     this.pendings.set(post.id, made);
+    this.lastPending = message;
     this.sticks = true;
     this.settle();
+    // Most are sent before anybody could read a note.
+    setTimeout(() => {
+      if (!this.pendings.has(post.id)) return;
+      made.classList.add("slow");
+      made.removeAttribute("aria-hidden");
+      note.textContent ||= "Sending…";
+      this.settle();
+    }, PATIENCE);
   }
 
   sent(id) {
     this.pendings.get(id)?.remove();
-    this.pendings.delete(id);
+    this.settled(id);
     this.settle();
+  }
+
+  settled(id) {
+    this.pendings.delete(id);
+    if (this.pendings.size === 0) this.lastPending = null;
   }
 
   unsent(id, reason, isFinal) {
@@ -138,7 +166,8 @@ export class Log {
     if (made === undefined) return;
     made.querySelector(".note").textContent = isFinal ? `Not sent. ${reason}` : reason;
     made.classList.toggle("failed", isFinal);
-    if (isFinal) this.pendings.delete(id);
+    made.removeAttribute("aria-hidden");
+    if (isFinal) this.settled(id);
     this.settle();
   }
 
@@ -150,11 +179,8 @@ export class Log {
       const separator = element("p", "day");
       separator.append(element("span", "", calendar.format(message.at)));
       this.list.insertBefore(separator, before);
-    } else if (
-      previous.name === message.name && previous.author === message.author && previous.origin === message.origin &&
-      message.at - previous.at < TOGETHER && !message.action && !previous.action
-    ) {
-      made.classList.add("follows");
+    } else {
+      made.classList.toggle("follows", belongs(message, previous));
     }
     this.list.insertBefore(made, before);
     this.last = message;
