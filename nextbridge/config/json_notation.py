@@ -208,6 +208,8 @@ class _Reader:
             raise NotationError(at, f"JSON has no {word}", f"write {_MEANT[word]}")
         if word in {"NaN", "Infinity", "-Infinity", "+Infinity"}:
             raise NotationError(at, f"JSON has no {word}")
+        if len(word) > 30 and word.isdigit():
+            raise NotationError(at, "this number is too long")
         if word and (word[0].isdigit() or word[0] in "+-."):
             raise NotationError(
                 at, "this is no number as JSON writes one", "no leading + or 0, digits on both sides of the point"

@@ -49,7 +49,6 @@ class Structure:
     """One schema, compiled once."""
 
     def __init__(self, schema: Schema) -> None:
-        Draft202012Validator.check_schema(schema)
         self._validator = Draft202012Validator(schema)
 
     def check(self, node: Node, at: int, path: Path, report: Report) -> bool:
