@@ -254,7 +254,7 @@ def assemble(runs: list[Run]) -> tuple[Inline, ...]:
 
 
 def _formatted(runs: list[Run], place: int) -> list[Inline]:
-    if place == len(_FORMATS):
+    if place == len(_FORMATS) or not any(run.formats for run in runs):
         return [run.leaf for run in runs]
     fmt, node = _FORMATS[place]
     inlines: list[Inline] = []

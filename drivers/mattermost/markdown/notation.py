@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 import sys
 
+from nextbridge.markup import Inline, Text
+
 __all__ = [
     "CALLS_EVERYBODY",
     "GUARD",
@@ -28,7 +30,7 @@ NAMES_AN_EMOJI = re.compile(r"(?=.*[A-Za-z+-]|100\Z|1234\Z)[A-Za-z0-9_+-]+\Z")
 
 _SCHEMES = frozenset({"http", "https", "ftp", "ftps", "mailto", "tel", "sip", "sips", "xmpp", "irc", "ircs", "matrix"})
 
-_ADDRESS = re.compile(r"(?:https?://|ftp://|mailto:|www\.)[^\s<>`\"\[\]{}|\\^\u200b]+", re.IGNORECASE)
+_ADDRESS = re.compile(r"(?:https?://|ftp://|mailto:|www\.)(?:(?!\*\*|~~)[^\s<>`\"\[\]{}|\\^\u200b])+", re.IGNORECASE)
 _ENDINGS = frozenset("?!.,:;*_~'")
 
 
@@ -57,11 +59,13 @@ def address_at(text: str, place: int = 0, end: int = sys.maxsize) -> str:
     return address
 
 
-def is_bare_address(url: str, words: str) -> bool:
-    """Whether a link to `url` that reads `words` is what a bare address becomes."""
-    if not words or address_at(words) != words:
-        return False
-    return url == linked(words)
+def is_bare_address(url: str, children: tuple[Inline, ...]) -> bool:
+    """Whether a link to `url` that reads `children` is what a bare address becomes."""
+    match children:
+        case (Text(words),) if words:
+            return url == linked(words) and address_at(words) == words
+        case _:
+            return False
 
 
 def linked(address: str) -> str:

@@ -20,7 +20,7 @@ STARTS = re.compile(r"[\n!*:@\[\\\]_`~&\u200b]|(?<![A-Za-z0-9])(?:https?://|ftp:
 
 _ESCAPED = re.compile(r"\\(?:([`*{}\[\]()#+\-.!_>~|])|(\\)(?![A-Za-z0-9_]))")
 _MENTION = re.compile(r"@([A-Za-z0-9][A-Za-z0-9._-]*)")
-_EMOJI = re.compile(r"(?::[a-z0-9_+-]+:)+(?![\w:])")
+_EMOJI = re.compile(r"(?::[a-z0-9_+-]+:)+(?!:|[^\W_])")
 _SIGN_GUARD = re.compile(
     rf"(?:@{GUARD}(?={GUARD}*[A-Za-z0-9])"
     rf"|:{GUARD}(?={GUARD}*[A-Za-z0-9_+-]+:)"
@@ -93,7 +93,8 @@ def mention(state: StateInline, silent: bool) -> bool:
     found = _MENTION.match(src, pos, state.posMax)
     if found is None:
         return False
-    name = found[1].rstrip(".")
+    # `_@name_` is a name in italics
+    name = found[1].rstrip("._" if pos and src[pos - 1] == "_" else ".")
     end = pos + 1 + len(name)
     if not silent:
         token = state.push("mention", "", 0)
@@ -105,7 +106,7 @@ def mention(state: StateInline, silent: bool) -> bool:
 def emoji(state: StateInline, silent: bool) -> bool:
     """`:name:`, several in a row too, not inside a word, a time or a C++ name."""
     src, pos = state.src, state.pos
-    if src[pos] != ":" or (pos and (src[pos - 1] == ":" or src[pos - 1].isalnum() or src[pos - 1] == "_")):
+    if src[pos] != ":" or (pos and (src[pos - 1] == ":" or src[pos - 1].isalnum())):
         return False
     found = _EMOJI.match(src, pos, state.posMax)
     if found is None:

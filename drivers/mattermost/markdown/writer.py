@@ -47,7 +47,7 @@ from nextbridge.markup import (
 )
 from nextbridge.markup.normal import normalise
 
-__all__ = ["write"]
+__all__ = ["write", "write_normal"]
 
 _SIGNS = re.compile(
     rf"\\+|[`*\[\]]|_+|~+|@{GUARD}*(?=[A-Za-z0-9])|:{GUARD}*(?=(?P<name>[A-Za-z0-9_+-]+):)|&{GUARD}*(?=\#?[A-Za-z0-9]+;)"
@@ -76,7 +76,12 @@ _SEPARATOR = f"\n\n{GUARD}\n\n"
 
 def write(blocks: tuple[Block, ...]) -> str:
     """`blocks` as a post's `message`. Never raises."""
-    return _blocks(normalise(blocks, underline=False))
+    return write_normal(normalise(blocks, underline=False))
+
+
+def write_normal(blocks: tuple[Block, ...]) -> str:
+    """The same for blocks that are in normal form, nothing in them underlined."""
+    return _blocks(blocks)
 
 
 # --- blocks ---------------------------------------------------------------------------------------------------------
@@ -157,7 +162,7 @@ def _heading(level: int, children: tuple[Inline, ...]) -> str:
 def _code_block(text: str, language: str) -> str:
     longest = max((len(run) for run in re.findall("`+", text)), default=0)
     fence = "`" * max(3, longest + 1)
-    return f"{fence}{language if _LANGUAGE.match(language) else ''}\n{text}\n{fence}" if text else f"{fence}\n{fence}"
+    return "\n".join((fence + (language if _LANGUAGE.match(language) else ""), *([text] if text else []), fence))
 
 
 def _item(item: tuple[Block, ...], start: int | None, place: int) -> str:
@@ -227,7 +232,7 @@ def _outline(node: Inline) -> str:
         case Mention(name):
             return f"@{name}"
         case Link(url, children):
-            return url if is_bare_address(url, plain_text(children)) else "["
+            return url if is_bare_address(url, children) else "["
         case Strike():
             return "~~"
         case Code():
@@ -339,7 +344,7 @@ def _code(text: str) -> str:
 
 def _link(link: Link, before: str, after: str) -> str:
     words = plain_text(link.children)
-    if is_bare_address(link.url, words) and before not in _NOT_BEFORE_ADDRESS and not _is_ascii_word(before):
+    if is_bare_address(link.url, link.children) and before not in _NOT_BEFORE_ADDRESS and not _is_ascii_word(before):
         word = re.match(r"\S*", after)
         tail = word[0] if word else ""
         if len(tail) < _LOOK_AHEAD and address_at(words + tail) == words:
@@ -356,6 +361,7 @@ def _destination(url: str) -> str:
     url = "".join(quote(char) if char in _NOT_IN_DESTINATION or char.isspace() else char for char in url)
     if not _BALANCED_PARENTHESES.match(url):
         url = url.replace("(", "%28").replace(")", "%29")
+    url = url.replace("**", "%2A%2A")
     return url.replace("@", "%40") if CALLS_EVERYBODY.search(url) else url
 
 
