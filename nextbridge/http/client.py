@@ -58,7 +58,11 @@ async def open_session(*, proxy: str | None = None, ca_file: str | None = None) 
 def unreachable(error: BaseException) -> str:
     """Why a connection failed, in a few words for the operator. Without secrets: only names and codes are taken."""
     match error:
-        case aiohttp.ClientConnectorCertificateError() | ssl.SSLCertVerificationError():
+        case (
+            aiohttp.ClientConnectorCertificateError()
+            | ssl.SSLCertVerificationError()
+            | aiohttp.ClientOSError(__cause__=ssl.SSLCertVerificationError())
+        ):
             return "its certificate is not trusted; name the file of a private CA as ca_file, or look at its clock"
         case aiohttp.ClientConnectorDNSError():
             return "its name is not known to the DNS; look at the spelling"

@@ -27,8 +27,10 @@ from typing import Any
 
 import aiohttp
 import pytest
+from aiohttp.test_utils import TestServer
 
 from drivers.mattermost.settings import MattermostChannel
+from tests.mattermost.script import Play, Script, Server
 from tests.mattermost.stage import Clock, Drive, Place, Running, Scene, Start, make
 
 
@@ -105,3 +107,22 @@ def staged(scene: Scene, drive: Drive) -> Start:
         return running
 
     return start
+
+
+@pytest.fixture
+def server() -> Server:
+    return Server()
+
+
+@pytest.fixture
+async def play(server: Server, drive: Drive) -> AsyncIterator[Play]:
+    """Start a driver against a server that plays these scripts."""
+    listening = TestServer(server.app())
+    await listening.start_server()
+
+    def start(*scripts: Script) -> Running:
+        server.scripts = list(scripts)
+        return drive(str(listening.make_url("")), "t" * 26)
+
+    yield start
+    await listening.close()
