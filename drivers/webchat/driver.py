@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Sequence
+from functools import partial
 from html import escape
 from pathlib import Path
 from typing import ClassVar
@@ -114,12 +115,12 @@ class WebChatDriver(Driver[WebChatSettings, RoomSettings]):
         for channel in self.channels:
             await self.host.resolved(channel, channel.key, channel.settings.room)
         me = f"{self.platform}:{self.host.instance}"
-        await self.host.connected(UserId(me), realm=me)
-        for room in self._rooms.values():
-            await room.recover(lambda message, room=room: self._relay(room, message))  # type: ignore[misc]
         lobby = Lobby(self.settings, self._door, authors, self._rooms, self._relay)
+        await self.host.connected(UserId(me), realm=me)
         self._open = _Open(lobby, files)
         try:
+            for room in self._rooms.values():
+                await room.recover(partial(self._relay, room))
             await asyncio.Event().wait()
         finally:
             self._open = None

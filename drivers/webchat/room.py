@@ -135,28 +135,16 @@ class Room:
         """
 
         async def post() -> Message:
-            message = self._by_key.get(key)
-            if message is None:
-                message = await self._write(key, make)
-                await self._hand_over(message, relay)
-                self._say(message)
-                await self._trim()
-            elif message.id > self._relayed:
-                await self._hand_over(message, relay)
-                self._say(message)
+            message = self._by_key.get(key) or await self._write(key, make)
+            await self._hand_over(relay)
+            await self._trim()
             return message
 
         return await self._alone(post)
 
     async def recover(self, relay: Callable[[Message], Awaitable[None]]) -> None:
         """Give the relay what browsers posted and it does not surely have. It knows what it has by the number."""
-
-        async def recover() -> None:
-            for record in tuple(self._records):
-                if record.message.author is not None and record.message.id > self._relayed:
-                    await self._hand_over(record.message, relay)
-
-        await self._alone(recover)
+        await self._alone(lambda: self._hand_over(relay))
 
     async def _write(self, key: str, make: Callable[[int, int], Message]) -> Message:
         record = Record(make(self._next, time.time_ns() // 1_000_000), key)
@@ -165,10 +153,16 @@ class Room:
         self._keep(record)
         return record.message
 
-    async def _hand_over(self, message: Message, relay: Callable[[Message], Awaitable[None]]) -> None:
-        await relay(message)
-        self._relayed = message.id
-        await self._store.set(self._name("relayed"), str(message.id))
+    async def _hand_over(self, relay: Callable[[Message], Awaitable[None]]) -> None:
+        # Whatever failed before goes first: the relay gets a room's messages in the room's order.
+        waiting = [each.message for each in self._records if each.message.id > self._relayed]
+        for message in waiting:
+            if message.author is None:
+                continue
+            await relay(message)
+            self._relayed = message.id
+            await self._store.set(self._name("relayed"), str(message.id))
+            self._say(message)
 
     def _say(self, message: Message) -> None:
         frame = encode(Said(message))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections import deque
+from functools import partial
 
 import msgspec
 from aiohttp import WSCloseCode, WSMsgType, web
@@ -31,6 +32,7 @@ from drivers.webchat.frames import (
 from drivers.webchat.lobby import Lobby
 from drivers.webchat.names import NameRefused, read_name
 from drivers.webchat.room import Room
+from nextbridge.errors import JournalError
 
 __all__ = ["Session", "read_text"]
 
@@ -42,6 +44,8 @@ _WRONG_TOKEN_COSTS = 1.0
 """Seconds until a wrong token is answered."""
 _MOST_WAITING = 300
 """Frames waiting for a browser that does not keep up; with more it is let go, and comes back by itself."""
+_TRY_AGAIN = 5.0
+"""Seconds after which a page offers a message again that could not be kept."""
 _BATCH = 50
 """Messages in one frame of history."""
 
@@ -199,7 +203,10 @@ class Session:
         def message(number: int, at: int) -> Message:
             return Message(id=number, at=at, name=name, text=text, author=author, action=action)
 
-        sent = await room.post(f"{author}/{post.id}", message, lambda kept: self._lobby.relay(room, kept))
+        try:
+            sent = await room.post(f"{author}/{post.id}", message, partial(self._lobby.relay, room))
+        except JournalError:
+            return self._say(Unsent(post.id, "It cannot be kept just now; it is tried again.", _TRY_AGAIN))
         return self._say(Sent(post.id, sent.id))
 
     # --- what the browser is told ---

@@ -179,9 +179,6 @@ async def start() -> AsyncIterator[Start]:
             chat = Chat(driver, kept, server, http)
             stack.push_async_callback(chat.stop)
             await kept.until(lambda: kept.is_connected)
-            async with asyncio.timeout(10):
-                while (await http.get(chat.url)).status == 503:
-                    pass
             return chat
 
         yield begin

@@ -194,6 +194,23 @@ async def test_what_the_relay_did_not_take_is_handed_over_after_a_restart() -> N
     assert relay.got == ["one", "m2", "m3"]
 
 
+async def test_what_the_relay_did_not_take_goes_before_what_is_said_next() -> None:
+    """The relay gets a room's messages in the room's order, also when it could not take one at first."""
+    room = await loaded(MemoryStore())
+    relay = Relay()
+    ear = Ear()
+    room.listeners.add(ear)
+    relay.broken = True
+    with pytest.raises(ConnectionError):
+        await room.post("a1/1", says("one"), relay)
+    assert ear.heard == []
+    relay.broken = False
+    await room.post("a1/2", says("two"), relay)
+    await room.post("a1/1", says("one"), relay)
+    assert relay.got == ["one", "two"]
+    assert len(ear.heard) == 2
+
+
 async def test_what_came_from_elsewhere_is_never_handed_to_the_relay() -> None:
     """Recovery concerns what browsers posted, nothing else."""
     store = MemoryStore()

@@ -11,6 +11,7 @@ from aiohttp import WSServerHandshakeError
 from drivers.webchat.settings import WebChatSettings
 from nextbridge.driver import Cursor
 from nextbridge.envelope import Event, Posted
+from nextbridge.errors import JournalError
 from nextbridge.markup import PLAIN
 from nextbridge.sandbox.host import RecordingHost
 
@@ -65,6 +66,31 @@ async def test_a_message_is_sent_only_when_the_relay_has_it_on_disk(start: Start
         on_disk.set_result(None)
         assert (await answer)["type"] == "sent"
         assert (await ida.next())["type"] == "message"
+
+
+async def test_what_cannot_be_kept_is_offered_again(start: Start) -> None:
+    """When the disk refuses, the page is told to come again with the message, and then it is sent, once."""
+
+    class FullHost(RecordingHost):
+        full = True
+
+        async def accept(self, event: Event, *, cursor: Cursor | None = None) -> asyncio.Future[None]:
+            if not self.full:
+                return await super().accept(event)
+            refused: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            refused.set_exception(JournalError("no space left"))
+            return refused
+
+    host = FullHost("web")
+    chat = await start(host=host)
+    async with chat.joined("Ada") as ada:
+        answer = await ada.post("hello", id="same-id-0001")
+        assert answer["type"] == "unsent"
+        assert answer["retry_after"] > 0
+        assert "space" not in answer["reason"]
+        host.full = False
+        assert (await ada.post("hello", id="same-id-0001"))["type"] == "sent"
+    assert len(host.events) == 1
 
 
 async def test_a_message_sent_again_after_a_reconnection_is_one(start: Start) -> None:
