@@ -90,8 +90,7 @@ class Faults:
         self.post_creation_delay = 0.0
 
     async def around(self, route: str, request: web.Request, handler: Handler) -> web.StreamResponse:
-        """Called by the server for each request."""
-        self.requests[route] += 1
+        """Called by the server for each request, once it is counted."""
         planned = self._take(route)
         if planned is None:
             return await handler(request)

@@ -98,7 +98,9 @@ class SandboxMattermost:
         await self.stop()
 
     async def until(self, condition: Callable[[], bool], *, within: float = 10.0) -> None:
-        """Return once `condition()` holds, which is looked at after each request and each socket that comes or goes.
+        """Return once `condition()` holds.
+
+        It is looked at whenever a request comes and when it is answered, and for each socket that comes or goes.
 
         Raises TimeoutError after `within` seconds.
         """
@@ -343,8 +345,11 @@ class SandboxMattermost:
             verdict = None if self._rate_limit is None else self._rate_limit.judge(request.remote or "")
             return await self._answer(request, handler, verdict)
 
+        route = self._route_of(request)
+        self.faults.requests[route] += 1
+        self._change()
         try:
-            return await self.faults.around(self._route_of(request), request, answer)
+            return await self.faults.around(route, request, answer)
         finally:
             self._change()
 
