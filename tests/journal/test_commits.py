@@ -63,7 +63,7 @@ async def test_receipts_come_to_disk_by_themselves(journal: SqliteJournal, post:
     """What may wait is written soon although nothing else is asked for, all of it in one commit."""
     loop = asyncio.get_running_loop()
     deliveries = [await journal.accept(post(f"m{number}"), [ops]) for number in range(4)]
-    for _ in range(2):  # the second time with the timer of the first behind it
+    for _ in range(2):
         before, started = journal.commits, loop.time()
         soon = [journal.move_cursor(ops.target.instance, Cursor("posts", "1"))]
         for delivery in deliveries:
@@ -73,6 +73,14 @@ async def test_receipts_come_to_disk_by_themselves(journal: SqliteJournal, post:
         await asyncio.gather(*soon)
         assert journal.commits == before + 1
         assert loop.time() - started < 1  # 0.05, and room for a machine that is busy
+
+
+async def test_what_follows_an_early_commit(journal: SqliteJournal, post: Post, ops: NewDelivery) -> None:
+    """What may wait is written by itself too where the one before it was taken along by something urgent."""
+    first = journal.move_cursor(ops.target.instance, Cursor("posts", "1"))
+    await journal.accept(post("m1"), [ops])
+    assert first.done()
+    await asyncio.wait_for(journal.move_cursor(ops.target.instance, Cursor("posts", "2")), 5)
 
 
 async def test_a_receipt_while_a_commit_is_under_way(journal: SqliteJournal, post: Post, ops: NewDelivery) -> None:
