@@ -18,7 +18,6 @@ from nextbridge.errors import Paused, Retry
 
 __all__ = ["Connection"]
 
-_CONNECT_TIMEOUT = 30.0
 _LONGEST = 16384
 """Bytes of one line: 8191 of tags and 512 of message are the most that the protocol knows, and servers may say more."""
 _PROXIES = {"http": ProxyType.HTTP, "socks4": ProxyType.SOCKS4, "socks5": ProxyType.SOCKS5, "socks5h": ProxyType.SOCKS5}
@@ -48,7 +47,7 @@ class Connection:
             files = ", ".join(filter(None, (settings.ca_file, settings.tls_cert_file, settings.tls_key_file)))
             raise Paused(f"cannot read the certificates in {files}: {error}", scope="instance") from error
         try:
-            async with asyncio.timeout(_CONNECT_TIMEOUT):
+            async with asyncio.timeout(settings.answer_timeout):
                 reader, writer = await _streams(settings, proxy, context)
         except ssl.SSLCertVerificationError as error:
             raise Paused(
@@ -63,7 +62,8 @@ class Connection:
         except ProxyError as error:
             raise Retry(f"the proxy did not connect to {where}: {error}") from error
         except TimeoutError as error:
-            raise Retry(f"{where} did not answer within {_CONNECT_TIMEOUT:.0f} s") from error
+            doubt = ": check port and tls" if settings.tls else ""
+            raise Retry(f"{where} did not answer within {settings.answer_timeout:g} s{doubt}") from error
         except OSError as error:
             raise Retry(f"cannot connect to {where}: {error.strerror or error}") from error
         return cls(reader, writer, pacer)
@@ -152,7 +152,7 @@ async def _streams(
         parts.password,
         rdns=True,
     )
-    socket = await via.connect(settings.host, settings.effective_port, timeout=_CONNECT_TIMEOUT)
+    socket = await via.connect(settings.host, settings.effective_port, timeout=settings.answer_timeout)
     return await asyncio.open_connection(sock=socket, ssl=context, server_hostname=name)
 
 

@@ -84,7 +84,11 @@ class IrcSettings(Settings, frozen=True):
     ] = 60.0
     answer_timeout: Annotated[
         float,
-        Meta(gt=0, le=600, description="Seconds that the server has to answer a PING or to acknowledge a message."),
+        Meta(
+            gt=0,
+            le=600,
+            description="Seconds that the server has to take the connection, answer a PING or acknowledge a message.",
+        ),
     ] = 30.0
     rejoin_delay: Annotated[
         float, Meta(gt=0, le=3600, description="Seconds before a channel is joined again after a kick or a refusal.")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import base64
 import contextlib
 import os
 import shutil
@@ -12,7 +11,7 @@ import subprocess
 import time
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
@@ -25,6 +24,7 @@ from nextbridge.config.types import Secret
 from nextbridge.driver import ConfiguredChannel, Outgoing
 from nextbridge.envelope import Author, ChannelKey, DeliveryKey, Mark, UserId
 from nextbridge.sandbox.host import RecordingHost
+from tests.irc.services import Services
 
 LOOPBACK = "127.0.0.1"
 
@@ -124,10 +124,11 @@ INSPIRCD = """
 <bind address="127.0.0.1" port="{password_port}" type="clients">
 <bind address="127.0.0.1" port="{flood_port}" type="clients">
 <bind address="127.0.0.1" port="{link_port}" type="servers">
-<sslprofile name="tls" provider="gnutls" certfile="{certificate}" keyfile="{certificate}" requestclientcert="yes">
+<sslprofile name="tls" provider="gnutls" certfile="{certificate}" keyfile="{certificate}" cafile="{authority}"
+    requestclientcert="yes">
 <connect name="password" allow="*" port="{password_port}" password="open sesame" {limits} threshold="100000">
 <connect name="flood" allow="*" port="{flood_port}" {limits} threshold="12">
-<connect name="main" allow="*" {limits} threshold="100000">
+<connect name="main" allow="*" port="{port},{tls_port}" {limits} threshold="100000">
 <class name="all" commands="*" privs="*" usermodes="*" chanmodes="*">
 <type name="NetAdmin" classes="all">
 <oper name="oper" password="oper" host="*@*" type="NetAdmin">
@@ -152,8 +153,8 @@ LIMITS = (
 )
 MODULES = (
     "cap ircv3 ircv3_batch ircv3_capnotify ircv3_chghost ircv3_ctctags ircv3_echomessage ircv3_labeledresponse "
-    "ircv3_msgid ircv3_servertime sasl services_account ssl_gnutls spanningtree chghost blockcolor noctcp chanhistory "
-    "redirect banredirect botmode sajoin sapart"
+    "ircv3_msgid ircv3_servertime sasl services_account ssl_gnutls sslinfo spanningtree chghost blockcolor noctcp "
+    "chanhistory redirect banredirect botmode sajoin sapart"
 )
 
 
@@ -168,6 +169,7 @@ def running_inspircd(folder: Path, certificates: Certificates, modules: str = MO
             **server.__dict__,
             folder=folder,
             certificate=certificates.server,
+            authority=certificates.authority,
             limits=LIMITS,
             modules="\n".join(f'<module name="{name}">' for name in modules.split()),
         )
@@ -217,65 +219,13 @@ def ngircd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
         stop(process)
 
 
-# --- services -------------------------------------------------------------------------------------------------------
-
-
-@dataclass
-class Services:
-    """A services server linked to InspIRCd that knows accounts: the part that answers SASL.
-
-    It speaks the server protocol 1205 of InspIRCd 3 (https://docs.inspircd.org/server/messages/).
-    """
-
-    accounts: dict[str, str]
-    mechanisms_tried: list[str] = field(default_factory=list)
-    certificates_seen: list[str] = field(default_factory=list)
-
-    async def link(self, port: int, linked: asyncio.Event) -> None:
-        reader, writer = await asyncio.open_connection(LOOPBACK, port)
-
-        def write(text: str) -> None:
-            writer.write(text.encode() + b"\r\n")
-
-        for line in ("CAPAB START 1205", "CAPAB CAPABILITIES :PROTOCOL=1205", "CAPAB END"):
-            write(line)
-        write("SERVER services.test link 0 00S :services")
-        mechanisms: dict[str, str] = {}
-        try:
-            while data := await reader.readline():
-                words = data.decode().rstrip().split(" ")
-                if words[0] == "SERVER":
-                    now = int(time.time())
-                    for line in (f"BURST {now}", "METADATA * saslmechlist :PLAIN,EXTERNAL", "ENDBURST"):
-                        write(f":00S {line}")
-                elif words[1:2] == ["ENDBURST"]:
-                    linked.set()
-                elif words[1:2] == ["PING"]:
-                    write(f":00S PONG 00S {words[0][1:]}")
-                elif words[1:2] == ["ENCAP"] and words[3] == "SASL":
-                    user, kind, value = words[4], words[6], words[7].lstrip(":")
-                    answer = f":00S ENCAP {words[0][1:]} SASL 00SAAAAAA {user}"
-                    if kind == "S":
-                        mechanisms[user] = value
-                        self.mechanisms_tried.append(value)
-                        self.certificates_seen += words[8:9]
-                        write(f"{answer} C +")
-                    elif kind == "C" and mechanisms[user] == "PLAIN":
-                        _, name, password = base64.b64decode(value).decode().split("\0")
-                        write(f"{answer} D {'S' if self.accounts.get(name) == password else 'F'}")
-                    elif kind == "C":
-                        write(f"{answer} D {'S' if self.certificates_seen else 'F'}")
-        finally:
-            writer.close()
-
-
 @pytest.fixture
 async def services(inspircd: Inspircd) -> AsyncIterator[Services]:
+    """Services that know the account `relay`."""
     services = Services({"relay": "s3cret"})
-    linked = asyncio.Event()
-    task = asyncio.create_task(services.link(inspircd.link_port, linked))
+    task = asyncio.create_task(services.link(inspircd.link_port))
     async with asyncio.timeout(10):
-        await linked.wait()
+        await services.linked.wait()
     yield services
     task.cancel()
     await asyncio.wait([task])
