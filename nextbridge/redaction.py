@@ -40,8 +40,9 @@ class Redaction:
     """The secrets that are known, and the masking of them. Any thread may call it."""
 
     def __init__(self) -> None:
-        self._forms: set[str] = set()
-        self._pattern: re.Pattern[str] | None = None
+        self._forms: frozenset[str] = frozenset()
+        self._lengths: dict[str, tuple[int, ...]] = {}
+        """By their first characters: how long the forms are that begin so, the longest first."""
         self._lock = threading.Lock()
 
     def add(self, secret: str) -> None:
@@ -53,23 +54,32 @@ class Redaction:
         if len(secret) < SHORTEST:
             return
         with self._lock:
-            self._forms.update(_forms(secret))
-            # The longest first: of two secrets that begin alike the whole of the longer one is found.
-            self._pattern = re.compile("|".join(map(re.escape, sorted(self._forms, key=len, reverse=True))))
+            new = frozenset(_forms(secret)) - self._forms
+            self._forms |= new
+            # Replaced, not changed: another thread may be reading it.
+            lengths = dict(self._lengths)
+            for form in new:
+                start = form[:SHORTEST]
+                lengths[start] = tuple(sorted({len(form), *lengths.get(start, ())}, reverse=True))
+            self._lengths = lengths
 
     def mask(self, text: str) -> str:
-        """`text` with every secret replaced by `***`; where two overlap, both are gone."""
-        pattern = self._pattern
-        if pattern is None or (found := pattern.search(text)) is None:
+        """`text` with every secret replaced by `***`; where two overlap, both are gone.
+
+        The time grows with the text and hardly with the number of secrets.
+        """
+        lengths, forms = self._lengths, self._forms
+        if not lengths:
             return text
         parts: list[str] = []
         end = 0
-        while found is not None:
-            start, stop = found.span()
-            if start >= end:
-                parts += (text[end:start], MASK)
-            end = max(end, stop)
-            found = pattern.search(text, start + 1)
+        for start in range(len(text) - SHORTEST + 1):
+            for length in lengths.get(text[start : start + SHORTEST], ()):
+                if text[start : start + length] in forms:
+                    if start >= end:
+                        parts += (text[end:start], MASK)
+                    end = max(end, start + length)
+                    break
         parts.append(text[end:])
         return "".join(parts)
 
