@@ -35,7 +35,7 @@ from nextbridge.markup.tree import (
     Underline,
 )
 
-__all__ = ["Leaf", "Run", "assemble", "line_runs", "normalise"]
+__all__ = ["Leaf", "Run", "assemble", "line_runs", "normalise", "tidy"]
 
 Leaf: TypeAlias = Text | Code | Mention | Emoji
 
@@ -107,7 +107,7 @@ def line_runs(children: Iterable[Inline], *, strip: bool = True, underline: bool
     _flatten(children, 0, None, lines)
     if not underline:
         lines = [[run._replace(formats=run.formats & ~_UNDERLINE) for run in line] for line in lines]
-    return [_tidy(line, strip=strip) for line in lines]
+    return [tidy(line, strip=strip) for line in lines]
 
 
 def _flatten(children: Iterable[Inline], formats: int, link: str | None, lines: list[list[Run]]) -> None:
@@ -141,7 +141,8 @@ def _flatten_link(url: str, label: tuple[Inline, ...], formats: int, lines: list
         lines[-1].append(Run(Text(url), formats, url))
 
 
-def _tidy(line: list[Run], *, strip: bool) -> list[Run]:
+def tidy(line: list[Run], *, strip: bool) -> list[Run]:
+    """The runs of a line in normal form."""
     if not line:
         return line
     runs = _merged(line)
