@@ -39,7 +39,7 @@ class RecordedTown:
     def __init__(self) -> None:
         self.clock = HandClock()
         self.sandbox = SandboxMattermost(clock=self.clock)
-        self.team = self.sandbox.add_team("main", id="a6cao9s44jd8xeywdspt5ai8qo")
+        self.team = self.sandbox.add_team("main", team_id="a6cao9s44jd8xeywdspt5ai8qo")
         self.boss = self._person("boss", "ngimouw8utyiddftnreus164ew", is_admin=True)
         self.alice = self._person(
             "alice", "wz7or5qfupdm7qyai6x8at6yxy", nickname="Ally", first_name="Alice", last_name="Liddell"
@@ -48,17 +48,19 @@ class RecordedTown:
         self.carol = self._person("carol", "4jwakjr8effh3jyhuk3anjqgaw")
         self.clock.turn(1)
         self.relay = self.sandbox.add_bot(
-            "relay", display_name="Relay", description="bridge", id="c6aymamaniga5cfnuoexzty4jc", team=self.team
+            "relay", display_name="Relay", description="bridge", user_id="c6aymamaniga5cfnuoexzty4jc", team=self.team
         )
         self.clock.turn(1)
-        self.peer = self.sandbox.add_bot("peer", id="69dt9m4ef3fmdrss6pf7xn9uwe", team=self.team)
-        self.town = self._channel("town", id=TOWN, header="new header")
-        self.dev = self._channel("dev", id=DEV)
+        self.peer = self.sandbox.add_bot("peer", user_id="69dt9m4ef3fmdrss6pf7xn9uwe", team=self.team)
+        self.town = self._channel("town", channel_id=TOWN, header="new header")
+        self.dev = self._channel("dev", channel_id=DEV)
         for name in ("bench", "ops"):
             self._channel(name)
         for name, display_name in (("off-topic", "Off-Topic"), ("town-square", "Town Square")):
             self._channel(name, display_name=display_name, has_creator=False)
-        self.sandbox.add_channel(self.team, "staff", is_private=True, members=[self.boss, self.alice], id=PRIVATE)
+        self.sandbox.add_channel(
+            self.team, "staff", is_private=True, members=[self.boss, self.alice], channel_id=PRIVATE
+        )
         self._converse()
         for account, names in ((self.relay, {}), (self.alice, {"nickname": "Ally"})):
             self.clock.turn(1)
@@ -69,9 +71,9 @@ class RecordedTown:
         assert isinstance(account, Account)
         return account
 
-    def _person(self, username: str, id: str, **names: Any) -> Account:  # noqa: A002
+    def _person(self, username: str, user_id: str, **names: Any) -> Account:
         self.clock.turn(1)
-        return self.sandbox.add_user(username, id=id, team=self.team, **names)
+        return self.sandbox.add_user(username, user_id=user_id, team=self.team, **names)
 
     def _channel(self, name: str, *, has_creator: bool = True, **settings: Any) -> Channel:
         self.clock.turn(1)

@@ -112,10 +112,11 @@ async def test_what_is_no_action_is_refused(town: Town, seq: int, action: str, e
 async def test_typing_is_told_to_all_but_the_one_who_types(town: Town) -> None:
     """By the socket's action as by the REST call."""
     alice, boss = await town.alice.connect(), await town.boss.connect()
-    await alice.action(1, "user_typing", channel_id=town.town.id, parent_id="")
+    await alice.quiet()
+    await alice.ws.send_json({"seq": 2, "action": "user_typing", "data": {"channel_id": town.town.id}})
     frame = await boss.until("typing")
     assert frame["data"] == {"parent_id": "", "user_id": town.alice.account.id}
-    assert "typing" not in await alice.quiet()
+    assert await alice.frame() == {"status": "OK", "seq_reply": 2}
 
 
 async def test_a_lost_connection_is_resumed_with_what_was_missed(town: Town) -> None:

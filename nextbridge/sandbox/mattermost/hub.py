@@ -142,6 +142,7 @@ class Hub:
 
     def open(self, user_id: UserId, token: str) -> Connection:
         """A new connection; its first frame is the hello."""
+        self._forget_long_lost()
         connection = Connection(user_id, token)
         connection.offer(connection.hello())
         self._connections[connection.id] = connection

@@ -110,8 +110,8 @@ class SandboxMattermost:
 
     # --- setting up -----------------------------------------------------------------------------------------------
 
-    def add_team(self, name: str, *, display_name: str = "", id: str | None = None) -> Team:  # noqa: A002
-        return self._world.people.add_team(name, display_name or name.capitalize(), id)
+    def add_team(self, name: str, *, display_name: str = "", team_id: str | None = None) -> Team:
+        return self._world.people.add_team(name, display_name or name.capitalize(), team_id)
 
     def add_user(  # noqa: PLR0913 - each is a name that a person has
         self,
@@ -122,13 +122,13 @@ class SandboxMattermost:
         last_name: str = "",
         team: Team | None = None,
         is_admin: bool = False,
-        id: str | None = None,  # noqa: A002
+        user_id: str | None = None,
         token: str | None = None,
     ) -> Account:
         """A person without a password, and a token to act as them. Raises ValueError when the username is taken."""
         now = milliseconds(self._clock)
         user = User(
-            id=UserId(id or new_id()),
+            id=UserId(user_id or new_id()),
             create_at=now,
             update_at=now,
             username=username,
@@ -148,13 +148,13 @@ class SandboxMattermost:
         display_name: str = "",
         description: str = "",
         team: Team | None = None,
-        id: str | None = None,  # noqa: A002
+        user_id: str | None = None,
         token: str | None = None,
     ) -> Account:
         """A bot account with its token. A real server keeps a bot's display name as its first name."""
         now = milliseconds(self._clock)
         user = User(
-            id=UserId(id or new_id()),
+            id=UserId(user_id or new_id()),
             create_at=now,
             update_at=now,
             username=username,
@@ -190,14 +190,14 @@ class SandboxMattermost:
         is_private: bool = False,
         header: str = "",
         members: Iterable[Account] = (),
-        id: str | None = None,  # noqa: A002
+        channel_id: str | None = None,
     ) -> Channel:
         """Open unless `is_private`. The members join without a word being posted."""
         now = milliseconds(self._clock)
         everyone = list(members)
         channel = self._world.channels.add(
             Channel(
-                id=ChannelId(id or new_id()),
+                id=ChannelId(channel_id or new_id()),
                 create_at=now,
                 update_at=now,
                 team_id=team.id,
