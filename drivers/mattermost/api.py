@@ -23,11 +23,11 @@ from nextbridge.envelope import ChannelKey, MessageId
 from nextbridge.errors import NextBridgeError, Paused, Retry
 from nextbridge.http.client import CONNECTION_ERRORS, unreachable
 
-__all__ = ["Api", "RateGovernor", "Refusal", "bad_token"]
+__all__ = ["PATIENCE", "Api", "RateGovernor", "Refusal", "bad_token"]
 
 T = TypeVar("T")
 
-CALL = aiohttp.ClientTimeout(total=20, sock_connect=15)
+PATIENCE = 20.0
 """Seconds for a call without a file."""
 
 _LOOK_UP_TRIES = 5
@@ -110,11 +110,14 @@ _LONGEST_WAIT = 10.0
 class Api:
     """One account's calls to one server. Safe to use from many tasks."""
 
-    def __init__(self, session: aiohttp.ClientSession, server: Server, token: str) -> None:
+    def __init__(
+        self, session: aiohttp.ClientSession, server: Server, token: str, *, patience: float = PATIENCE
+    ) -> None:
         self.session = session
         self.server = server
         self.token = token
         self.governor = RateGovernor()
+        self._patience = aiohttp.ClientTimeout(total=patience, sock_connect=patience)
 
     @property
     def authorization(self) -> dict[str, str]:
@@ -203,9 +206,9 @@ class Api:
         *,
         body: bytes | IO[bytes] | None = None,
         length: int | None = None,
-        timeout: aiohttp.ClientTimeout = CALL,  # noqa: ASYNC109 - aiohttp's own kind of timeout
+        timeout: aiohttp.ClientTimeout | None = None,  # noqa: ASYNC109 - aiohttp's own kind of timeout
     ) -> T:
-        async with self._answer(method, path, body=body, length=length, timeout=timeout) as response:
+        async with self._answer(method, path, body=body, length=length, timeout=timeout or self._patience) as response:
             if response.status >= 300:
                 await self._refuse(response)
             content = await self._whole(response)

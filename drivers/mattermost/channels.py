@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import msgspec
 from msgspec import UNSET, Struct
 
 from drivers.mattermost import wire
@@ -98,6 +99,8 @@ class Channels:
             self._closed.add(state.key)
             self._host.unavailable(state.key, error.reason)
             return
+        if found.type == "D":
+            found = msgspec.structs.replace(found, display_name=await _partner(found, api, me))
         await self._known(configured, state, found)
         state.open = True
         if state.key in self._closed:
@@ -142,6 +145,15 @@ async def find_channel(
     except Refusal as refusal:
         raise Unavailable(to_be_added(name, me.username), found) from refusal
     return found
+
+
+async def _partner(channel: wire.ChannelInfo, api: Api, me: wire.User) -> str:
+    """What a direct message is called: by the other one, as the server does in its frames."""
+    others = [user for user in channel.name.split("__") if user != me.id]
+    try:
+        return f"@{(await api.user(others[0])).username}" if others else f"@{me.username}"
+    except Refusal:
+        return ""
 
 
 def to_be_added(channel: str, username: str) -> str:

@@ -12,7 +12,7 @@ import msgspec
 
 from drivers.mattermost import wire
 from drivers.mattermost.allowance import Allowance
-from drivers.mattermost.api import Api, Refusal
+from drivers.mattermost.api import PATIENCE, Api, Refusal
 from drivers.mattermost.channels import Channels, to_be_added
 from drivers.mattermost.events import PostReader, Skipped
 from drivers.mattermost.files import Uploaded, download
@@ -76,6 +76,7 @@ class MattermostDriver(Driver[MattermostSettings, MattermostChannel]):
     default_format: ClassVar[str] = "**{nickname}**: {msg}"
     action_format: ClassVar[str] = "**{nickname}** *{msg}*"
     socket_times: ClassVar[SocketTimes] = SocketTimes()
+    patience: ClassVar[float] = PATIENCE
 
     def __init__(
         self,
@@ -269,7 +270,7 @@ class MattermostDriver(Driver[MattermostSettings, MattermostChannel]):
             if self._api is None:
                 proxy = effective_proxy(self.settings.proxy, self.host.proxy)
                 session = await open_session(proxy=proxy, ca_file=self.settings.ca_file or None)
-                self._api = Api(session, self._server, token_of(self.settings))
+                self._api = Api(session, self._server, token_of(self.settings), patience=self.patience)
             return self._api
 
     async def _account(self, api: Api) -> wire.User:

@@ -67,21 +67,18 @@ class PostReader:
         if data.channel_type == "D":
             return True
         # @channel lists everybody's id, so that our name must be there too
-        mentioned = self._me.id in msgspec.json.decode(data.mentions or "[]", type=list[str])
-        return mentioned and f"@{self._me.username}".casefold() in post.message.casefold()
+        named = f"@{self._me.username}".casefold() in post.message.casefold()
+        return named and self._me.id in data.mentions
 
     async def _author(self, post: wire.Post, props: wire.PostProps, sender_name: str) -> Author:
         if props.says("from_webhook"):
             # shown by the server under what the props say; the account is the one that made the webhook
             name = props.text("override_username") or props.text("webhook_display_name") or sender_name or "webhook"
-            avatar = props.text("override_icon_url")
             return Author(
                 id=UserId(post.user_id),
                 username=name,
                 name=name,
-                avatar=avatar
-                if avatar.startswith(("http://", "https://")) and len(avatar) <= _LONGEST_ADDRESS
-                else None,
+                avatar=_address(props.text("override_icon_url")),
                 bot=True,
             )
         user = await self._people.user(self._api, post.user_id)
@@ -111,6 +108,11 @@ class PostReader:
             return await self._api.file_info(file_id)
         except (Refusal, Retry):
             return wire.FileInfo(file_id)
+
+
+def _address(text: str) -> str | None:
+    """`text` where it can be a picture's address."""
+    return text if text.startswith(("http://", "https://")) and len(text) <= _LONGEST_ADDRESS else None
 
 
 def _words(post: wire.Post, props: wire.PostProps) -> str:

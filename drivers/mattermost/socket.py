@@ -26,8 +26,8 @@ __all__ = ["Resumption", "Socket", "SocketTimes", "open_socket"]
 _LARGEST_FRAME = 32 * 1024 * 1024
 """Bytes. A post with all its props and files is far below 1 MB."""
 
-
 _REFUSALS = 3
+"""Sockets in a row that the server closes unread, before what was to be resumed is given up."""
 
 _CUT = {None, aiohttp.WSCloseCode.ABNORMAL_CLOSURE}
 """Close codes of a connection that was not closed but lost."""
@@ -41,7 +41,7 @@ class SocketTimes(msgspec.Struct, frozen=True):
     authentication: float = 10.0
     """How long the whole opening may take; the server itself closes an unauthenticated socket after 5."""
     heartbeat: float = 30.0
-    """Between two pings; an answer is waited for half as long."""
+    """Between two pings. A socket on which nothing has come from one to the next is taken for dead."""
 
 
 class Resumption:
@@ -93,6 +93,9 @@ class Socket:
         self._times = times
         self._first: wire.Frame | None = None
         self._asked = 0
+        self._heard = 0
+        self._listening = False
+        self._silent = False
 
     async def authenticate(self, token: str) -> None:
         """Return once the server takes us for who we are.
@@ -144,17 +147,25 @@ class Socket:
             self._log.warning("gap", missed=frame.seq - self._resumption.sequence, before=frame.seq)
 
     def _greeted(self, frame: wire.Frame) -> None:
-        hello = msgspec.json.decode(frame.data, type=wire.Hello)
+        try:
+            hello = msgspec.json.decode(frame.data, type=wire.Hello)
+        except msgspec.DecodeError:
+            hello = wire.Hello()
         if self._resumption.greeted(hello.connection_id, frame.seq):
             self._log.warning("gap", reason="the server did not resume the connection; what it missed is unknown")
         self._log.info("socket_open", server_version=hello.server_version)
 
     async def _keep_asking(self) -> None:
-        # pings of the WebSocket protocol are answered by any proxy on the way, and also for a token that was revoked
+        # Pings of the WebSocket protocol are answered by any proxy on the way, and also for a token that was revoked;
+        # these the server itself has to answer.
         with suppress(*CONNECTION_ERRORS):
-            while True:
+            while not self._silent:
                 await asyncio.sleep(self._times.heartbeat)
+                heard = self._heard
                 await self._ask("ping")
+                await asyncio.sleep(self._times.heartbeat)
+                self._silent = self._listening and self._heard == heard
+            await self._connection.close()
 
     async def _ask(self, action: str, data: dict[str, str] | None = None) -> None:
         self._asked += 1
@@ -164,7 +175,10 @@ class Socket:
     async def _receive(self) -> wire.Frame | None:
         """The next frame; None once the connection was closed in order."""
         while True:
+            self._listening = True
             message = await self._connection.receive()
+            self._listening = False
+            self._heard += 1
             match message.type:
                 case aiohttp.WSMsgType.TEXT:
                     try:
@@ -182,6 +196,8 @@ class Socket:
 
     def _trouble(self) -> str:
         error = self._connection.exception()
+        if self._silent:
+            return "it fell silent"
         return "it was cut" if error is None else unreachable(error)
 
 

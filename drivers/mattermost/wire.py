@@ -79,13 +79,13 @@ class Hello(Struct, frozen=True, gc=False):
 
 
 class PostedData(Struct, frozen=True, gc=False):
-    """The data of `posted`. `post` and `mentions` are JSON inside a string."""
+    """The data of `posted`. `post` is JSON inside a string; so is `mentions`, of which only is asked what it holds."""
 
     post: str
     channel_display_name: str = ""
     channel_type: str = ""
     sender_name: str = ""
-    mentions: str = "[]"
+    mentions: str = ""
 
 
 class Membership(Struct, frozen=True, gc=False):

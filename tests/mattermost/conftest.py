@@ -29,9 +29,10 @@ import aiohttp
 import pytest
 from aiohttp.test_utils import TestServer
 
+from drivers.mattermost import MattermostDriver
 from drivers.mattermost.settings import MattermostChannel
 from tests.mattermost.script import Play, Script, Server
-from tests.mattermost.stage import Clock, Drive, Place, Running, Scene, Start, make
+from tests.mattermost.stage import Clock, Drive, ImpatientDriver, Place, Running, Scene, Start, make
 
 
 @pytest.fixture
@@ -44,10 +45,10 @@ async def drive() -> AsyncIterator[Drive]:
             token: str,
             *channels: str | MattermostChannel,
             general_proxy: str | None = None,
-            run: bool = True,
+            kind: type[MattermostDriver] = ImpatientDriver,
             **settings: Any,
         ) -> Running:
-            driver, host = make(url, token, *channels, general_proxy=general_proxy, **settings)
+            driver, host = make(url, token, *channels, general_proxy=general_proxy, kind=kind, **settings)
             stack.push_async_callback(driver.close)
             running = Running(driver, host)
             stack.push_async_callback(running.stop)

@@ -40,7 +40,12 @@ class Socket:
                 return request
 
     async def linger(self) -> None:
-        """Answer nothing more, until the client goes."""
+        """Answer pings and nothing else, until the client goes."""
+        while (message := await self.ws.receive()).type is WSMsgType.TEXT:
+            await self.ws.send_json({"status": "OK", "seq_reply": json.loads(message.data)["seq"]})
+
+    async def ignore(self) -> None:
+        """Say nothing more, until the client goes. Pings of the WebSocket protocol are still answered."""
         while (await self.ws.receive()).type is WSMsgType.TEXT:
             pass
 

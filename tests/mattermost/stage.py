@@ -33,7 +33,19 @@ RUN = os.urandom(4).hex()
 class ImpatientDriver(MattermostDriver):
     """Waits a shorter while for a silent socket, so that tests take no longer than they must."""
 
-    socket_times = SocketTimes(hello=0.3, authentication=3.0, heartbeat=0.2)
+    socket_times = SocketTimes(hello=0.3, authentication=5.0, heartbeat=1.0)
+
+
+class TrustingDriver(MattermostDriver):
+    """Waits for a hello as long as a test can last, so that no challenge is ever sent."""
+
+    socket_times = SocketTimes(hello=60.0, authentication=60.0)
+
+
+class HastyDriver(ImpatientDriver):
+    """Gives a server half a second to answer."""
+
+    patience = 0.5
 
 
 class Clock:
@@ -201,6 +213,7 @@ def make(
     token: str,
     *channels: str | MattermostChannel,
     general_proxy: str | None = None,
+    kind: type[MattermostDriver] = ImpatientDriver,
     **settings: Any,
 ) -> tuple[MattermostDriver, RecordingHost]:
     """A driver that is not running yet, and its host. The caller closes it."""
@@ -208,7 +221,7 @@ def make(
     named = [MattermostChannel(channel_id=each) if isinstance(each, str) else each for each in channels]
     host = RecordingHost("mm", proxy=general_proxy)
     configured = [ConfiguredChannel(MattermostDriver.channel_key(each), each, ("rule",)) for each in named]
-    return ImpatientDriver(made, configured, host), host
+    return kind(made, configured, host), host
 
 
 def outgoing(channel: str, text: str, **changes: Any) -> Outgoing:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import aiohttp
 import pytest
 from structlog.testing import capture_logs
 
+from drivers.mattermost.api import Api
+from drivers.mattermost.people import People
+from drivers.mattermost.settings import Server
 from nextbridge.envelope import Mark
 from nextbridge.markup import Emoji
 from tests.mattermost.stage import Place, Scene, Start, unique
@@ -186,6 +190,7 @@ async def test_a_direct_message_is_a_channel_and_addresses_the_bot(place: Place,
     event = await running.received(text)
     assert event.addressed
     assert event.channel.key == direct["id"]
+    assert running.host.resolutions[event.channel.key] == (direct["id"], "@alice")
     assert running.host.unavailable_channels == {}
 
 
@@ -236,6 +241,19 @@ async def test_a_failed_look_up_loses_no_message_and_is_tried_again(scene: Scene
     assert [each["event"] for each in logs if each["log_level"] == "warning"] == ["name_unknown"]
     scene.say("named")
     assert (await running.received("named")).author.name == "Ally"
+
+
+async def test_no_more_people_are_remembered_than_fit(scene: Scene, staged: Start) -> None:
+    """Whoever has been silent for longest is forgotten first, and looked up again when they speak."""
+    running = await staged()
+    people = People(running.host.log, size=2)
+    api = Api(aiohttp.ClientSession(), Server.of(scene.sandbox.url), scene.relay.token)
+    asked = scene.faults.requests
+    before = asked["GET /api/v4/users/{user_id}"]
+    for who in (scene.alice, scene.bob, scene.alice, scene.boss, scene.alice, scene.bob):
+        assert (await people.user(api, who.id)) is not None
+    assert asked["GET /api/v4/users/{user_id}"] == before + 4
+    await api.session.close()
 
 
 async def test_edits_and_reactions_are_counted_not_relayed(scene: Scene, staged: Start) -> None:

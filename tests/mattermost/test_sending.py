@@ -9,7 +9,17 @@ import pytest
 from msgspec.structs import replace
 
 from nextbridge.errors import Paused, Rejected, Retry
-from tests.mattermost.stage import Place, Scene, Start, eventually, make, milliseconds_ago, outgoing, unique
+from tests.mattermost.stage import (
+    HastyDriver,
+    Place,
+    Scene,
+    Start,
+    eventually,
+    make,
+    milliseconds_ago,
+    outgoing,
+    unique,
+)
 
 CREATE = "POST /api/v4/posts"
 LIST = "GET /api/v4/channels/{channel_id}/posts"
@@ -68,6 +78,23 @@ async def test_nothing_is_promised_before_the_server_was_asked(scene: Scene) -> 
     with pytest.raises(Retry):
         await driver.send(outgoing(scene.town.id, "x"))
     await driver.close()
+
+
+async def test_a_picture_is_left_out_where_the_server_shows_none(scene: Scene, staged: Start) -> None:
+    """Names can be on and pictures off."""
+    scene.sandbox.settings.change(EnablePostIconOverride="false")
+    running = await staged()
+    await running.driver.send(outgoing(scene.town.id, "x", name="Zed", avatar="https://example.com/zed.png"))
+    (post,) = scene.sandbox.posts(scene.town)
+    assert post.props["override_username"] == "Zed"
+    assert "override_icon_url" not in post.props
+
+
+def test_a_name_in_the_text_calls_nobody() -> None:
+    """Where the author's name stands in the text, an @ in it names nobody on Mattermost."""
+    driver, _ = make("https://mm.example.com", "t" * 26)
+    assert "@alice" not in driver.display_name("@alice")
+    assert driver.display_name("Zed") == "Zed"
 
 
 async def test_what_the_database_cannot_store_is_left_out(scene: Scene, staged: Start) -> None:
@@ -249,6 +276,14 @@ async def test_a_server_that_is_gone_is_tried_again(scene: Scene, staged: Start)
     await scene.faults.accept_connections()
     await running.driver.send(message)
     assert scene.sandbox.messages(scene.town) == ["hello"]
+
+
+async def test_a_server_that_does_not_answer_is_tried_again(scene: Scene, staged: Start) -> None:
+    """A call is not waited for without end."""
+    running = await staged(kind=HastyDriver)
+    scene.faults.hang(route=CREATE)
+    with pytest.raises(Retry, match="does not answer in time"):
+        await running.driver.send(outgoing(scene.town.id, "hello"))
 
 
 async def test_a_refused_token_pauses_the_instance(scene: Scene, staged: Start) -> None:

@@ -96,6 +96,18 @@ async def test_a_token_that_is_revoked_while_the_socket_is_open_is_noticed(play:
     assert isinstance(running.ends[0], Paused)
 
 
+async def test_a_server_that_answers_nothing_is_taken_for_dead(play: Play) -> None:
+    """A proxy on the way may answer the protocol's pings for a server that is gone: ours it cannot."""
+
+    async def script(socket: Socket) -> None:
+        await socket.hello()
+        await socket.ignore()
+
+    running = play(script)
+    await running.ended()
+    assert "it fell silent" in str(running.ends[0])
+
+
 async def test_a_server_that_knows_no_ping_is_no_trouble(play: Play) -> None:
     """Another refusal of our ping is not taken for a refused token."""
 
