@@ -12,7 +12,6 @@ from collections import deque
 from collections.abc import Mapping
 from typing import Protocol
 
-import msgspec
 import structlog
 from msgspec import Struct
 
@@ -102,12 +101,12 @@ class Deliveries:
 
     async def rekey(self, old: Channel, new: Channel) -> None:
         """`old` is known as `new` from now on: what waits goes on there, in order, from disk."""
-        lane = self._lanes.pop(old, None)
-        if lane is not None:
-            await lane.stop()
-        other = self._lanes.pop(new, None)
-        if other is not None:
-            await other.stop()
+        for target in (old, new):
+            lane = self._lanes.pop(target, None)
+            if lane is not None and (interrupted := await lane.stop()) is not None:
+                self._around.journal.postpone(
+                    interrupted.id, attempts=interrupted.attempts + 1, reason="its channel got another key"
+                )
         await self._around.journal.rekey(old, new)
         if not self._stopping:
             self._lane(new).resume()
@@ -134,8 +133,6 @@ class _Lane:
         self._window: deque[Delivery] = deque()
         self._behind = False
         """There is more on disk than in the window."""
-        self._first_new: int | None = None
-        """The first delivery that was handed to this lane: none from there on was sent before its turn."""
         self._newest = 0
         """The last delivery that came into the window."""
         self._last = 0
@@ -143,11 +140,9 @@ class _Lane:
         self._woken = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._stopping = False
-        self._sending = False
+        self._sending: Delivery | None = None
 
     def append(self, delivery: Delivery) -> None:
-        if self._first_new is None:
-            self._first_new = delivery.id
         if delivery.id <= self._newest:
             return  # the journal handed it out before the news of its commit came
         if self._behind or len(self._window) >= _WINDOW:
@@ -164,18 +159,20 @@ class _Lane:
     def wake(self) -> None:
         self._woken.set()
 
-    async def stop(self, within: float = 5.0) -> None:
+    async def stop(self, within: float = 5.0) -> Delivery | None:
+        """Let a send that is under way finish within so many seconds; the delivery that was cut short, if one was."""
         self._stopping = True
         self._woken.set()
         task = self._task
-        if task is None:
-            return
-        if not self._sending:
+        if task is None or task.done():
+            return None
+        if self._sending is None:
             task.cancel()
-        _, late = await asyncio.wait({task}, timeout=within)
-        if late:
-            task.cancel()
-            await asyncio.wait({task})
+        await asyncio.wait({task}, timeout=within)
+        interrupted = self._sending
+        task.cancel()
+        await asyncio.wait({task})
+        return interrupted
 
     def _work(self) -> None:
         if (self._task is None or self._task.done()) and not self._stopping:
@@ -199,14 +196,9 @@ class _Lane:
             self._window.clear()  # what was appended meanwhile comes after more that is on disk
         newest = loaded[-1].id if loaded else 0
         appended = [each for each in self._window if each.id > newest]
-        self._window = deque([*map(self._as_found, loaded), *appended])
+        self._window = deque([*loaded, *appended])
         self._newest = self._window[-1].id if self._window else self._last
         return self._window.popleft() if self._window else None
-
-    def _as_found(self, delivery: Delivery) -> Delivery:
-        if self._first_new is not None and delivery.id >= self._first_new:
-            return msgspec.structs.replace(delivery, attempted=None)
-        return delivery
 
     async def _deliver(self, delivery: Delivery) -> None:
         """Until it is delivered or buried; or the lane stops, and it stays on disk."""
@@ -218,11 +210,11 @@ class _Lane:
                 await self._wait_until_woken(None)
                 continue
             self._woken.clear()
-            self._sending = True
+            self._sending = delivery
             try:
                 wait = await task.attempt(instance)
             finally:
-                self._sending = False
+                self._sending = None
             if wait is None:
                 return
             await self._wait_until_woken(wait)
@@ -328,6 +320,7 @@ class _Attempts:
         number = self._parts_done
         key = DeliveryKey(f"{self._around.journal.daemon_id}-{self._delivery.id}-{number}")
         sent_before, self._attempted = self._attempted, self._attempted or int(time.time() * 1000)
+        source = self._around.instances.get(self._event.channel.instance)
         sendable = [place for place in part.files if place in files]
         message = Outgoing(
             key=key,
@@ -335,6 +328,7 @@ class _Attempts:
             text=self._with_labels(part, files, instance.driver.dialect),
             mark=Mark(self._around.journal.daemon_id, key, str(self._event.channel)),
             author=self._event.author,
+            platform=source.driver.title if source else "",
             name=rendered.name,
             avatar=rendered.avatar,
             action=rendered.action,

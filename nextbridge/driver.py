@@ -184,6 +184,8 @@ class Outgoing(Struct, frozen=True, kw_only=True):
     """To be left on the message where the platform has room for it."""
     author: Author
     """Who said it, on the platform where it was said."""
+    platform: str = ""
+    """What people call that platform (`Driver.title`); empty where its instance is not in the file any more."""
     name: str | None = None
     """The name to show it under; set only where the driver is an Identity that shows identities."""
     avatar: str | None = None

@@ -25,6 +25,7 @@ from nextbridge.markup import (
     Dialect,
     Inline,
     Italic,
+    LineBreak,
     Mention,
     MentionKind,
     Paragraph,
@@ -42,7 +43,7 @@ _NAME_VARIABLES = VARIABLES - {"msg"}
 
 
 class Origin(Struct, frozen=True):
-    """Where an event comes from, as people call it."""
+    """Where an event comes from, by the names of the operator's file."""
 
     platform: str
     instance: str
@@ -122,12 +123,12 @@ def render(
     blocks = event.text.blocks
     if event.action and not style.action and style.template is not _parsed(driver.action_format):
         blocks = tuple(_italic(block) for block in blocks)
-    labels = tuple(Paragraph((Text(label(event.attachments[place])),)) for place in sorted(missing))
     files = [place for place in range(len(event.attachments)) if place not in missing]
-    whole = _unchanged(event.text, dialect) if not labels and blocks is event.text.blocks else None
+    whole = _unchanged(event.text, dialect) if not missing and blocks is event.text.blocks else None
+    blocks = _with_labels(blocks, [label(event.attachments[place]) for place in sorted(missing)])
     frame = _fill(style.template, values, dialect)
     limits = driver.limits(channel)
-    texts = _texts((*blocks, *labels), whole, frame, dialect, limits)
+    texts = _texts(blocks, whole, frame, dialect, limits)
     parts = _with_files(texts, files, frame, limits)
     if style.name is None:
         return Rendered(parts, action=style.action)
@@ -206,6 +207,21 @@ def _header(title: str, content: str, dialect: Dialect) -> str:
     if not inlines:
         return ""
     return dialect.write((Paragraph(tuple(inlines)),)) + ("\n" if dialect.multiline else ": ")
+
+
+def _with_labels(blocks: tuple[Block, ...], labels: list[str]) -> tuple[Block, ...]:
+    """Labels on lines of their own, right below the text."""
+    if not labels:
+        return blocks
+    inlines: list[Inline] = []
+    if blocks and isinstance(blocks[-1], Paragraph):
+        inlines += blocks[-1].children
+        blocks = blocks[:-1]
+    for each in labels:
+        if inlines:
+            inlines.append(LineBreak())
+        inlines.append(Text(each))
+    return (*blocks, Paragraph(tuple(inlines)))
 
 
 def _italic(block: Block) -> Block:

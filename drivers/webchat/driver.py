@@ -147,7 +147,7 @@ class WebChatDriver(Driver[WebChatSettings, RoomSettings]):
             raise Rejected(f"there is no room {message.channel} in this web chat")
         if not room.loaded:
             raise Retry("the web chat is being started")
-        origin = message.mark.origin.partition("/")[0] or "relay"
+        origin = message.platform or message.mark.origin.partition("/")[0] or "relay"
 
         def make(number: int, at: int) -> Message:
             name = message.name or origin

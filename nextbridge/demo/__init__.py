@@ -49,7 +49,7 @@ async def run_demo(port: int) -> None:
             running = asyncio.create_task(service.run(started=started))
             try:
                 await _until_ready(service, started, running)
-                chat = f"{service.http.address}/webchat/chat/#{urlencode({'room': _ROOM, 'name': 'Grace'})}"
+                chat = f"{service.http.address}/webchat/webchat/#{urlencode({'room': _ROOM, 'name': 'Grace'})}"
                 stage.show(
                     Frame("Mattermost", f"{mattermost.url}/#{urlencode({'token': ada.token, 'channel': town.id})}"),
                     Frame("Web chat", chat),
@@ -65,13 +65,13 @@ def _write(path: Path, server_url: str, token: str, channel_id: str, stage: str)
     path.touch(mode=0o600)
     file = {
         "global": {"http": {"port": 0}},
-        "mattermost": {"team": {"server_url": server_url, "token": token}},
-        "webchat": {"chat": {"title": "Web chat", "embed_from": [stage]}},
+        "mattermost": {"mattermost": {"server_url": server_url, "token": token}},
+        "webchat": {"webchat": {"title": "Web chat", "embed_from": [stage]}},
         "rules": [
             {
                 "id": "demo",
                 "type": "connect",
-                "channels": {"team": {"channel_id": channel_id}, "chat": {"room": _ROOM}},
+                "channels": {"mattermost": {"channel_id": channel_id}, "webchat": {"room": _ROOM}},
             }
         ],
     }

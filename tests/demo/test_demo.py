@@ -107,10 +107,10 @@ def test_what_is_typed_on_either_side_shows_on_the_other(
     status, lines = demo.stop()
     assert status == 0
     assert [line.partition("  ")[2] for line in lines if line] == [
-        "team → chat  Ada Lovelace: Good morning from Mattermost",
-        "chat → team  Grace: Good morning from the web chat <b>friends</b>",
-        "team → chat  Ada Lovelace: How long does it take?",
-        "chat → team  Grace: No time at all.",
+        "mattermost → webchat  Ada Lovelace: Good morning from Mattermost",
+        "webchat → mattermost  Grace: Good morning from the web chat <b>friends</b>",
+        "mattermost → webchat  Ada Lovelace: How long does it take?",
+        "webchat → mattermost  Grace: No time at all.",
     ]
 
 
