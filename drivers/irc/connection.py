@@ -16,12 +16,16 @@ from drivers.irc.settings import IrcSettings
 from drivers.irc.wire import Line
 from nextbridge.errors import Paused, Retry
 
-__all__ = ["Connection"]
+__all__ = ["Broken", "Connection"]
 
 _LONGEST = 16384
 """Bytes of one line: 8191 of tags and 512 of message are the most that the protocol knows, and servers may say more."""
 _PROXIES = {"http": ProxyType.HTTP, "socks4": ProxyType.SOCKS4, "socks5": ProxyType.SOCKS5, "socks5h": ProxyType.SOCKS5}
 _PROXY_PORTS = {"http": 8080, "socks4": 1080, "socks5": 1080, "socks5h": 1080}
+
+
+class Broken(Retry):
+    """The connection ended without a farewell: whatever the server said last did not reach us."""
 
 
 class Connection:
@@ -78,7 +82,7 @@ class Connection:
             try:
                 data = await self._reader.read(65536)
             except (OSError, ssl.SSLError) as error:
-                raise Retry(f"the connection broke: {error}") from error
+                raise Broken(f"the connection broke: {error}") from error
             if not data:
                 raise Retry("the server closed the connection")
             self._take(data)
@@ -112,7 +116,7 @@ class Connection:
         try:
             await self._writer.drain()
         except (OSError, ssl.SSLError) as error:
-            raise Retry(f"the connection broke: {error}") from error
+            raise Broken(f"the connection broke: {error}") from error
 
     def put(self, command: str, *params: str) -> None:
         """Send a line that belongs to the connection itself, at once; messages wait for it afterwards."""

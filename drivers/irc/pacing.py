@@ -52,6 +52,13 @@ class Pacer:
         self.burst = max(min(self.burst, 4) // 2, 1)
         self._tokens = min(self._tokens, float(self.burst))
 
+    def doubted(self) -> None:
+        """The server may have found us too fast: it cut us off without a word. Half as fast, never below the usual."""
+        if self.rate > _SAFE_RATE:
+            self.rate = max(self.rate / 2, _SAFE_RATE)
+            self.burst = max(self.burst // 2, min(self.burst, 4))
+            self._tokens = min(self._tokens, float(self.burst))
+
     def rested(self) -> None:
         """A new connection: the server's count starts anew."""
         self._tokens = float(self.burst)

@@ -37,6 +37,7 @@ class Pending:
     def refused(self, error: DriverError) -> None:
         if not self.outcome.done():
             self.outcome.set_exception(error)
+            self.outcome.exception()  # its sender may have heard of it on another way
 
 
 class Receipts:

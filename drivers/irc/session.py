@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from drivers.irc import incoming, wire
 from drivers.irc.channels import REFUSALS, Channels, ChannelState, Membership
-from drivers.irc.connection import Connection
+from drivers.irc.connection import Broken, Connection
 from drivers.irc.formatting import without_codes
 from drivers.irc.pacing import Pacer
 from drivers.irc.receipts import Pending, Receipts
@@ -27,6 +27,8 @@ __all__ = ["Session"]
 _FLOOD = re.compile(r"flood|recvq|sendq exceeded|too fast", re.IGNORECASE)
 _REPLAYS = {"chathistory", "draft/chathistory", "znc.in/playback"}
 _MOST_BATCHES = 64
+_MANY = 5
+"""Messages on their way at once that make a lost connection look like a punishment."""
 _REGAIN_INTERVAL = 60.0
 _UNSENDABLE = str.maketrans({"\r": " ", "\n": " ", "\0": None, "\x01": None})
 
@@ -51,6 +53,7 @@ class Session:
         self._pacer = pacer
         self._receipts = Receipts(server.caps, lambda token: connection.put("PING", token))
         self._closed: DriverError | None = None
+        self._on_the_way = 0  # messages written and neither taken nor refused
         self._batches: OrderedDict[str, tuple[str, str]] = OrderedDict()  # reference to type and label
         self._ctcp_answers = Pacer(0.1, 3)
         now = asyncio.get_running_loop().time()
@@ -89,6 +92,10 @@ class Session:
             await self._receive()
         except DriverError as reason:
             error = reason
+            if isinstance(reason, Broken) and self._on_the_way >= _MANY:
+                # a server that cuts us off for flooding may do it before its ERROR can be read
+                self._pacer.doubted()
+                self._slowed()
             raise
         finally:
             self._closed = error if isinstance(error, Retry) else Retry(error.reason)
@@ -200,13 +207,16 @@ class Session:
         error = ended(line)
         if _FLOOD.search(line.param(-1)):
             self._pacer.slower()
-            self._host.log.warning(
-                "the server found us too fast; going on slower",
-                messages_per_second=self._pacer.rate,
-                remedy="set messages_per_second and burst to what the network allows",
-            )
+            self._slowed()
             error = Retry(error.reason)
         raise error
+
+    def _slowed(self) -> None:
+        self._host.log.warning(
+            "the server found us too fast; going on slower",
+            messages_per_second=self._pacer.rate,
+            remedy="set messages_per_second and burst to what the network allows",
+        )
 
     # --- our nick and host ------------------------------------------------------------------------------------------
 
@@ -330,15 +340,26 @@ class Session:
                 await state.settled.wait()
             await self._connection.turn()
             pending = self._write(state, text)
-            try:
-                async with asyncio.timeout(seconds):
-                    await self._connection.drain()
-                    message = await pending.outcome
-            finally:
-                self._receipts.forget(pending)
+            message = await self._outcome(pending, seconds)
         except TimeoutError as error:
             raise Retry(f"the server has not acknowledged a message to {state.name} for {seconds:g} s") from error
         return MessageId(message) if message else None
+
+    async def _outcome(self, pending: Pending, seconds: float) -> str | None:
+        self._on_the_way += 1
+        try:
+            async with asyncio.timeout(seconds):
+                await self._connection.drain()
+                message = await pending.outcome
+        except Broken:
+            raise  # it counts as on its way: see run
+        except BaseException:
+            self._on_the_way -= 1
+            raise
+        finally:
+            self._receipts.forget(pending)
+        self._on_the_way -= 1
+        return message
 
     def _write(self, state: ChannelState, text: str) -> Pending:
         if self._closed is not None:
