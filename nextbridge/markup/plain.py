@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+from typing import assert_never
+
 from nextbridge.markup.tree import (
     Block,
+    Bold,
+    Code,
     CodeBlock,
+    Emoji,
     Heading,
     Inline,
+    Italic,
     LineBreak,
     Link,
     ListBlock,
+    Mention,
     Paragraph,
     Quote,
     RichText,
+    Strike,
+    Text,
     ThematicBreak,
+    Underline,
     plain_text,
 )
 
@@ -30,7 +41,12 @@ class PlainText:
         return RichText.plain(text)
 
     def write(self, blocks: tuple[Block, ...]) -> str:
-        return "\n".join(self._block(block) for block in blocks)
+        written = [self._block(block) for block in blocks]
+        for place, (before, block) in enumerate(pairwise(blocks), start=1):
+            # a blank line only where two blocks would look like one
+            if type(before) is type(block) and isinstance(block, Paragraph | Quote):
+                written[place] = f"\n{written[place]}"
+        return "\n".join(written)
 
     def _block(self, block: Block) -> str:
         match block:
@@ -44,25 +60,30 @@ class PlainText:
                 return "\n".join(self._item(item, start, place) for place, item in enumerate(items))
             case ThematicBreak():
                 return "―――"
+            case _:
+                assert_never(block)
 
     def _item(self, item: tuple[Block, ...], start: int | None, place: int) -> str:
         bullet = "• " if start is None else f"{start + place}. "
         return bullet + self.write(item).replace("\n", "\n" + " " * len(bullet))
 
     def _inlines(self, children: tuple[Inline, ...]) -> str:
-        parts = []
-        for node in children:
-            match node:
-                case Link(url, label):
-                    words = self._inlines(label)
-                    parts.append(words if words == url else f"{words} ({url})" if words else url)
-                case LineBreak():
-                    parts.append("\n")
-                case _:
-                    # formatting around text has no sign here; what it holds may
-                    nested = getattr(node, "children", None)
-                    parts.append(plain_text((node,)) if nested is None else self._inlines(nested))
-        return "".join(parts)
+        return "".join(self._inline(node) for node in children)
+
+    def _inline(self, node: Inline) -> str:
+        match node:
+            case Link(url, label):
+                words = self._inlines(label)
+                # a bare address may leave out the scheme
+                if not words or url in {words, f"http://{words}"}:
+                    return words or url
+                return f"{words} ({url})"
+            case Bold(children) | Italic(children) | Underline(children) | Strike(children):
+                return self._inlines(children)
+            case Text() | LineBreak() | Code() | Mention() | Emoji():
+                return plain_text((node,))
+            case _:
+                assert_never(node)
 
 
 PLAIN = PlainText()

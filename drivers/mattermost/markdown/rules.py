@@ -60,7 +60,8 @@ def escape(state: StateInline, silent: bool) -> bool:
     if found is None:
         return False
     if not silent:
-        state.append_pending(found[1] or found[2])
+        # a token of its own: a `~` in a text token before a closing `~~` would be taken for a part of that
+        state.push("text_special", "", 0).content = found[1] or found[2]
     state.pos = found.end()
     return True
 
