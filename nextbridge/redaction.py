@@ -172,9 +172,11 @@ def _forms(secret: str) -> Iterator[str]:
     for quoted in (quote(secret, safe=""), quote(secret), quote_plus(secret)):
         yield quoted
         yield re.sub("%[0-9A-F]{2}", lambda found: found.group().lower(), quoted)
-    yield json.dumps(secret)[1:-1]
-    yield json.dumps(secret, ensure_ascii=False)[1:-1]
-    yield repr(secret)[1:-1]
+    for escaped in (json.dumps(secret), json.dumps(secret, ensure_ascii=False), repr(secret)):
+        yield escaped[1:-1]
+        # Once more: a repr or JSON, inside a line that is JSON.
+        yield json.dumps(escaped[1:-1])[1:-1]
+        yield json.dumps(escaped[1:-1], ensure_ascii=False)[1:-1]
     yield html.escape(secret)
     if len(secret) >= _SHORTEST_IN_BASE64:
         yield from _base64_forms(secret.encode())

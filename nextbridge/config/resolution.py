@@ -7,6 +7,7 @@ import re
 import stat
 from collections.abc import Mapping as AnyMapping
 from pathlib import Path as FilePath
+from urllib.parse import unquote
 
 from nextbridge.config.document import Mapping, Node, Scalar, Sequence
 from nextbridge.config.problem import Path, short
@@ -18,7 +19,7 @@ __all__ = ["Resolution"]
 
 _REFERENCE = re.compile(r"\$\$\{|\$\{([A-Za-z_][A-Za-z0-9_]*)\}|\$\{")
 _REFERENCES_ALONE = re.compile(r"""["']?(?:\$\{[A-Za-z_][A-Za-z0-9_]*\})+["']?""")
-_PASSWORD_IN_ADDRESS = re.compile(r"^[a-z][a-z0-9+.-]*://(?:[^\s/@:]*:)?([^\s/@]+)@", re.IGNORECASE)
+_PASSWORD_IN_ADDRESS = re.compile(r"^[a-z][a-z0-9+.-]*://[^\s/@:]*:([^\s/@]+)@", re.IGNORECASE)
 _LARGEST_SECRET = 65536
 
 
@@ -192,6 +193,7 @@ class Resolution:
         found = _PASSWORD_IN_ADDRESS.match(str(scalar.value))
         if found:
             self._redaction.add(found.group(1))
+            self._redaction.add(unquote(found.group(1)))
 
     def _from_file(self, path: FilePath, pointer: Scalar, where: Path) -> str:
         try:

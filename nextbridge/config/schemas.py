@@ -104,7 +104,8 @@ class PlatformSchema(Struct, frozen=True):
         if taken:
             raise PlatformUnusable(f"the driver of {name} has a channel key that is not its own: {', '.join(taken)}")
         instance = _with(resolved(instance, definitions), {"enabled": _ENABLED}, title=f"{driver.title}: an instance")
-        channel = _with(resolved(channel, definitions), {"msg": resolved(message, definitions)}, title=f"{driver.title}: a channel")
+        message = resolved(message, definitions)
+        channel = _with(resolved(channel, definitions), {"msg": message}, title=f"{driver.title}: a channel")
         return cls(instance, channel, definitions)
 
     def standing_alone(self, schema: Schema) -> Schema:

@@ -35,6 +35,7 @@ def masking(*secrets: str) -> Redaction:
         json.dumps(SECRET)[1:-1],
         json.dumps(SECRET, ensure_ascii=False)[1:-1],
         repr(SECRET)[1:-1],
+        json.dumps(repr(SECRET)[1:-1])[1:-1],
         html.escape(SECRET),
     ],
 )

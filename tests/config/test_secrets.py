@@ -172,7 +172,7 @@ def test_a_loaded_file_shows_no_secret(folder: Folder) -> None:
     folder.write("hush9-of-file", "pw")
     folder.write(
         '{"global": {"proxy": "socks5://me:hush9-of-proxy@127.0.0.1:1080"}, "pigeon": {"a": {"address": "x/",'
-        ' "token": "hush9-literal", "password": {"file": "pw"}, "proxy": "http://hush9-of-user@127.0.0.1:1"}},'
+        ' "token": "hush9-literal", "password": {"file": "pw"}, "proxy": "http://u:hush9%2Dof-user@127.0.0.1:1"}},'
         ' "rules": []}',
         mode=0o644,
     )
