@@ -52,9 +52,6 @@ from nextbridge.markup import Dialect
 
 __all__ = ["MattermostDriver"]
 
-_LONGEST_ADDRESS = 2048
-"""Characters of an avatar's address; all props together may have 8,000."""
-
 _NOT_RELAYED = {"post_edited", "post_deleted", "reaction_added", "reaction_removed"}
 
 
@@ -204,14 +201,14 @@ class MattermostDriver(Driver[MattermostSettings, MattermostChannel]):
         return Receipt(made)
 
     def _post(self, message: Outgoing, me: wire.User, files: tuple[str, ...]) -> wire.NewPost:
-        text = _storable(message.text)
+        text = wire.storable(message.text)
         if message.action and len(text) + 2 <= self._allowance.post_size:
             text = f"*{text}*"
         props: dict[str, str | Mark] = {wire.MARK_PROP: message.mark}
         if message.name:
-            props |= {"override_username": _storable(message.name), "from_webhook": "true"}
-            if message.avatar and self._allowance.icons and len(message.avatar) <= _LONGEST_ADDRESS:
-                props["override_icon_url"] = message.avatar
+            props |= {"override_username": wire.storable(message.name), "from_webhook": "true"}
+            if self._allowance.icons and (picture := wire.picture(message.avatar)):
+                props["override_icon_url"] = picture
         key = hashlib.sha256(message.key.encode()).hexdigest()[:32]
         return wire.NewPost(message.channel, text, f"{me.id}:{key}", props, files)
 
@@ -279,8 +276,3 @@ class MattermostDriver(Driver[MattermostSettings, MattermostChannel]):
         except Refusal as refusal:
             reason = f"{self._server.url} does not tell who we are ({refusal.status}: {refusal.message})"
             raise Retry(f"{reason}; look at server_url") from refusal
-
-
-def _storable(text: str) -> str:
-    """`text` without what the server's database cannot store, which it answers with a 500 for ever."""
-    return text.replace("\x00", "").encode("utf-8", "replace").decode()

@@ -15,8 +15,6 @@ from nextbridge.markup import Dialect
 
 __all__ = ["PostReader", "Skipped"]
 
-_LONGEST_ADDRESS = 2048
-
 
 class Skipped(Exception):
     """A frame that is no event, with the short reason that is counted."""
@@ -78,7 +76,7 @@ class PostReader:
                 id=UserId(post.user_id),
                 username=name,
                 name=name,
-                avatar=_address(props.text("override_icon_url")),
+                avatar=wire.picture(props.text("override_icon_url")),
                 bot=True,
             )
         user = await self._people.user(self._api, post.user_id)
@@ -108,11 +106,6 @@ class PostReader:
             return await self._api.file_info(file_id)
         except (Refusal, Retry):
             return wire.FileInfo(file_id)
-
-
-def _address(text: str) -> str | None:
-    """`text` where it can be a picture's address."""
-    return text if text.startswith(("http://", "https://")) and len(text) <= _LONGEST_ADDRESS else None
 
 
 def _words(post: wire.Post, props: wire.PostProps) -> str:

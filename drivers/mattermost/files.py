@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+from drivers.mattermost import wire
 from drivers.mattermost.api import Api, Refusal
 from nextbridge.driver import LocalFile, Outgoing
 from nextbridge.envelope import Attachment, DeliveryKey
@@ -46,7 +47,8 @@ class Uploaded:
         except OSError as error:
             raise FileRejected(f"the spooled file cannot be read: {error.strerror}", index=place) from error
         try:
-            uploaded = await api.upload(message.channel, file.name, file.size, opened)
+            name = wire.storable(file.name) or "file"
+            uploaded = await api.upload(message.channel, name, file.size, opened)
         except Refusal as refusal:
             if refusal.about_rights:
                 # no right to upload, or no member at all: then this raises Refusal, and the post itself has to wait

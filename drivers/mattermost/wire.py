@@ -35,6 +35,8 @@ __all__ = [
     "Uploaded",
     "User",
     "UserUpdated",
+    "picture",
+    "storable",
 ]
 
 T = TypeVar("T")
@@ -44,6 +46,9 @@ MARK_PROP = "nextbridge"
 
 _LONGEST_MARK = 512
 """Characters of one field of a mark; ours are far shorter."""
+
+_LONGEST_ADDRESS = 2048
+"""Characters of a picture's address; all props together may have 8,000."""
 
 # --- the socket ---------------------------------------------------------------------------------------------------
 
@@ -228,6 +233,18 @@ def _lenient(raw: Raw, kind: type[T]) -> T | None:
         return msgspec.json.decode(raw, type=kind)
     except (msgspec.DecodeError, RecursionError):
         return None
+
+
+def picture(text: str | None) -> str | None:
+    """`text` where it can be the address of a picture that anybody can fetch."""
+    if text and text.startswith(("http://", "https://")) and len(text) <= _LONGEST_ADDRESS:
+        return text
+    return None
+
+
+def storable(text: str) -> str:
+    """`text` without what the server's database cannot store, which it answers with a 500 for ever."""
+    return text.replace("\x00", "").encode("utf-8", "replace").decode()
 
 
 # --- requests and their answers -----------------------------------------------------------------------------------

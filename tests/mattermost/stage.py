@@ -19,8 +19,8 @@ from drivers.mattermost.markdown import MARKDOWN
 from drivers.mattermost.settings import MattermostChannel, MattermostSettings
 from drivers.mattermost.socket import SocketTimes
 from nextbridge.config.types import Secret
-from nextbridge.driver import ConfiguredChannel, Outgoing
-from nextbridge.envelope import Author, ChannelKey, DeliveryKey, Mark, Posted, UserId
+from nextbridge.driver import ConfiguredChannel, Cursor, Outgoing
+from nextbridge.envelope import Author, ChannelKey, DeliveryKey, Event, Mark, Posted, UserId
 from nextbridge.errors import DriverError
 from nextbridge.sandbox.host import RecordingHost
 from nextbridge.sandbox.mattermost import Account, Channel, SandboxMattermost
@@ -142,6 +142,14 @@ class Scene:
         return {"town": self.town.id, "dev": self.dev.id, "closed": self.closed.id}
 
 
+class StrictHost(RecordingHost):
+    """Takes no event before it was told who we are."""
+
+    async def accept(self, event: Event, *, cursor: Cursor | None = None) -> asyncio.Future[None]:
+        assert self.me is not None, "an event before Host.connected"
+        return await super().accept(event, cursor=cursor)
+
+
 class Running:
     """A driver that is run as the core runs it: again, a moment after each end."""
 
@@ -219,7 +227,7 @@ def make(
     """A driver that is not running yet, and its host. The caller closes it."""
     made = MattermostSettings(server_url=url, token=Secret(token), **settings)
     named = [MattermostChannel(channel_id=each) if isinstance(each, str) else each for each in channels]
-    host = RecordingHost("mm", proxy=general_proxy)
+    host = StrictHost("mm", proxy=general_proxy)
     configured = [ConfiguredChannel(MattermostDriver.channel_key(each), each, ("rule",)) for each in named]
     return kind(made, configured, host), host
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from urllib.parse import urlsplit
+
 import pytest
 from structlog.testing import capture_logs
 
@@ -13,11 +15,13 @@ SOCKET = "GET /api/v4/websocket"
 
 
 async def test_who_we_are_is_known_before_anything_is_accepted(place: Place, relay: Start) -> None:
-    """Our own user id and the server that it belongs to are told when it connects."""
+    """Our own user id and the server that it belongs to are told when it connects; here no host takes events before."""
     running = await relay()
     assert running.host.me == place["relay"].id
-    assert running.host.realm == "127.0.0.1"
-    assert running.host.events == []
+    assert running.host.realm == urlsplit(place.url).hostname
+    text = unique("after it")
+    await place.post(place["alice"], "town", text)
+    await running.received(text)
 
 
 async def test_a_personal_access_token_works_as_a_bots_does(place: Place, drive: Drive) -> None:

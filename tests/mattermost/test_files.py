@@ -47,6 +47,15 @@ async def test_files_are_attached_to_one_post_with_their_names(place: Place, rel
     assert await place.call(place["alice"], "GET", f"files/{post['file_ids'][0]}") == big
 
 
+async def test_a_name_that_cannot_be_stored_is_put_right(scene: Scene, staged: Start, tmp_path: Path) -> None:
+    """A NUL or half a surrogate pair in a name does not reach the server, and a file without a name has one."""
+    running = await staged()
+    files = (spooled(tmp_path, "a\x00b\ud800.txt", b"1"), spooled(tmp_path, "", b"2"))
+    await running.driver.send(outgoing(scene.town.id, "", files=files))
+    (post,) = scene.sandbox.posts(scene.town)
+    assert scene.sandbox.files_of(post) == [("ab?.txt", b"1"), ("file", b"2")]
+
+
 async def test_ten_files_go_on_one_post(place: Place, relay: Start, tmp_path: Path) -> None:
     """As many as the driver says that one post can have."""
     running = await relay()

@@ -82,7 +82,7 @@ async def test_our_own_posts_never_come_back(place: Place, relay: Start) -> None
     await place.post(place["alice"], "town", others)
     await running.received(others)
     assert own not in running.texts
-    assert running.host.skips["own_post"] == 1
+    assert running.host.skips["own_post"] >= 1
 
 
 async def test_another_bot_is_known_as_one(scene: Scene, staged: Start) -> None:
