@@ -82,7 +82,8 @@ class Resolution:
                     for place, each in enumerate(node.items)
                 ]
         else:
-            node.public = True
+            # A word in place of an object could be the secret that belongs inside.
+            node.public = not _takes_parts_only(schema)
             if isinstance(node.value, str):
                 if not secrets_only and "${" in node.value:
                     self._substitute(node, path)
@@ -149,7 +150,7 @@ class Resolution:
         pointer = entry.node
         if not isinstance(pointer, Scalar) or not isinstance(pointer.value, str) or not pointer.value.strip():
             return node
-        pointer.public = True
+        pointer.public = kind in {"file", "credential"}
         found = True
         try:
             if kind == "file":
@@ -234,6 +235,11 @@ def _branch(schema: Schema, node: Node, definitions: AnyMapping[str, Schema]) ->
     kind = "object" if isinstance(node, Mapping) else "array" if isinstance(node, Sequence) else "string"
     followed = [resolved(each, definitions) for each in branches]
     return next((each for each in followed if kind in each.get("type", ())), followed[0])
+
+
+def _takes_parts_only(schema: Schema) -> bool:
+    kinds = schema.get("type", ())
+    return {"object", "array"}.issuperset([kinds] if isinstance(kinds, str) else kinds) and bool(kinds)
 
 
 def _decoded(data: bytes) -> str:
