@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ssl
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from python_socks import ProxyError, ProxyType
 from python_socks.async_.asyncio import Proxy
@@ -152,12 +152,16 @@ async def _streams(
         _PROXIES[parts.scheme],
         parts.hostname,
         parts.port or _PROXY_PORTS[parts.scheme],
-        parts.username,
-        parts.password,
+        unquote(parts.username or ""),
+        unquote(parts.password or ""),
         rdns=True,
     )
     socket = await via.connect(settings.host, settings.effective_port, timeout=settings.answer_timeout)
-    return await asyncio.open_connection(sock=socket, ssl=context, server_hostname=name)
+    try:
+        return await asyncio.open_connection(sock=socket, ssl=context, server_hostname=name)
+    except BaseException:
+        socket.close()
+        raise
 
 
 def _tls(settings: IrcSettings) -> ssl.SSLContext:

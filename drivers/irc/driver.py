@@ -84,11 +84,11 @@ class IrcDriver(Driver[IrcSettings, IrcChannel]):
 
     async def run(self) -> None:
         settings = self.settings
-        self._pacer.rested()
         connection = await Connection.open(settings, effective_proxy(settings.proxy, self.host.proxy), self._pacer)
         farewell = ""
         try:
             server = await register(connection, settings, settings.nick)
+            self._pacer.rested()
             delays = (settings.rejoin_delay, settings.answer_timeout)
             channels = Channels(self.channels, server, self.host, delays)
             self._server = server

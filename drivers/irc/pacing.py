@@ -60,7 +60,7 @@ class Pacer:
             self._tokens = min(self._tokens, float(self.burst))
 
     def rested(self) -> None:
-        """A new connection: the server's count starts anew."""
+        """A new connection was welcomed: the server's count starts anew."""
         self._tokens = float(self.burst)
 
     def _fill(self) -> None:

@@ -33,6 +33,7 @@ async def probe(
     try:
         # nine characters fit everywhere
         server = await register(connection, settings, f"{settings.nick[:5]}-{secrets.token_hex(8)[:3]}")
+        pacer.rested()
         account = ", logged in to the account" if settings.sasl is not None else ""
         network = quoted(server.network or settings.host)
         findings.append(Finding(True, "login", f"the server welcomes us to {network}{account}"))

@@ -71,7 +71,8 @@ class IrcSettings(Settings, frozen=True):
             gt=0,
             le=100_000,
             description="How fast the relay sends, on average. Faster than the server allows is a disconnection for "
-            "flooding. Networks usually allow a line in two seconds (0.5) and give more to accounts that they exempt.",
+            "flooding. Networks usually allow a line in two seconds (0.5), and more to accounts that they exempt. A "
+            "server without echo-message is asked by PING whether it took a message, which counts as one more.",
         ),
     ] = 0.5
     burst: Annotated[

@@ -161,7 +161,8 @@ MODULES = (
 @contextlib.contextmanager
 def running_inspircd(folder: Path, certificates: Certificates, modules: str = MODULES) -> Iterator[Inspircd]:
     """InspIRCd with its configuration in `folder`."""
-    command = [program("inspircd", "inspircd")]
+    # AppArmor, where it is on, keeps the installed path out of every folder but its own
+    command = [str(shutil.copy(program("inspircd", "inspircd"), folder / "inspircd"))]
     server = Inspircd(*free_ports(5))
     (folder / "motd").write_text("Hello.\n")
     (folder / "inspircd.conf").write_text(
