@@ -252,7 +252,9 @@ def _inline(node: Inline, before: str, after: str, *, brackets: bool) -> str:  #
         case Bold(children):
             return f"**{_inlines(children, '*', '*', brackets=brackets)}**"
         case Italic(children):
-            sign = "_" if _is_outside_words(before) and _is_outside_words(after[:1]) else "*"
+            # a doubled backslash means one only where no letter follows, and a `_` counts as one
+            apart = _is_outside_words(before) and _is_outside_words(after[:1])
+            sign = "_" if apart and not plain_text(children[-1:]).endswith("\\") else "*"
             return f"{sign}{_inlines(children, sign, sign, brackets=brackets)}{sign}"
         case Strike(children):
             return f"~~{_inlines(children, '~', '~', brackets=brackets)}~~"
