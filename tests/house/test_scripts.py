@@ -191,10 +191,10 @@ def test_a_plain_user_is_told_what_is_left_out_and_the_rest_runs(newcomer: Newco
 
 def test_a_check_that_fails_fails_the_whole(newcomer: Newcomer) -> None:
     """The tests run even so, and the last line says what failed before them."""
-    run = newcomer.runs("test", FAILING="mypy")
+    run = newcomer.runs("test", FAILING="ruff format --check")
     assert run.returncode != 0
     assert "-m pytest" in newcomer.calls.read_text()
-    assert run.stderr.splitlines()[-1] == "This failed before the tests, see above: mypy"
+    assert run.stderr.splitlines()[-1] == "This failed before the tests, see above: ruff format --check"
 
 
 def test_the_packages_of_the_tests_are_described(clone: Path) -> None:
