@@ -87,8 +87,8 @@ class Passage:
 class HttpProxy(Passage):
     """Lets CONNECT through, with a user name and a password where they are set."""
 
-    def __init__(self, credentials: str = "") -> None:
-        super().__init__()
+    def __init__(self, credentials: str = "", *, tls: ssl.SSLContext | None = None) -> None:
+        super().__init__(tls)
         self._expected = f"Basic {base64.b64encode(credentials.encode()).decode()}" if credentials else None
 
     async def welcome(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> tuple[str, int] | None:

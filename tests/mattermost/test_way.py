@@ -20,11 +20,17 @@ def authority() -> trustme.CA:
     return trustme.CA()
 
 
+def certified(authority: trustme.CA) -> ssl.SSLContext:
+    """What a server of this machine needs to speak TLS."""
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1", "localhost").configure_cert(tls)
+    return tls
+
+
 @pytest.fixture
 async def secure(scene: Scene, authority: trustme.CA) -> AsyncIterator[str]:
     """The stand-in's address over TLS, with a certificate of the private CA."""
-    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    authority.issue_cert("127.0.0.1", "localhost").configure_cert(tls)
+    tls = certified(authority)
     async with TlsFront(tls, int(urlsplit(scene.sandbox.url).port or 0)) as front:
         yield f"https://127.0.0.1:{front.port}"
 
@@ -110,6 +116,21 @@ async def test_a_proxys_password_is_sent_to_it_and_shown_to_nobody(scene: Scene,
         assert proxy.refused
         await right.stop()
         await right.driver.close()
+
+
+async def test_a_proxy_can_itself_speak_tls(scene: Scene, drive: Drive, authority: trustme.CA, ca_file: str) -> None:
+    """An https proxy is spoken to over TLS, and its certificate is looked at."""
+    async with HttpProxy(tls=certified(authority)) as proxy:
+        address = f"https://127.0.0.1:{proxy.port}"
+        running = drive(scene.sandbox.url, scene.relay.token, scene.town.id, proxy=address, ca_file=ca_file)
+        await both_ways(scene, running)
+        assert proxy.targets
+        strict = drive(scene.sandbox.url, scene.relay.token, scene.town.id, proxy=address)
+        await strict.ended()
+        assert "certificate is not trusted" in str(strict.ends[0])
+        for each in (running, strict):
+            await each.stop()
+            await each.driver.close()
 
 
 async def test_tls_goes_through_a_proxy_whole(scene: Scene, drive: Drive, secure: str, ca_file: str) -> None:
