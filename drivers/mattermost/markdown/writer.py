@@ -252,9 +252,7 @@ def _inline(node: Inline, before: str, after: str, *, brackets: bool) -> str:  #
         case Bold(children):
             return f"**{_inlines(children, '*', '*', brackets=brackets)}**"
         case Italic(children):
-            # a doubled backslash means one only where no letter follows, and a `_` counts as one
-            apart = _is_outside_words(before) and _is_outside_words(after[:1])
-            sign = "_" if apart and not plain_text(children[-1:]).endswith("\\") else "*"
+            sign = _italic_sign(plain_text(children), before, after[:1])
             return f"{sign}{_inlines(children, sign, sign, brackets=brackets)}{sign}"
         case Strike(children):
             return f"~~{_inlines(children, '~', '~', brackets=brackets)}~~"
@@ -270,6 +268,14 @@ def _inline(node: Inline, before: str, after: str, *, brackets: bool) -> str:  #
             return f":{name}:" if _EMOJI_NAME.match(name) else _text(f":{name}:", before, after, brackets=brackets)
         case _:
             assert_never(node)
+
+
+def _italic_sign(words: str, before: str, after: str) -> str:
+    """`*`, or `_` where marked would take another `*`, escaped or not, for the end of it, or a first quote for text."""
+    prefers_underscore = "*" in {before, after} or "*" in words or words.startswith(('"', "<"))
+    # a doubled backslash means one only where no letter follows, and a `_` counts as one
+    can_be_underscore = _is_outside_words(before) and _is_outside_words(after) and not words.endswith("\\")
+    return "_" if prefers_underscore and can_be_underscore else "*"
 
 
 def _is_outside_words(char: str) -> bool:
