@@ -7,7 +7,7 @@ import json
 
 import pytest
 
-from nextbridge.sandbox.mattermost.hub import LOST_KEPT, SENT_KEPT, UNSENT_KEPT
+from nextbridge.sandbox.mattermost.hub import LOST_KEPT, SENT_KEPT, UNSENT_KEPT, UNSENT_LIVE
 from tests.sandbox.conftest import Client, Ear, Town
 
 
@@ -177,6 +177,18 @@ async def test_a_lost_connection_that_missed_too_much_is_forgotten(town: Town) -
     ear = await town.relay.connect(connection_id=connection_id, sequence_number=wanted)
     assert (await ear.frame())["event"] == "hello"
     assert "posted" not in await ear.quiet()
+
+
+async def test_a_socket_that_is_open_may_be_far_behind_and_not_for_ever(town: Town) -> None:
+    """A burst of posts is not lost on a client; one that is ten thousand frames behind is cut."""
+    ear = await town.relay.connect()
+    await ear.quiet()
+    for number in range(UNSENT_KEPT * 2):
+        town.say(f"burst {number}")
+    assert [await ear.posted() for _ in range(UNSENT_KEPT * 2)][-1] == f"burst {UNSENT_KEPT * 2 - 1}"
+    for _ in range(UNSENT_LIVE + 1):
+        town.sandbox.rename(town.boss.account)
+    assert await ear.end() == 1006
 
 
 async def test_a_restart_forgets_connections_and_keeps_posts(town: Town) -> None:

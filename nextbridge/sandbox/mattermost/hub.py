@@ -21,7 +21,10 @@ __all__ = ["Broadcast", "Connection", "Frame", "Hub"]
 SENT_KEPT = 128
 """Frames already sent that a lost connection can ask for again, as on the real server."""
 UNSENT_KEPT = 256
-"""Frames waiting for a slow or lost connection; one more and the connection is forgotten, as on the real server."""
+"""Frames waiting for a lost connection; one more and it is forgotten, as on the real server."""
+UNSENT_LIVE = 10_000
+"""Frames waiting for a connection that has its socket. The real server keeps 256 here too, but takes its time for each
+post; a test makes a thousand before a client has read the first."""
 LOST_KEPT = 300.0
 """Seconds for which a lost connection can be resumed. The real server sweeps at this interval."""
 
@@ -118,7 +121,7 @@ class Connection:
         )
 
     def _queue(self, frame: Frame | bytes) -> bool:
-        if len(self._unsent) >= UNSENT_KEPT:
+        if len(self._unsent) >= (UNSENT_LIVE if self.lost_at is None else UNSENT_KEPT):
             return False
         self._unsent.append(frame)
         self._waiting.set()
