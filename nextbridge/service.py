@@ -6,7 +6,7 @@ import asyncio
 import os
 import signal
 from collections.abc import Sequence
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +36,8 @@ __all__ = ["DRAIN_SECONDS", "Service"]
 DRAIN_SECONDS = 10.0
 """How long the messages that are being sent may take after SIGTERM; the rest waits on disk for the next start."""
 _CLOSE_SECONDS = 5.0
+_READY_SECONDS = 60.0
+"""After which systemd is told that the daemon is up, whoever has not said anything. It waits 90 by default."""
 
 
 class Service:
@@ -147,8 +149,10 @@ class Service:
 
     async def _report_readiness(self) -> None:
         """Tell systemd once every instance has connected or has said why not, and again when that changes."""
-        for each in self.instances.values():
-            await each.reported.wait()
+        with suppress(TimeoutError):  # one that hangs silently must not keep the service from being started
+            async with asyncio.timeout(_READY_SECONDS):
+                for each in self.instances.values():
+                    await each.reported.wait()
         waiting = self.not_ready()
         self._manager.ready(_status(len(self.instances), waiting))
         while True:
