@@ -6,8 +6,9 @@ from typing import Any
 
 from structlog.testing import capture_logs
 
+from nextbridge.envelope import ChannelKey
 from nextbridge.errors import Paused
-from tests.mattermost.script import CONNECTION, Play, Server, Socket
+from tests.mattermost.script import CHANNEL, CONNECTION, Play, Server, Socket
 
 
 async def test_a_gap_in_the_sequence_is_noticed(play: Play) -> None:
@@ -144,6 +145,23 @@ async def test_frames_that_cannot_be_read_are_counted_or_logged(play: Play) -> N
     assert running.host.skips == {"unreadable": 3}
     assert [each["event"] for each in logs].count("frame_unreadable") == 4
     assert running.ends == []
+
+
+async def test_what_an_administrator_changes_holds_at_once(play: Play) -> None:
+    """The server tells of a new configuration: its limits and overrides are believed from then on."""
+
+    async def script(socket: Socket) -> None:
+        await socket.hello()
+        await socket.posted("before", 1)
+        config = {"MaxPostSize": "4000", "EnablePostUsernameOverride": "true", "EnableFileAttachments": "false"}
+        await socket.say("config_changed", {"config": config}, 2)
+        await socket.posted("after", 3)
+        await socket.linger()
+
+    running = play(script)
+    await running.received("after")
+    limits = running.driver.limits(ChannelKey(CHANNEL))
+    assert (limits.text, limits.files, running.driver.shows_identity) == (4000, 0, True)
 
 
 async def test_a_connection_that_is_refused_to_be_resumed_is_begun_anew(play: Play, server: Server) -> None:
