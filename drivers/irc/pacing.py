@@ -47,7 +47,7 @@ class Pacer:
         self._tokens = max(self._tokens - 1, -float(self.burst))
 
     def slower(self) -> None:
-        """The server found us too fast: go on at a pace that servers usually allow, or at half of that."""
+        """The server found us too fast: until the daemon starts anew, what servers usually allow, or half of that."""
         self.rate = _SAFE_RATE if self.rate > _SAFE_RATE else max(self.rate / 2, _SLOWEST)
         self.burst = max(min(self.burst, 4) // 2, 1)
         self._tokens = min(self._tokens, float(self.burst))

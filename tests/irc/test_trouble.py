@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from nextbridge.envelope import Posted
 from nextbridge.errors import Paused, Retry
-from tests.irc.conftest import Inspircd, Meet, Relay, Relays, settings, unique
+from tests.irc.conftest import Inspircd, Meet, Relay, Relays, channel, settings, unique
 from tests.irc.scripted import Visit, for_ever, serving
 from tests.irc.test_talking import joined, texts
 
@@ -348,8 +348,7 @@ def test_nothing_that_a_server_sends_is_a_bug_of_ours(lines: list[bytes]) -> Non
             await visit.expect("PONG")
 
         async with serving(script) as port:
-            relay = Relay(settings(port, nick="relay"), [])
-            relay.driver.channels = [*relay.driver.channels]
+            relay = Relay(settings(port, nick="relay"), [channel("#ops")])
             relay.start()
             await relay.ended()
             await relay.stop()
