@@ -121,9 +121,14 @@ async def play(server: Server, drive: Drive) -> AsyncIterator[Play]:
     listening = TestServer(server.app())
     await listening.start_server()
 
+    playing: list[Running] = []
+
     def start(*scripts: Script) -> Running:
         server.scripts = list(scripts)
-        return drive(str(listening.make_url("")), "t" * 26)
+        playing.append(drive(str(listening.make_url("")), "t" * 26))
+        return playing[-1]
 
     yield start
+    for running in playing:
+        await running.stop()
     await listening.close()
