@@ -26,6 +26,7 @@ from nextbridge.markup import (
     Text,
     ThematicBreak,
     Underline,
+    plain_text,
 )
 
 __all__ = ["any_text", "blocks", "inlines", "marked_up", "visible", "words"]
@@ -116,8 +117,8 @@ def _characters(nodes: tuple[Block | Inline, ...]) -> Iterator[str]:
         match node:
             case Text(text) | Code(text) | CodeBlock(text):
                 yield text
-            case Mention(name=name) | Emoji(name):
-                yield name
+            case Mention() | Emoji():
+                yield plain_text((node,))
             case LineBreak() | ThematicBreak():
                 yield " "
             case ListBlock(items):

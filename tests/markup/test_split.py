@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from drivers.mattermost.markdown import MARKDOWN
@@ -19,6 +19,7 @@ from nextbridge.markup import (
     LineBreak,
     Link,
     ListBlock,
+    Mention,
     Paragraph,
     Quote,
     RichText,
@@ -41,6 +42,7 @@ def written(
 
 @settings(deadline=None, max_examples=40)
 @given(blocks(links=False), st.integers(1, 150), st.sampled_from([MARKDOWN, PLAIN]))
+@example((Paragraph((Mention("n0"),)),), 1, MARKDOWN)
 def test_nothing_is_lost_or_repeated(tree: tuple[Block, ...], limit: int, dialect: Dialect) -> None:
     """The parts together show what the whole shows, even where the limit is smaller than any part."""
     parts = split(tree, write=dialect.write, size=len, limit=limit)

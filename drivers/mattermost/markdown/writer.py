@@ -259,7 +259,7 @@ def _inline(node: Inline, before: str, after: str, *, brackets: bool) -> str:  #
         case Underline(children):
             return _inlines(children, before, after, brackets=brackets)
         case Code(text):
-            return f"{GUARD if before == '`' else ''}{_code(text)}"
+            return _code(text)
         case Link():
             return _link(node, before, after)
         case Mention(name, kind):
@@ -360,7 +360,9 @@ def _link(link: Link, before: str, after: str) -> str:
     if not is_safe_address(link.url) or not _BALANCED.match(words):
         inside = _inlines(link.children, before, "(", brackets=True)
         address = "" if words == link.url else _text(f" ({link.url})", inside[-1:], after, brackets=True)
-        return inside + address
+        # two spans of code would grow together
+        apart = GUARD if before == "`" and inside.startswith("`") else ""
+        return f"{apart}{inside}{address}"
     return f"[{_inlines(link.children, '[', ']', brackets=True)}]({_destination(link.url)})"
 
 
