@@ -68,6 +68,8 @@ class Connection:
         except TimeoutError as error:
             doubt = ": check port and tls" if settings.tls else ""
             raise Retry(f"{where} did not answer within {settings.answer_timeout:g} s{doubt}") from error
+        except UnicodeError as error:
+            raise Paused(f"{settings.host!r} cannot be the name of a server: correct host", scope="instance") from error
         except OSError as error:
             raise Retry(f"cannot connect to {where}: {error.strerror or error}") from error
         return cls(reader, writer, pacer)

@@ -69,6 +69,14 @@ async def test_nobody_there_is_tried_again(relays: Relays) -> None:
     assert f"{LOOPBACK}:{port}" in error.reason
 
 
+async def test_a_name_that_can_be_no_servers_pauses(relays: Relays) -> None:
+    """What no name service could answer for is the operator's to correct, not a bug."""
+    relay = relays(settings(6667, host="irc..example"), unique("#"))
+    error = await relay.ended()
+    assert isinstance(error, Paused)
+    assert "correct host" in error.reason
+
+
 async def test_the_servers_password_lets_in(inspircd: Inspircd, relays: Relays) -> None:
     """PASS is sent where the operator gives one, spaces and all."""
     relay = relays(settings(inspircd.password_port, password=Secret("open sesame")), unique("#"))
