@@ -43,7 +43,7 @@ class Resolution:
         self.failed = False
         """Whether something was not there, since this was last set to false."""
         self._folder = report.document.path.parent
-        self._readable_by = _readable_by(report.document.path)
+        self._is_open = _is_readable_by_everybody(report.document.path)
 
     def relaxed(self) -> Resolution:
         """The same for what is not used (a disabled instance): what cannot be resolved is a warning."""
@@ -182,12 +182,12 @@ class Resolution:
             )
 
     def _warn_of_literal(self, scalar: Scalar, path: Path) -> None:
-        if self._readable_by:
+        if self._is_open:
             self._report.warning(
                 scalar.start,
                 path,
-                f"a secret in a file that {self._readable_by} can read",
-                f'chmod 600 {self._report.document.path.name}, or write "${{NAME}}" or {{"file": "…"}} in its place',
+                "a secret in a file that everybody can read",
+                f'chmod 640 {self._report.document.path.name}, or write "${{NAME}}" or {{"file": "…"}} in its place',
             )
 
     def _guard_address(self, scalar: Scalar) -> None:
@@ -215,7 +215,8 @@ class Resolution:
         if not folder:
             raise _Unresolved(
                 "there are no systemd credentials here ($CREDENTIALS_DIRECTORY is not set)",
-                f"start it by systemd, with LoadCredential={short(name)}:/path/of/the/secret in the unit",
+                f"start it by systemd, with LoadCredential={short(name)}:/path/of/the/secret in the unit; to check the "
+                "file by hand, set CREDENTIALS_DIRECTORY to the folder that holds the secret",
             )
         try:
             data, _ = _read(FilePath(folder) / name)
@@ -268,9 +269,9 @@ def _read(path: FilePath) -> tuple[bytes, int]:
         os.close(descriptor)
 
 
-def _readable_by(path: FilePath) -> str:
+def _is_readable_by_everybody(path: FilePath) -> bool:
+    """Not by its group alone: a file of root's that the daemon's group reads is how a service is set up."""
     try:
-        mode = path.stat().st_mode
+        return bool(path.stat().st_mode & 0o004)
     except OSError:
-        return ""
-    return "everybody" if mode & 0o004 else "its group" if mode & 0o040 else ""
+        return False

@@ -42,10 +42,11 @@ def read(text: str) -> tuple[Node, list[Duplicate]]:
             reader.take(event)
     except yaml.MarkedYAMLError as error:
         raise _explained(text, error) from None
-    except yaml.YAMLError as error:
-        position = getattr(error, "position", 0)
+    except yaml.YAMLError:
+        # libyaml tells its place in bytes, and only for what it cannot read at all
+        found = yaml.reader.Reader.NON_PRINTABLE.search(text)
         raise NotationError(
-            position if isinstance(position, int) else 0, "a character that YAML does not allow", "remove it"
+            found.start() if found else 0, "a character that YAML does not allow", "remove it"
         ) from None
     if reader.root is None:
         raise NotationError(0, "the file is empty", "keys are expected: mattermost:, irc:, rules:")

@@ -8,7 +8,7 @@ from pathlib import Path
 from types import ModuleType
 
 import yaml
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from nextbridge.config import json_notation, yaml_notation
@@ -122,6 +122,7 @@ def test_yaml_means_what_its_library_reads(value: dict[str, object]) -> None:
 
 
 @given(PIECES)
+@example("\ufeff\x00")
 def test_no_text_makes_the_yaml_reader_fail(text: str) -> None:
     """It is read, or the mistake is told at a place in it."""
     error = mistake(yaml_notation, text)
