@@ -1,0 +1,157 @@
+"""Mattermost on the bench: the stand-in server, and Alice with a WebSocket and REST of her own."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from html.parser import HTMLParser
+from typing import Any
+
+import aiohttp
+import msgspec
+from markdown_it import MarkdownIt
+
+from drivers.mattermost import MattermostDriver
+from drivers.mattermost.settings import MattermostChannel, MattermostSettings
+from nextbridge.config.types import Secret
+from nextbridge.driver import Deletes, Edits, History, Pages, Reactions, Threads, Typing
+from nextbridge.sandbox.cable import Cable
+from nextbridge.sandbox.contract import Bench, Heard
+from nextbridge.sandbox.mattermost import Account, SandboxMattermost
+
+_NOT_YET = "not implemented yet"
+_SECONDS = 15
+_MARKDOWN = MarkdownIt("commonmark", {"html": False}).enable(["table", "strikethrough"])
+
+
+class MattermostBench(Bench):
+    driver = MattermostDriver
+    example = (
+        {"server_url": "https://mattermost.example.com", "token": "9xuqwrwgstrb3mzrxb83nb357a"},
+        {"channel_id": "4xp9fdt77pncbef59f4k1qe83o"},
+    )
+    without = {  # noqa: RUF012 - a constant of the class
+        Edits: _NOT_YET,
+        Deletes: _NOT_YET,
+        Reactions: _NOT_YET,
+        Threads: _NOT_YET,
+        History: _NOT_YET,
+        Typing: _NOT_YET,
+        Pages: "not needed: what happens comes by the server's WebSocket",
+    }
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.sandbox = SandboxMattermost()
+        team = self.sandbox.add_team("main")
+        self.bot = self.sandbox.add_bot("relay", team=team)
+        self.alice = self.sandbox.add_user("alice", nickname="Ally", team=team)
+        members = [self.bot, self.alice]
+        self.channels = tuple(self.sandbox.add_channel(team, name, members=members) for name in ("town", "dev"))
+        self.private = self.sandbox.add_channel(team, "closed", is_private=True, members=[self.alice])
+        self._heard: dict[str, asyncio.Queue[dict[str, Any]]] = {each.id: asyncio.Queue() for each in self.channels}
+
+    async def start(self) -> None:
+        await self.stack.enter_async_context(self.sandbox)
+        port = int(self.sandbox.url.rpartition(":")[2])
+        self.cable = await self.stack.enter_async_context(Cable("127.0.0.1", port))
+        headers = {"Authorization": f"Bearer {self.alice.token}"}
+        self._http = await self.stack.enter_async_context(aiohttp.ClientSession(headers=headers))
+        address = f"{self.sandbox.url}/api/v4/websocket"
+        socket = await self.stack.enter_async_context(self._http.ws_connect(address))
+        listening = asyncio.create_task(self._listen(socket))
+        self.stack.callback(listening.cancel)
+
+    def settings(self) -> MattermostSettings:
+        return self._settings(self.bot)
+
+    def rooms(self) -> tuple[MattermostChannel, MattermostChannel]:
+        town, dev = (MattermostChannel(channel_id=each.id) for each in self.channels)
+        return town, dev
+
+    @property
+    def person(self) -> str:
+        return "Ally"
+
+    async def say(self, text: str, room: int = 0) -> None:
+        self.sandbox.post_as(self.alice, self.channels[room], text)
+
+    async def hear(self, room: int = 0) -> Heard:
+        async with asyncio.timeout(_SECONDS):
+            frame = await self._heard[self.channels[room].id].get()
+            post = msgspec.json.decode(frame["post"])
+            files = [await self._file(each) for each in post.get("file_ids", ())]
+        shown = _Shown(_MARKDOWN.render(post["message"]))
+        is_action = shown.tags == ["p", "em"] and post["message"].startswith("*")
+        notation = {each for each in shown.tags if each != "p"} if not is_action else set()
+        if "mentions" in frame:
+            notation.add("a call")
+        return Heard(
+            author=frame["sender_name"],
+            text=shown.text,
+            notation=frozenset(notation),
+            action=is_action,
+            files=tuple(files),
+        )
+
+    async def be_noisy(self) -> None:
+        self.sandbox.add_member(self.channels[0], self.sandbox.add_user("newcomer"), by=self.alice)
+
+    async def cut(self) -> None:
+        await self.cable.cut()
+
+    async def mend(self) -> None:
+        await self.cable.mend()
+
+    def refused(self) -> tuple[MattermostSettings, str]:
+        token = "w" * 26
+        return self._settings(Account(self.bot.id, self.bot.username, token)), token
+
+    async def closed_room(self) -> MattermostChannel:
+        return MattermostChannel(channel_id=self.private.id)
+
+    async def forget_keys(self) -> None:
+        self.sandbox._world.pending.forget_all()
+
+    async def say_file(self, name: str, content: bytes) -> None:
+        file = self.sandbox.upload_as(self.alice, self.channels[0], name, content)
+        self.sandbox.post_as(self.alice, self.channels[0], "", files=[file])
+
+    def settings_with_largest_file(self, size: int) -> MattermostSettings:
+        return self._settings(self.bot, max_file_size=size)
+
+    def _settings(self, account: Account, **more: Any) -> MattermostSettings:
+        url = f"http://127.0.0.1:{self.cable.port}"
+        return MattermostSettings(server_url=url, token=Secret(account.token), reconnect_delay=0.1, **more)
+
+    async def _listen(self, socket: aiohttp.ClientWebSocketResponse) -> None:
+        async for message in socket:
+            frame = message.json()
+            if frame.get("event") != "posted":
+                continue
+            post = msgspec.json.decode(frame["data"]["post"])
+            if post["user_id"] != self.alice.id and not post["type"].startswith("system_"):
+                self._heard[post["channel_id"]].put_nowait(frame["data"])
+
+    async def _file(self, file: str) -> tuple[str, bytes]:
+        path = f"{self.sandbox.url}/api/v4/files/{file}"
+        async with self._http.get(f"{path}/info") as info, self._http.get(path) as content:
+            return (await info.json())["name"], await content.read()
+
+
+class _Shown(HTMLParser):
+    """What a Markdown renderer shows, as its tags and its text: another reader than the driver's own."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self._text: deque[str] = deque()
+        self.feed(html)
+        self.close()
+        self.text = "".join(self._text).removesuffix("\n")
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+
+    def handle_data(self, data: str) -> None:
+        self._text.append(data)
