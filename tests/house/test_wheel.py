@@ -1,10 +1,13 @@
 """What is built from the clone, and what it can do in an environment that holds nothing else."""
 
+import json
+import signal
 import subprocess
 import sys
 import zipfile
 from importlib.metadata import distributions
 from pathlib import Path
+from urllib.request import urlopen
 
 import pytest
 
@@ -101,3 +104,32 @@ def _run(*command: str | Path, cwd: Path | None = None) -> str:
     done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False, cwd=cwd)
     assert done.returncode == 0, f"{done.stdout}{done.stderr}"
     return done.stdout
+
+
+def test_the_demo_runs_from_the_wheel_alone(empty_environment: Path, tmp_path: Path) -> None:
+    """After a plain install `nextbridge demo` serves its pages with all that they load, and ends at SIGINT."""
+    demo = subprocess.Popen(
+        [empty_environment / "nextbridge", "demo", "--port", "0"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        cwd=tmp_path,
+        env={"PATH": "/usr/bin:/bin"},
+    )
+    try:
+        assert demo.stdout is not None
+        address = demo.stdout.readline().removeprefix("Open ").partition(" ")[0]
+        for name in ("", "stage.css", "stage.js"):
+            with urlopen(address + name, timeout=10) as answer:
+                assert answer.status == 200
+        with urlopen(f"{address}frames", timeout=10) as answer:
+            frames = json.load(answer)
+        assert [frame["title"] for frame in frames] == ["Mattermost", "Web chat"]
+        for frame in frames:
+            with urlopen(frame["address"].partition("#")[0], timeout=10) as answer:
+                assert "<script" in answer.read().decode()
+        demo.send_signal(signal.SIGINT)
+        assert demo.wait(timeout=20) == 0
+    finally:
+        demo.kill()
+        demo.communicate()
