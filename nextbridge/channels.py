@@ -54,11 +54,12 @@ class ChannelDirectory:
                 rule=twice.rule,
                 reason="two of the rule's channels are this one; it is treated as listed once",
             )
-        await self._journal.write(_NAMESPACE, f"{configured.instance}{_SEPARATOR}{configured.key}", key)
         if before == configured:
+            # nothing is awaited since the rules know the new key: what they send there waits behind what is on disk
             await self._rekey_lane(configured, channel)
         else:
             log.warning("channel_repointed", before=before.key, reason="the configured name is another channel's now")
+        await self._journal.write(_NAMESPACE, f"{configured.instance}{_SEPARATOR}{configured.key}", key)
 
     def name(self, channel: Channel) -> str:
         """What people call it, or its key."""

@@ -67,6 +67,8 @@ class Deliveries:
     ) -> None:
         self._around = _Surroundings(journal, instances, spool, tally, observers)
         self._lanes: dict[Channel, _Lane] = {}
+        self._moved: set[Channel] = set()
+        """Keys that are no lane's any more: what was accepted for them is found on disk under the new key."""
         self._stopping = False
         self._log = structlog.get_logger()
 
@@ -87,7 +89,8 @@ class Deliveries:
     def enqueue(self, deliveries: tuple[Delivery, ...]) -> None:
         """Deliver what was just accepted, in this order."""
         for delivery in deliveries:
-            self._lane(delivery.target).append(delivery)
+            if delivery.target not in self._moved:
+                self._lane(delivery.target).append(delivery)
 
     def wake(self, instance: InstanceId, channel: ChannelKey | None) -> None:
         """Something that lanes of the instance (or one of its channels) may wait for has happened."""
@@ -101,15 +104,18 @@ class Deliveries:
 
     async def rekey(self, old: Channel, new: Channel) -> None:
         """`old` is known as `new` from now on: what waits goes on there, in order, from disk."""
-        for target in (old, new):
-            lane = self._lanes.pop(target, None)
-            if lane is not None and (interrupted := await lane.stop()) is not None:
+        self._moved.add(old)
+        self._moved.discard(new)
+        ended = [lane for lane in (self._lanes.pop(old, None), self._lanes.pop(new, None)) if lane is not None]
+        merged = self._lanes[new] = _Lane(new, self._around)
+        merged.hold()  # what comes meanwhile is behind what is on disk
+        for lane in ended:
+            if (interrupted := await lane.stop()) is not None:
                 self._around.journal.postpone(
                     interrupted.id, attempts=interrupted.attempts + 1, reason="its channel got another key"
                 )
         await self._around.journal.rekey(old, new)
-        if not self._stopping:
-            self._lane(new).resume()
+        merged.resume()
 
     async def stop(self, within: float) -> None:
         """Finish what is being sent right now, for at most `within` seconds; the rest waits on disk."""
@@ -140,6 +146,7 @@ class _Lane:
         self._woken = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._stopping = False
+        self._held = False
         self._sending: Delivery | None = None
 
     def append(self, delivery: Delivery) -> None:
@@ -152,8 +159,13 @@ class _Lane:
             self._newest = delivery.id
         self._work()
 
+    def hold(self) -> None:
+        """Take deliveries, but send nothing before `resume`."""
+        self._held = self._behind = True
+
     def resume(self) -> None:
-        self._behind = True
+        """Go on with what is on disk."""
+        self._held, self._behind = False, True
         self._work()
 
     def wake(self) -> None:
@@ -175,7 +187,7 @@ class _Lane:
         return interrupted
 
     def _work(self) -> None:
-        if (self._task is None or self._task.done()) and not self._stopping:
+        if (self._task is None or self._task.done()) and not (self._stopping or self._held):
             self._task = asyncio.create_task(self._run(), name=f"lane {self._target}")
 
     async def _run(self) -> None:

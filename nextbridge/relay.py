@@ -42,6 +42,9 @@ class Relay:
 
     async def accept(self, event: Event, cursor: Cursor | None = None) -> Awaitable[object]:
         """See `nextbridge.driver.Host.accept`."""
+        while not self._room.is_set():
+            await self._room.wait()
+        # from here to the journal nothing is awaited: a channel's key must not change in between
         instance = event.channel.instance
         reason = self._reason_to_skip(event)
         targets = () if reason else self._targets(event)
@@ -50,8 +53,6 @@ class Relay:
             if cursor is None:
                 return _done()
             return self._journal.move_cursor(instance, cursor)
-        while not self._room.is_set():
-            await self._room.wait()
         kept = self._journal.accept(event, targets, None if cursor is None else (instance, cursor))
         self._uncommitted += 1
         if self._uncommitted >= _MOST_UNCOMMITTED:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from nextbridge.envelope import Author, ChannelKey, Deleted, UserId
 from tests.core.script import IdentityDriver, LateDriver, RunDaemon, ScriptDriver, mark_of, post, rule
 
@@ -141,3 +143,23 @@ async def test_a_stand_in_channel_is_replaced_by_what_the_server_says_and_nothin
         await running["a"].post("after a restart")
         await running["b"].until(lambda: len(running["b"].shown) == 1)
         assert running["b"].shown[0].channel == "id1"
+
+
+async def test_messages_that_come_while_a_channel_is_resolved_stay_in_order(daemon: RunDaemon) -> None:
+    """A channel's id is learnt in the middle of a stream of messages: all arrive at the id, once, in order."""
+    async with daemon(rule("r", "a/1", "b/name:town"), a=ScriptDriver, b=LateDriver) as running:
+        source, target = running["a"], running["b"]
+        configured = next(each for each in target.channels if each.key == "name:town")
+        for number in range(100):
+            await source.post(str(number))
+        accepted = [await source.host.accept(post("a", str(number))) for number in range(100, 200)]
+        target.connects.set()
+        resolving = asyncio.create_task(target.host.resolved(configured, ChannelKey("id1"), "Town"))
+        for number in range(200, 300):
+            accepted.append(await source.host.accept(post("a", str(number))))
+            await asyncio.sleep(0)
+        await asyncio.gather(resolving, *accepted)
+        await target.until(lambda: len(target.texts) >= 300)
+        assert target.texts == [str(number) for number in range(300)]
+        # what was sent before the id was known went to the stand-in, which is all that was known of the channel
+        assert {each.channel for each in target.shown[-100:]} == {"id1"}
