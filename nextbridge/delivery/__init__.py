@@ -1,0 +1,9 @@
+"""The outbound half: one lane for each target channel, in the order of acceptance; retries, pauses and giving up.
+
+A lane that is slow, limited or down delays no other. What is on disk is the truth; a lane holds a window of it.
+"""
+
+from nextbridge.delivery.deliveries import Deliveries
+from nextbridge.delivery.surroundings import Observer
+
+__all__ = ["Deliveries", "Observer"]

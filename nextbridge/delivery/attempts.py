@@ -1,0 +1,182 @@
+"""One delivery on its way: rendered, sent part by part, and what is done about each way that a send can fail."""
+
+from __future__ import annotations
+
+import time
+import traceback
+from collections.abc import Mapping
+
+import structlog
+
+from nextbridge.backoff import Backoff
+from nextbridge.delivery.surroundings import Surroundings
+from nextbridge.driver import FileRejected, LocalFile, Outgoing, Paused, Receipt, Rejected, Retry, Uploads
+from nextbridge.envelope import DeliveryKey, Mark, Posted
+from nextbridge.errors import DriverError
+from nextbridge.instance import Instance
+from nextbridge.journal import Delivery, PlannedPart
+from nextbridge.markup import Dialect, RichText
+from nextbridge.media import Missing
+from nextbridge.render import Origin, Rendered, label, render
+
+__all__ = ["Attempts"]
+
+_FIRST_WAIT = 1.0
+_LONGEST_WAIT = 300.0
+_PAUSED_WAIT = 60.0
+_BUG_TRIES = 3
+"""Attempts at a delivery that the driver answers with a bug, before it is buried with its traceback."""
+
+
+class Attempts:
+    """One delivery on its way: what is known from one attempt to the next."""
+
+    def __init__(self, delivery: Delivery, around: Surroundings) -> None:
+        self._delivery = delivery
+        self._around = around
+        self._event = delivery.event
+        self._parts_done = delivery.parts_done
+        self._plan = delivery.plan
+        self._attempted = delivery.attempted
+        self._failures = delivery.attempts
+        self._bugs = 0
+        self._backoff = Backoff(first=_FIRST_WAIT, longest=_LONGEST_WAIT)
+        self._refused: dict[int, str] = {}
+        """Attachments (by place) that the target refused when they were sent."""
+        self._log = structlog.get_logger().bind(
+            instance=delivery.target.instance,
+            channel=delivery.target.key,
+            rule=delivery.rule,
+            event_id=f"{delivery.event.channel}/{delivery.event.message}",
+            delivery=delivery.id,
+        )
+
+    async def attempt(self, instance: Instance) -> float | None:
+        """Send what is not yet sent. Returns None at the end of the delivery, else seconds to wait before the next try.
+
+        The wait may be cut short.
+        """
+        try:
+            await self._send_all(instance)
+        except Retry as error:
+            return self._postpone(error.reason, max(self._backoff.wait(), error.after or 0.0))
+        except Paused as error:
+            if error.scope == "channel":
+                instance.unavailable(self._delivery.target.key, error.reason)
+            else:
+                self._log.error("delivery_paused", reason=error.reason)
+            return self._postpone(error.reason, _PAUSED_WAIT)
+        except DriverError as error:
+            await self._bury(error.reason)
+        except Exception as error:  # noqa: BLE001 - a bug in the driver must not end the lane
+            self._bugs += 1
+            self._log.exception("send_failed", attempt=self._bugs)
+            if self._bugs < _BUG_TRIES:
+                return self._postpone(f"the driver failed: {type(error).__name__}", self._backoff.wait())
+            await self._bury(f"the driver failed: {type(error).__name__}", traceback.format_exc())
+        return None
+
+    async def _send_all(self, instance: Instance) -> None:
+        event = self._event
+        if not isinstance(event, Posted):
+            raise Rejected(f"a {type(event).__name__} is not relayed")
+        rendered, files = await self._prepare(event, instance)
+        parts = self._plan or rendered.parts
+        if len(parts) > 1 and self._plan is None:
+            await self._around.journal.plan(self._delivery.id, parts)
+            self._plan = parts
+        while self._parts_done < len(parts):
+            receipt = await self._send_part(instance, rendered, parts[self._parts_done], files)
+            self._record(receipt, len(parts))
+        self._finish(event, shown=bool(parts))
+
+    async def _prepare(self, event: Posted, instance: Instance) -> tuple[Rendered, Mapping[int, LocalFile]]:
+        driver, channel = instance.driver, self._delivery.target.key
+        files: dict[int, LocalFile] = {}
+        missing = dict(self._refused)
+        taker = driver if isinstance(driver, Uploads) and driver.limits(channel).files > 0 else None
+        if event.attachments and taker is None:
+            missing = dict.fromkeys(range(len(event.attachments)), "files cannot be sent there")
+        elif event.attachments and taker is not None:
+            for place, file in enumerate(await self._around.spool.fetch(self._delivery.event_id, event)):
+                reason = file.reason if isinstance(file, Missing) else taker.refuses_file(channel, file)
+                if reason is not None:
+                    missing.setdefault(place, reason)
+                    self._log.warning("file_not_relayed", file=event.attachments[place].name, reason=reason)
+                elif place not in missing and isinstance(file, LocalFile):
+                    files[place] = file
+        source = self._around.instances.get(event.channel.instance)
+        origin = Origin(source.driver.platform if source else "", event.channel.instance)
+        return render(event, self._delivery.settings, driver, channel, origin, missing=missing), files
+
+    async def _send_part(
+        self,
+        instance: Instance,
+        rendered: Rendered,
+        part: PlannedPart,
+        files: Mapping[int, LocalFile],
+    ) -> Receipt:
+        number = self._parts_done
+        key = DeliveryKey(f"{self._around.journal.daemon_id}-{self._delivery.id}-{number}")
+        sent_before, self._attempted = self._attempted, self._attempted or int(time.time() * 1000)
+        source = self._around.instances.get(self._event.channel.instance)
+        sendable = [place for place in part.files if place in files]
+        message = Outgoing(
+            key=key,
+            channel=self._delivery.target.key,
+            text=self._with_labels(part, files, instance.driver.dialect),
+            mark=Mark(self._around.journal.daemon_id, key, str(self._event.channel)),
+            author=self._event.author,
+            platform=source.driver.title if source else "",
+            name=rendered.name,
+            avatar=rendered.avatar,
+            action=rendered.action,
+            files=tuple(files[place] for place in sendable),
+            attempted=sent_before,
+        )
+        try:
+            receipt = await instance.driver.send(message)
+        except FileRejected as error:
+            place = sendable[error.index]
+            self._log.warning("file_refused", file=files[place].name, reason=error.reason)
+            self._refused[place] = error.reason
+            raise Retry(error.reason, after=0.0) from error
+        if self._delivery.attempted is None:
+            self._attempted = None  # the next part is new to the platform
+        return receipt
+
+    def _with_labels(self, part: PlannedPart, files: Mapping[int, LocalFile], dialect: Dialect) -> str:
+        """The part's text; a file that it was planned with and that cannot go along after all has its label there."""
+        assert isinstance(self._event, Posted)  # noqa: S101 - nothing else has parts
+        labels = [label(self._event.attachments[place]) for place in part.files if place not in files]
+        written = [dialect.write(RichText.plain(each).blocks) for each in labels]
+        return "\n".join([*([part.text] if part.text else []), *written])
+
+    def _record(self, receipt: Receipt, parts: int) -> None:
+        record = self._around.journal.complete if self._parts_done == parts - 1 else self._around.journal.part_done
+        record(self._delivery.id, self._parts_done, receipt)
+        self._parts_done += 1
+
+    def _finish(self, event: Posted, *, shown: bool) -> None:
+        target = self._delivery.target
+        if not shown:  # lines of white space, on a platform that shows no empty line
+            self._around.journal.complete(self._delivery.id, 0, Receipt())
+            self._around.tally.skipped(event.channel.instance, "nothing_to_show", self._delivery.rule)
+            return
+        self._around.tally.delivered(target.instance, self._delivery.rule)
+        self._log.debug("message_delivered", late_ms=int(time.time() * 1000) - event.at)
+        if event.attachments:
+            self._around.spool.delivered()
+        for observer in self._around.observers:
+            observer.delivered(event, target)
+
+    def _postpone(self, reason: str, wait: float) -> float:
+        self._failures += 1
+        self._around.journal.postpone(self._delivery.id, attempts=self._failures, reason=reason)
+        self._log.warning("delivery_postponed", reason=reason, attempt=self._failures, in_seconds=round(wait, 1))
+        return wait
+
+    async def _bury(self, reason: str, detail: str = "") -> None:
+        self._log.error("delivery_buried", reason=reason)
+        await self._around.journal.bury(self._delivery.id, reason=reason, detail=detail)
+        self._around.tally.buried(self._delivery.target.instance, self._delivery.rule)

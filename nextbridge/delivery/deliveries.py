@@ -1,0 +1,94 @@
+"""All lanes: what the relay hands deliveries to, and the service starts and stops."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+
+import structlog
+
+from nextbridge.delivery.lane import Lane
+from nextbridge.delivery.surroundings import Observer, Surroundings
+from nextbridge.envelope import Channel, ChannelKey, InstanceId
+from nextbridge.instance import Instance
+from nextbridge.journal import Delivery, Journal
+from nextbridge.media import Spool
+from nextbridge.tally import Tally
+
+__all__ = ["Deliveries"]
+
+
+class Deliveries:
+    """All lanes. Used on the event loop: by the relay (`enqueue`) and by the service."""
+
+    def __init__(
+        self,
+        journal: Journal,
+        instances: Mapping[InstanceId, Instance],
+        spool: Spool,
+        tally: Tally,
+        observers: tuple[Observer, ...] = (),
+    ) -> None:
+        self._around = Surroundings(journal, instances, spool, tally, observers)
+        self._lanes: dict[Channel, Lane] = {}
+        self._moved: set[Channel] = set()
+        """Keys that are no lane's any more: what was accepted for them is found on disk under the new key."""
+        self._stopping = False
+        self._log = structlog.get_logger()
+
+    async def start(self) -> None:
+        """Take up what an earlier run left. Before the first event is accepted."""
+        for waiting in await self._around.journal.waiting():
+            if waiting.target.instance not in self._around.instances:
+                self._log.warning(
+                    "lane_without_instance",
+                    instance=waiting.target.instance,
+                    channel=waiting.target.key,
+                    waiting=waiting.depth,
+                    reason="the file no longer has this instance, or it is disabled; its messages wait",
+                )
+                continue
+            self._lane(waiting.target).resume()
+
+    def enqueue(self, deliveries: tuple[Delivery, ...]) -> None:
+        """Deliver what was just accepted, in this order."""
+        for delivery in deliveries:
+            if delivery.target not in self._moved:
+                self._lane(delivery.target).append(delivery)
+
+    def wake(self, instance: InstanceId, channel: ChannelKey | None) -> None:
+        """Something that lanes of the instance (or one of its channels) may wait for has happened."""
+        if channel is not None:
+            if lane := self._lanes.get(Channel(instance, channel)):
+                lane.wake()
+            return
+        for target, lane in self._lanes.items():
+            if target.instance == instance:
+                lane.wake()
+
+    async def rekey(self, old: Channel, new: Channel) -> None:
+        """`old` is known as `new` from now on: what waits goes on there, in order, from disk."""
+        self._moved.add(old)
+        self._moved.discard(new)
+        ended = [lane for lane in (self._lanes.pop(old, None), self._lanes.pop(new, None)) if lane is not None]
+        merged = self._lanes[new] = Lane(new, self._around)
+        merged.hold()  # what comes meanwhile is behind what is on disk
+        for lane in ended:
+            if (interrupted := await lane.stop()) is not None:
+                self._around.journal.postpone(
+                    interrupted.id, attempts=interrupted.attempts + 1, reason="its channel got another key"
+                )
+        await self._around.journal.rekey(old, new)
+        merged.resume()
+
+    async def stop(self, within: float) -> None:
+        """Finish what is being sent right now, for at most `within` seconds; the rest waits on disk."""
+        self._stopping = True
+        if lanes := list(self._lanes.values()):
+            await asyncio.gather(*(lane.stop(within) for lane in lanes))
+
+    def _lane(self, target: Channel) -> Lane:
+        lane = self._lanes.get(target)
+        if lane is None:
+            lane = self._lanes[target] = Lane(target, self._around)
+        return lane

@@ -1,0 +1,127 @@
+"""One lane: what waits for one target channel, and the task that sends it in order."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+
+from nextbridge.delivery.attempts import Attempts
+from nextbridge.delivery.surroundings import Surroundings
+from nextbridge.envelope import Channel
+from nextbridge.journal import Delivery
+
+__all__ = ["Lane"]
+
+_WINDOW = 100
+"""Deliveries of a lane that are held in memory; what is more is read from the journal when its turn comes."""
+
+
+class Lane:
+    """What waits for one target channel. A task works while there is anything to do."""
+
+    def __init__(self, target: Channel, around: Surroundings) -> None:
+        self._target = target
+        self._around = around
+        self._window: deque[Delivery] = deque()
+        self._behind = False
+        """There is more on disk than in the window."""
+        self._newest = 0
+        """The last delivery that came into the window."""
+        self._last = 0
+        """The last delivery that came to its end."""
+        self._woken = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+        self._stopping = False
+        self._held = False
+        self._sending: Delivery | None = None
+
+    def append(self, delivery: Delivery) -> None:
+        if delivery.id <= self._newest:
+            return  # the journal handed it out before the news of its commit came
+        if self._behind or len(self._window) >= _WINDOW:
+            self._behind = True
+        else:
+            self._window.append(delivery)
+            self._newest = delivery.id
+        self._work()
+
+    def hold(self) -> None:
+        """Take deliveries, but send nothing before `resume`."""
+        self._held = self._behind = True
+
+    def resume(self) -> None:
+        """Go on with what is on disk."""
+        self._held, self._behind = False, True
+        self._work()
+
+    def wake(self) -> None:
+        self._woken.set()
+
+    async def stop(self, within: float = 5.0) -> Delivery | None:
+        """Let a send that is under way finish within so many seconds; the delivery that was cut short, if one was."""
+        self._stopping = True
+        self._woken.set()
+        task = self._task
+        if task is None or task.done():
+            return None
+        if self._sending is None:
+            task.cancel()
+        await asyncio.wait({task}, timeout=within)
+        interrupted = self._sending
+        task.cancel()
+        await asyncio.wait({task})
+        return interrupted
+
+    def _work(self) -> None:
+        if (self._task is None or self._task.done()) and not (self._stopping or self._held):
+            self._task = asyncio.create_task(self._run(), name=f"lane {self._target}")
+
+    async def _run(self) -> None:
+        while not self._stopping and (delivery := await self._next()) is not None:
+            await self._deliver(delivery)
+            self._last = delivery.id
+
+    async def _next(self) -> Delivery | None:
+        if self._window:
+            return self._window.popleft()
+        if not self._behind:
+            return None
+        self._behind = False  # what is accepted while the journal is being read sets it again
+        loaded = await self._around.journal.load(self._target, after=self._last, limit=_WINDOW)
+        if len(loaded) == _WINDOW:
+            self._behind = True
+        if self._behind:
+            self._window.clear()  # what was appended meanwhile comes after more that is on disk
+        newest = loaded[-1].id if loaded else 0
+        appended = [each for each in self._window if each.id > newest]
+        self._window = deque([*loaded, *appended])
+        self._newest = self._window[-1].id if self._window else self._last
+        return self._window.popleft() if self._window else None
+
+    async def _deliver(self, delivery: Delivery) -> None:
+        """Until it is delivered or buried; or the lane stops, and it stays on disk."""
+        task = Attempts(delivery, self._around)
+        while not self._stopping:
+            instance = self._around.instances[self._target.instance]
+            if not instance.can_send.is_set():
+                self._woken.clear()
+                await self._wait_until_woken(None)
+                continue
+            self._woken.clear()
+            self._sending = delivery
+            try:
+                wait = await task.attempt(instance)
+            finally:
+                self._sending = None
+            if wait is None:
+                return
+            await self._wait_until_woken(wait)
+
+    async def _wait_until_woken(self, seconds: float | None) -> None:
+        if self._stopping:
+            return
+        try:
+            async with asyncio.timeout(seconds):
+                await self._woken.wait()
+        except TimeoutError:
+            return

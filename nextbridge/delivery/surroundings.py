@@ -1,0 +1,33 @@
+"""What every lane works with, and who is told what becomes of messages."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Protocol
+
+from msgspec import Struct
+
+from nextbridge.envelope import Channel, Event, InstanceId
+from nextbridge.instance import Instance
+from nextbridge.journal import Journal
+from nextbridge.media import Spool
+from nextbridge.tally import Tally
+
+__all__ = ["Observer", "Surroundings"]
+
+
+class Observer(Protocol):
+    """Is told what becomes of messages: for a live view of the traffic. Must be quick and raise nothing."""
+
+    def delivered(self, event: Event, target: Channel) -> None:
+        """`target` shows the message."""
+
+
+class Surroundings(Struct, frozen=True):
+    """What every lane works with."""
+
+    journal: Journal
+    instances: Mapping[InstanceId, Instance]
+    spool: Spool
+    tally: Tally
+    observers: tuple[Observer, ...]
