@@ -12,7 +12,20 @@ from typing import Annotated, Any, TypeAlias
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-__all__ = ["NonBlank", "OptionalProxy", "ProxyUrl", "Secret", "Settings", "effective_proxy"]
+__all__ = [
+    "Duration",
+    "NonBlank",
+    "Off",
+    "OptionalProxy",
+    "ProxyUrl",
+    "Secret",
+    "Settings",
+    "effective_proxy",
+    "in_seconds",
+]
+
+_SECONDS = {"s": 1, "min": 60, "h": 3600, "d": 86400}
+_DURATION = re.compile(r"^([1-9][0-9]{0,5})(s|min|h|d)$")
 
 
 class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -58,6 +71,21 @@ class Secret:
 NonBlank: TypeAlias = Annotated[str, Meta(pattern=r"\S", extra_json_schema={"x-hint": "it is blank; give it a value"})]
 """A string with something in it."""
 
+Duration: TypeAlias = Annotated[
+    str,
+    Meta(
+        pattern=_DURATION.pattern,
+        examples=["90s", "15min", "24h", "30d"],
+        extra_json_schema={"x-hint": 'write a whole number and its unit without a space: "90s", "15min", "24h", "30d"'},
+    ),
+]
+"""A length of time, for `in_seconds`. `Duration | Off` is one that can be turned off by writing 0."""
+
+Off: TypeAlias = Annotated[
+    int, Meta(extra_json_schema={"const": 0, "x-hint": 'or a time with its unit: "90s", "15min", "24h", "30d"'})
+]
+"""The number 0 in a place for a Duration."""
+
 ProxyUrl: TypeAlias = Annotated[
     str,
     Meta(
@@ -74,3 +102,13 @@ OptionalProxy: TypeAlias = ProxyUrl | UnsetType | None
 def effective_proxy(own: str | UnsetType | None, general: str | None) -> str | None:
     """The proxy that an instance uses: its own where it says anything (null means none), else the general one."""
     return general if own is UNSET else own
+
+
+def in_seconds(duration: Duration | Off) -> int:
+    """A Duration's length in seconds; 0 for Off. Raises ValueError for anything else."""
+    if duration == 0:
+        return 0
+    found = _DURATION.fullmatch(str(duration))
+    if found is None:
+        raise ValueError(f"{duration!r} is no duration")
+    return int(found.group(1)) * _SECONDS[found.group(2)]

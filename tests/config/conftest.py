@@ -12,7 +12,7 @@ from msgspec import UNSET, Meta
 from nextbridge import config, markup
 from nextbridge.config.loader import Loaded
 from nextbridge.config.platforms import PlatformUnusable
-from nextbridge.config.types import NonBlank, OptionalProxy, Secret, Settings
+from nextbridge.config.types import Duration, NonBlank, Off, OptionalProxy, Secret, Settings
 from nextbridge.driver import (
     Acknowledgement,
     Driver,
@@ -39,6 +39,8 @@ class PigeonSettings(Settings, frozen=True):
     tls: bool = True
     breed: Literal["homing", "racing"] = "homing"
     names: tuple[str, ...] = ()
+    rest: Duration = "15min"
+    patience: Duration | Off = 0
     proxy: OptionalProxy = UNSET
 
 
