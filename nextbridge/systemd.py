@@ -15,6 +15,8 @@ from collections.abc import Mapping
 
 import structlog
 
+from nextbridge.redaction import redaction
+
 __all__ = ["ServiceManager"]
 
 _LONGEST_STATUS = 500
@@ -37,7 +39,7 @@ class ServiceManager:
         self._tell(f"READY=1\nSTATUS={_line(status)}")
 
     def status(self, text: str) -> None:
-        """What `systemctl status` shows, one line. It must hold no secret."""
+        """What `systemctl status` shows, one line. Secrets in it are masked."""
         self._tell(f"STATUS={_line(text)}")
 
     def reloading(self) -> None:
@@ -95,5 +97,5 @@ def _watchdog_interval(environ: Mapping[str, str]) -> float | None:
 
 
 def _line(text: str) -> str:
-    """On one line: a line break would begin another assignment."""
-    return " ".join(text.split())[:_LONGEST_STATUS]
+    """On one line: a line break would begin another assignment. Masked before it is cut, which leaves no half secret."""
+    return " ".join(redaction.mask(text).split())[:_LONGEST_STATUS]

@@ -16,6 +16,7 @@ from nextbridge.config.model import HttpSettings
 from nextbridge.driver import Pages
 from nextbridge.envelope import InstanceId
 from nextbridge.errors import NextBridgeError
+from nextbridge.redaction import redaction
 
 __all__ = ["HttpError", "HttpServer", "Mounted"]
 
@@ -86,10 +87,11 @@ class HttpServer:
         return web.json_response({"status": "ok"})
 
     async def _readyz(self, _request: web.Request) -> web.Response:
-        waiting = self._not_ready()
+        # a server's address may hold a secret, and a server's own words may repeat one
+        waiting = {instance: redaction.mask(reason) for instance, reason in self._not_ready().items()}
         if not waiting:
             return web.json_response({"status": "ready"})
-        return web.json_response({"status": "not ready", "instances": dict(waiting)}, status=503)
+        return web.json_response({"status": "not ready", "instances": waiting}, status=503)
 
     async def _page(self, request: web.Request) -> web.StreamResponse:
         pages = self._pages.get(request.match_info["platform"], InstanceId(request.match_info["instance"]))

@@ -11,9 +11,10 @@ import pytest
 from aiohttp import web
 
 from nextbridge.config.model import HttpSettings
-from nextbridge.driver import Paused
+from nextbridge.driver import Paused, Retry
 from nextbridge.envelope import InstanceId
 from nextbridge.http.server import HttpError, HttpServer
+from nextbridge.redaction import redaction
 from tests.core.script import LateDriver, RunDaemon, ScriptDriver, rule
 
 
@@ -90,3 +91,18 @@ async def test_readiness_gives_the_reason_of_a_paused_instance(daemon: RunDaemon
                 await instance.reported.wait()
         _, body = await get(f"{running.service.http.address}/readyz")
         assert "paused: the token is refused" in body
+
+
+async def test_readiness_shows_no_secret(daemon: RunDaemon) -> None:
+    """A secret in a server's address, or in what a server said, is masked in the reason."""
+    redaction.add("a-token-in-an-address")
+
+    class Refused(ScriptDriver):
+        async def run(self) -> None:
+            raise Retry("https://example.com/a-token-in-an-address cannot be reached", after=1000)
+
+    async with daemon(rule("r", "a/1", "b/1"), a=ScriptDriver, b=Refused) as running:
+        async with asyncio.timeout(5):
+            await running.service.instances[InstanceId("b")].reported.wait()
+        _, body = await get(f"{running.service.http.address}/readyz")
+        assert "https://example.com/*** cannot be reached" in body

@@ -11,6 +11,7 @@ import pytest
 import structlog
 import uvloop
 
+from nextbridge.redaction import redaction
 from nextbridge.systemd import ServiceManager
 
 
@@ -73,6 +74,17 @@ def test_a_status_cannot_say_anything_else(systemd: Listener) -> None:
     """A line break in a status, which may quote what a server said, begins no other assignment."""
     ServiceManager({"NOTIFY_SOCKET": systemd.notify_socket}).status("mm_main: refused\nMAINPID=1\r\nSTOPPING=1 \udce4")
     assert systemd.heard() == {"STATUS": "mm_main: refused MAINPID=1 STOPPING=1 ?"}
+
+
+def test_a_status_shows_no_secret(systemd: Listener) -> None:
+    """A secret in a reason is masked, also where the status is cut in the middle of it."""
+    secret = "a-token-that-systemd-would-log"
+    redaction.add(secret)
+    manager = ServiceManager({"NOTIFY_SOCKET": systemd.notify_socket})
+    manager.ready(f"mm_main waiting: https://example.com/{secret} cannot be reached")
+    assert systemd.heard()["STATUS"] == "mm_main waiting: https://example.com/*** cannot be reached"
+    manager.status("x" * 490 + secret)
+    assert secret[:4] not in systemd.heard()["STATUS"]
 
 
 def test_a_long_status_is_cut(systemd: Listener) -> None:
