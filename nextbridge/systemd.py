@@ -97,5 +97,5 @@ def _watchdog_interval(environ: Mapping[str, str]) -> float | None:
 
 
 def _line(text: str) -> str:
-    """On one line: a line break would begin another assignment. Masked before it is cut, which leaves no half secret."""
+    """On one line: a line break would begin another assignment. Masked before it is cut: half a secret is one too."""
     return " ".join(redaction.mask(text).split())[:_LONGEST_STATUS]
