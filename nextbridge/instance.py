@@ -15,6 +15,7 @@ import structlog
 from structlog.typing import FilteringBoundLogger
 
 from nextbridge.backoff import Backoff
+from nextbridge.circuit import Circuit
 from nextbridge.driver import ConfiguredChannel, Cursor, Driver, DriverError, Paused, Retry
 from nextbridge.envelope import Channel, ChannelKey, Event, InstanceId, UserId
 from nextbridge.journal import Journal
@@ -90,6 +91,7 @@ class Instance:
         """Set once it has connected, or has said why not."""
         self.closed_channels: dict[ChannelKey, str] = {}
         """Channels that nothing can be sent to for now, with the reason."""
+        self.circuit = Circuit()
         self._core = core
         self._connected_at: float | None = None
         self._driver: Driver[Any, Any] | None = None
@@ -105,6 +107,10 @@ class Instance:
         """Give it its driver, once; `run` then runs it."""
         self._driver = driver
         self.log = self.log.bind(platform=driver.platform)
+
+    def wake_lanes(self) -> None:
+        """What waits for this instance can go out: it takes messages (again)."""
+        self._core.wake(self.instance, None)
 
     async def run(self) -> None:
         """Run the driver for ever. Ends by cancellation only."""
@@ -165,8 +171,9 @@ class Instance:
         self._connected_at = monotonic()
         self.state, self.reason = State.CONNECTED, ""
         self.can_send.set()
+        self.circuit.close()
         self.reported.set()
-        self._core.wake(self.instance, None)
+        self.wake_lanes()
 
     def disconnected(self, reason: str) -> None:
         self.log.warning("disconnected", reason=reason)

@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack, suppress
 from pathlib import Path
+from time import monotonic
 from typing import Any
 
 import structlog
@@ -15,6 +16,7 @@ import structlog
 from nextbridge.channels import ChannelDirectory
 from nextbridge.config.model import Config, Endpoint
 from nextbridge.config.model import Instance as ConfiguredInstance
+from nextbridge.config.types import in_seconds
 from nextbridge.delivery import Deliveries, Observer
 from nextbridge.driver import ConfiguredChannel, Driver, Pages
 from nextbridge.envelope import ChannelKey, InstanceId
@@ -43,8 +45,19 @@ _READY_SECONDS = 60.0
 class Service:
     """One daemon on one state folder. `run` it once."""
 
-    def __init__(self, config: Config, state: Path, *, observers: tuple[Observer, ...] = ()) -> None:
-        """`state` is the folder for everything that must survive; it is made if it is missing."""
+    def __init__(
+        self,
+        config: Config,
+        state: Path,
+        *,
+        observers: tuple[Observer, ...] = (),
+        clock: Callable[[], float] = monotonic,
+    ) -> None:
+        """`state` is the folder for everything that must survive; it is made if it is missing.
+
+        `clock` gives the monotonic seconds by which failures are judged.
+        """
+        self._clock = clock
         self._config = config
         self._state = state
         self._observers = observers
@@ -89,6 +102,7 @@ class Service:
             tasks += [
                 asyncio.create_task(self._report_readiness()),
                 asyncio.create_task(self._manager.feed_watchdog()),
+                asyncio.create_task(deliveries.give_up_deserted()),
             ]
             if started is not None:
                 started.set()
@@ -110,7 +124,15 @@ class Service:
         enabled = {each.id: each for each in self._config.instances.values() if each.enabled}
         rules = RuleTable(self._config.rules, without=self._config.instances.keys() - enabled.keys())
         spool = Spool(self._state / "spool", journal, drivers, size=self._config.general.spool_size)
-        deliveries = Deliveries(journal, self.instances, spool, self.tally, self._observers)
+        deliveries = Deliveries(
+            journal,
+            self.instances,
+            spool,
+            self.tally,
+            self._observers,
+            give_up_after=in_seconds(self._config.general.give_up_after),
+            clock=self._clock,
+        )
         channels = ChannelDirectory(journal, rules, deliveries.rekey)
         identities = OwnIdentities(journal)
         relay = Relay(journal, rules, identities, deliveries, self.tally)

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 from msgspec import Meta, Struct
 
-from nextbridge.config.types import ProxyUrl, Settings
+from nextbridge.config.types import Duration, ProxyUrl, Settings
 from nextbridge.driver import Driver
 from nextbridge.envelope import Channel, ChannelKey, InstanceId
 
@@ -34,6 +34,10 @@ class GlobalSettings(Settings, frozen=True):
     ] = None
     proxy: ProxyUrl | None = None
     http: HttpSettings = HttpSettings()
+    give_up_after: Annotated[
+        Duration,
+        Meta(description="How long a message may wait for a target before it becomes a dead letter, with the reason."),
+    ] = "24h"
     spool_size: Annotated[
         int, Meta(ge=0, description="Bytes that attachments on their way may take on disk, all together.")
     ] = 1_073_741_824

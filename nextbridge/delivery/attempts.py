@@ -24,6 +24,8 @@ __all__ = ["Attempts"]
 _FIRST_WAIT = 1.0
 _LONGEST_WAIT = 300.0
 _PAUSED_WAIT = 60.0
+_ALONE_SECONDS = 900.0
+"""A message that fails for so long while its instance takes others is buried: it is the message."""
 _BUG_TRIES = 3
 """Attempts at a delivery that the driver answers with a bug, before it is buried with its traceback."""
 
@@ -40,6 +42,9 @@ class Attempts:
         self._attempted = delivery.attempted
         self._failures = delivery.attempts
         self._bugs = 0
+        self._reason = ""
+        self._first_failure: tuple[float, int] | None = None
+        """When it first failed in this run, and how many messages the instance had taken by then."""
         self._backoff = Backoff(first=_FIRST_WAIT, longest=_LONGEST_WAIT)
         self._refused: dict[int, str] = {}
         """Attachments (by place) that the target refused when they were sent."""
@@ -59,7 +64,7 @@ class Attempts:
         try:
             await self._send_all(instance)
         except Retry as error:
-            return self._postpone(error.reason, max(self._backoff.wait(), error.after or 0.0))
+            return await self._retry(instance, error)
         except Paused as error:
             if error.scope == "channel":
                 instance.unavailable(self._delivery.target.key, error.reason)
@@ -76,6 +81,27 @@ class Attempts:
             await self._bury(f"the driver failed: {type(error).__name__}", traceback.format_exc())
         return None
 
+    def seconds_left(self) -> float:
+        """Until it is given up, whatever it waits for."""
+        return self._delivery.accepted_at / 1000 + self._around.give_up_after - time.time()
+
+    async def give_up(self, waited_for: str) -> None:
+        """Bury it because it waited too long; `waited_for` is the reason where no attempt gave one."""
+        hours = self._around.give_up_after / 3600
+        await self._bury(f"given up after {hours:g} h: {self._reason or waited_for or 'it was not its turn'}")
+
+    async def _retry(self, instance: Instance, error: Retry) -> float | None:
+        if error.after is None:  # a named wait is a limit, not a failure
+            instance.circuit.failed(self._delivery.target)
+        taken = instance.circuit.successes
+        if self._first_failure is None:
+            self._first_failure = (self._around.clock(), taken)
+        since, taken_then = self._first_failure
+        if taken > taken_then and self._around.clock() - since >= _ALONE_SECONDS:
+            await self._bury(f"it alone keeps failing while others pass: {error.reason}")
+            return None
+        return self._postpone(error.reason, max(self._backoff.wait(), error.after or 0.0))
+
     async def _send_all(self, instance: Instance) -> None:
         event = self._event
         if not isinstance(event, Posted):
@@ -88,6 +114,8 @@ class Attempts:
         while self._parts_done < len(parts):
             receipt = await self._send_part(instance, rendered, parts[self._parts_done], files)
             self._record(receipt, len(parts))
+            if instance.circuit.succeeded():
+                instance.wake_lanes()
         self._finish(event, shown=bool(parts))
 
     async def _prepare(self, event: Posted, instance: Instance) -> tuple[Rendered, Mapping[int, LocalFile]]:
@@ -172,6 +200,7 @@ class Attempts:
 
     def _postpone(self, reason: str, wait: float) -> float:
         self._failures += 1
+        self._reason = reason
         self._around.journal.postpone(self._delivery.id, attempts=self._failures, reason=reason)
         self._log.warning("delivery_postponed", reason=reason, attempt=self._failures, in_seconds=round(wait, 1))
         return wait

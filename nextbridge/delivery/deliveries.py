@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from time import monotonic
 
 import structlog
 
@@ -17,6 +18,9 @@ from nextbridge.tally import Tally
 
 __all__ = ["Deliveries"]
 
+_LONGEST_SLEEP = 3600.0
+"""Seconds after which the lanes of instances that are not in the file are looked at again: clocks are set."""
+
 
 class Deliveries:
     """All lanes. Used on the event loop: by the relay (`enqueue`) and by the service."""
@@ -28,27 +32,41 @@ class Deliveries:
         spool: Spool,
         tally: Tally,
         observers: tuple[Observer, ...] = (),
+        *,
+        give_up_after: float,
+        clock: Callable[[], float] = monotonic,
     ) -> None:
-        self._around = Surroundings(journal, instances, spool, tally, observers)
+        """`give_up_after` is in seconds."""
+        self._around = Surroundings(journal, instances, spool, tally, observers, give_up_after, clock)
         self._lanes: dict[Channel, Lane] = {}
         self._moved: set[Channel] = set()
         """Keys that are no lane's any more: what was accepted for them is found on disk under the new key."""
+        self._deserted: set[Channel] = set()
+        """Lanes on disk whose instance is not running."""
         self._stopping = False
         self._log = structlog.get_logger()
 
     async def start(self) -> None:
         """Take up what an earlier run left. Before the first event is accepted."""
         for waiting in await self._around.journal.waiting():
-            if waiting.target.instance not in self._around.instances:
-                self._log.warning(
-                    "lane_without_instance",
-                    instance=waiting.target.instance,
-                    channel=waiting.target.key,
-                    waiting=waiting.depth,
-                    reason="the file no longer has this instance, or it is disabled; its messages wait",
-                )
+            if waiting.target.instance in self._around.instances:
+                self._lane(waiting.target).resume()
                 continue
-            self._lane(waiting.target).resume()
+            self._log.warning(
+                "lane_without_instance",
+                instance=waiting.target.instance,
+                channel=waiting.target.key,
+                waiting=waiting.depth,
+                reason="the file no longer has this instance, or it is disabled; its messages wait",
+            )
+            self._deserted.add(waiting.target)
+
+    async def give_up_deserted(self) -> None:
+        """Bury what waits too long for an instance that is not in the file any more. To be run for ever."""
+        while self._deserted:
+            waits = {target: await Lane(target, self._around).give_up_overdue() for target in self._deserted}
+            self._deserted = {target for target, wait in waits.items() if wait is not None}
+            await asyncio.sleep(min([_LONGEST_SLEEP, *(wait for wait in waits.values() if wait is not None)]))
 
     def enqueue(self, deliveries: tuple[Delivery, ...]) -> None:
         """Deliver what was just accepted, in this order."""

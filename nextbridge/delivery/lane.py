@@ -100,24 +100,42 @@ class Lane:
 
     async def _deliver(self, delivery: Delivery) -> None:
         """Until it is delivered or buried; or the lane stops, and it stays on disk."""
-        task = Attempts(delivery, self._around)
+        attempts = Attempts(delivery, self._around)
+        instance = self._around.instances[self._target.instance]
         while not self._stopping:
-            instance = self._around.instances[self._target.instance]
-            if not instance.can_send.is_set():
-                self._woken.clear()
-                await self._wait_until_woken(None)
-                continue
-            self._woken.clear()
-            self._sending = delivery
-            try:
-                wait = await task.attempt(instance)
-            finally:
-                self._sending = None
-            if wait is None:
+            left = attempts.seconds_left()
+            if left <= 0:
+                await attempts.give_up(instance.reason)
                 return
-            await self._wait_until_woken(wait)
+            self._woken.clear()
+            if not instance.can_send.is_set():
+                await self._wait_until_woken(left)
+            elif wait := instance.circuit.wait(self._target):
+                await self._wait_until_woken(min(wait, left))
+            else:
+                self._sending = delivery
+                try:
+                    wait_or_done = await attempts.attempt(instance)
+                finally:
+                    self._sending = None
+                if wait_or_done is None:
+                    return
+                await self._wait_until_woken(min(wait_or_done, left))
 
-    async def _wait_until_woken(self, seconds: float | None) -> None:
+    async def give_up_overdue(self) -> float | None:
+        """Bury what has waited too long for an instance that does not run.
+
+        Returns the seconds until the next is overdue, or None where nothing is left.
+        """
+        while loaded := await self._around.journal.load(self._target, limit=_WINDOW):
+            for delivery in loaded:
+                attempts = Attempts(delivery, self._around)
+                if (left := attempts.seconds_left()) > 0:
+                    return left
+                await attempts.give_up("its instance is not in the file any more, or is disabled")
+        return None
+
+    async def _wait_until_woken(self, seconds: float) -> None:
         if self._stopping:
             return
         try:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Protocol
 
 from msgspec import Struct
@@ -31,3 +31,7 @@ class Surroundings(Struct, frozen=True):
     spool: Spool
     tally: Tally
     observers: tuple[Observer, ...]
+    give_up_after: float
+    """Seconds that a delivery may wait before it becomes a dead letter, whatever it waits for."""
+    clock: Callable[[], float]
+    """Monotonic seconds."""

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
+from time import monotonic
 
 import pytest
 
@@ -27,12 +28,14 @@ def daemon(tmp_path: Path) -> RunDaemon:
     async def run(
         *rules: Rule,
         spool_size: int = 1_000_000,
+        give_up_after: str = "24h",
+        clock: Callable[[], float] = monotonic,
         disabled: Sequence[str] = (),
         **platforms: type[ScriptDriver],
     ) -> AsyncIterator[Daemon]:
         config = Config(
             path=tmp_path / "config.json",
-            general=GlobalSettings(http=HttpSettings(port=0), spool_size=spool_size),
+            general=GlobalSettings(http=HttpSettings(port=0), spool_size=spool_size, give_up_after=give_up_after),
             instances={
                 InstanceId(name): ConfiguredInstance(
                     id=InstanceId(name), driver=driver, settings=ScriptSettings(), enabled=name not in disabled
@@ -41,7 +44,7 @@ def daemon(tmp_path: Path) -> RunDaemon:
             },
             rules=rules,
         )
-        service = Service(config, tmp_path / "state")
+        service = Service(config, tmp_path / "state", clock=clock)
         started = asyncio.Event()
         task = asyncio.create_task(service.run(started=started))
         waiting = asyncio.create_task(started.wait())
