@@ -1,4 +1,4 @@
-"""IRC on the bench: a real InspIRCd, and a person with a plain client in both channels."""
+"""IRC on the bench: a real server, and a person with a plain client in both channels."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import asyncio
 import re
 import uuid
 from collections import deque
-from typing import Any
+from typing import Any, ClassVar
 
 from drivers.irc import IrcDriver
 from drivers.irc.settings import IrcChannel, IrcSettings
@@ -24,8 +24,8 @@ from nextbridge.driver import (
     Uploads,
 )
 from nextbridge.sandbox.cable import Cable
-from nextbridge.sandbox.contract import Bench, Heard, Supervised
-from tests.irc.conftest import LOOPBACK, Inspircd, Person, settings, unique
+from nextbridge.sandbox.contract import Bench, Heard, Situation, Supervised
+from tests.irc.conftest import LOOPBACK, Person, settings, unique
 
 _LINE = re.compile(r"^:(?P<nick>[^!]+)![^ ]+ (?P<command>[A-Z]+) :?(?P<target>[^ ]+)(?: :(?P<text>.*))?$")
 _NAMES = re.compile(r"^:[^ ]+ 353 [^ ]+ [=@*] (?P<room>[^ ]+) :(?P<nicks>.*)$")
@@ -35,7 +35,7 @@ _CODES = re.compile(r"[\x02\x0f\x11\x16\x1d\x1e\x1f]|\x03(?:\d{1,2}(?:,\d{1,2})?
 class IrcBench(Bench):
     driver = IrcDriver
     example = ({"host": "irc.example.com", "nick": "relay", "password": "ten-green-bottles"}, {"channel": "#ops"})
-    without = {  # noqa: RUF012 - a constant of the class
+    without: ClassVar = {
         Identity: "a message is shown under its sender's nick, always",
         Uploads: "messages hold text alone",
         Downloads: "messages hold text alone",
@@ -48,9 +48,10 @@ class IrcBench(Bench):
         Typing: "not implemented yet; few servers and clients know it",
     }
 
-    def __init__(self, server: Inspircd) -> None:
+    def __init__(self, port: int, password_port: int) -> None:
+        """`password_port` asks for a password."""
         super().__init__()
-        self._server = server
+        self._port, self._password_port = port, password_port
         self._person = Person(unique("A"))
         self._rooms = (unique("#"), unique("#"))
         self._nick = unique("r")
@@ -58,13 +59,13 @@ class IrcBench(Bench):
         self._heard: dict[str, deque[Heard]] = {room: deque() for room in self._rooms}
 
     async def start(self) -> None:
-        self.cable = await self.stack.enter_async_context(Cable(LOOPBACK, self._server.port))
+        self.cable = await self.stack.enter_async_context(Cable(LOOPBACK, self._port))
         # the server welcomes people once a second, so the person and the driver had better come at the same time
         self._arrival = asyncio.create_task(self._arrive())
         self.stack.push_async_callback(self._depart)
 
     async def _arrive(self) -> None:
-        await self._person.connect(self._server.port)
+        await self._person.connect(self._port)
         for room in self._rooms:
             self._person.send(f"JOIN {room}")
 
@@ -111,7 +112,7 @@ class IrcBench(Bench):
 
     def refused(self) -> tuple[IrcSettings, str]:
         secret = "open barley"
-        return self._settings(self._server.password_port, password=Secret(secret)), secret
+        return self._settings(self._password_port, password=Secret(secret)), secret
 
     async def closed_room(self) -> IrcChannel:
         room = unique("#")
@@ -155,6 +156,15 @@ class IrcBench(Bench):
                 self._heard[target].append(_as_shown(nick, text))
             case _:
                 pass
+
+
+class PlainIrcBench(IrcBench):
+    """A server without capabilities: no ids, no echoes, no labels; a PONG acknowledges."""
+
+    without: ClassVar = {**IrcBench.without, Situation.REFUSED_LOGIN: "this server asks for no password"}
+
+    def __init__(self, port: int) -> None:
+        super().__init__(port, 0)
 
 
 def _as_shown(nick: str, text: str) -> Heard:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from html.parser import HTMLParser
-from typing import Any
+from typing import Any, ClassVar
 
 import aiohttp
 import msgspec
@@ -30,7 +30,7 @@ class MattermostBench(Bench):
         {"server_url": "https://mattermost.example.com", "token": "9xuqwrwgstrb3mzrxb83nb357a"},
         {"channel_id": "4xp9fdt77pncbef59f4k1qe83o"},
     )
-    without = {  # noqa: RUF012 - a constant of the class
+    without: ClassVar = {
         Edits: _NOT_YET,
         Deletes: _NOT_YET,
         Reactions: _NOT_YET,

@@ -17,7 +17,7 @@ from nextbridge.sandbox.contract.supervised import Supervised, again, error_of
 __all__ = ["Connects"]
 
 _PROMPT = 5.0
-"""Seconds in which a cancelled run has to end."""
+"""Seconds in which a cancelled run has to end, and all of it to be gone once it is closed."""
 
 
 class Connects:
@@ -153,7 +153,7 @@ class Connects:
             await relay.driver.probe()
             await bench.leave()
             await relay.close()
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(_PROMPT):
                 # a server needs a moment to see that we are gone, and tells nobody when it has
                 while asyncio.all_tasks() - tasks or _sockets() - sockets:  # noqa: ASYNC110
                     await asyncio.sleep(0.01)

@@ -65,6 +65,7 @@ class Sends:
         assert [(await bench.hear()).text for _ in range(2)] == ["equal", "equal"]
         ids = [receipt.message for receipt in receipts if receipt.message is not None]
         assert len(set(ids)) == len(ids)
+        await self._assert_nothing_more(bench, relay)
 
     async def test_who_said_it_is_shown_in_the_drivers_own_format(self, bench: Bench) -> None:
         """A header of the default format with a name of the driver's making is shown whole, as text."""
