@@ -81,8 +81,7 @@ class InstanceReader:
     def _platform(self, name: str, at: int, root: Mapping) -> Platform | None:
         known = self._platforms.names
         if name not in known:
-            free = [each for each in (*RESERVED, *known) if each not in root.entries or each in known]
-            suggestion = did_you_mean(name, free)
+            suggestion = did_you_mean(name, (*RESERVED, *known), present=root.entries)
             if not suggestion.startswith("did"):
                 suggestion = f"installed platforms: {', '.join(known)}"
             self._report.error(at, (name,), f'unknown key "{short(name)}"', suggestion)

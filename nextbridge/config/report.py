@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from typing import Literal
 
 from msgspec import Struct
@@ -72,13 +72,17 @@ def nearest(word: str, known: Iterable[str]) -> str | None:
     return by_folded[near[0]] if near else None
 
 
-def did_you_mean(word: str, known: Iterable[str], what: str = "known here") -> str:
-    """The suggestion for a word that is none of `known`: the nearest one, or all where they are few."""
+def did_you_mean(word: str, known: Iterable[str], what: str = "known here", *, present: Container[str] = ()) -> str:
+    """The suggestion for a word that is none of `known`: the nearest one, or all where they are few.
+
+    Those that are `present` need not be written again, and are not listed.
+    """
     names = list(known)
     near = nearest(word, names)
     if near is not None:
-        return f'did you mean "{near}"?'
-    if not names:
+        return f'did you mean "{near}", which stands here already?' if near in present else f'did you mean "{near}"?'
+    free = sorted(each for each in names if each not in present)
+    if not free:
         return ""
-    listed = ", ".join(short(each) for each in sorted(names)[:12])
-    return f"{what}: {listed}{', …' if len(names) > 12 else ''}"
+    listed = ", ".join(short(each) for each in free[:12])
+    return f"{what}: {listed}{', …' if len(free) > 12 else ''}"

@@ -26,6 +26,7 @@ __all__ = ["RuleReader"]
 _SIDES: dict[str, tuple[str, ...]] = {"connect": ("channels",), "forward": ("from", "to")}
 """The keys that hold the channels of each type of rule."""
 
+_EVERY_SIDE = {side for sides in _SIDES.values() for side in sides}
 _EDITORS_ONLY = {"allOf", "required"}
 
 
@@ -47,8 +48,10 @@ class RuleReader:
         self._resolution = resolution
         base = {key: each for key, each in RULE.items() if key not in _EDITORS_ONLY}
         self._structures = {
-            kind: Structure({**base, "required": ["type", *sides]}) for kind, sides in (*_SIDES.items(), ("", ()))
+            kind: Structure({**base, "required": ["type", *sides], "x-unsuggested": [*_EVERY_SIDE - {*sides}]})
+            for kind, sides in _SIDES.items()
         }
+        self._structures[""] = Structure({**base, "required": ["type"]})
         self._explained: dict[str, tuple[str, str]] = {}
         """What is said of each unknown instance: one name may stand in thousands of rules."""
         self._first_by_id: dict[str, tuple[int, int]] = {}

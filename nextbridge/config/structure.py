@@ -145,13 +145,14 @@ def _tell(error: ValidationError, found: _Found, report: Report) -> None:
 
 def _tell_unknown(node: Mapping, schema: Schema, found: _Found, report: Report) -> None:
     known = list(schema.get("properties", {}))
+    usable = [each for each in known if each not in schema.get("x-unsuggested", ())]
     for key in node.entries:
         if key not in known:
             report.error(
                 node.entries[key].start,
                 (*found.path, key),
                 f'unknown key "{short(key)}"',
-                did_you_mean(key, [each for each in known if each not in node.entries]),
+                did_you_mean(key, usable, present=node.entries),
             )
 
 
