@@ -107,6 +107,7 @@ def test_a_users_text_comes_back_as_text(text: str) -> None:
 @example((p(Text("0"), Strike((Text("~"),))),))
 @example((p(Italic((Text("\\"),))),))
 @example((p(Text("`"), Code("0")),))
+@example((p(Text("0"), Bold((Italic((Text("0"),)), Text("0"), Italic((Text("0"),))))),))
 def test_what_is_written_is_read_back_as_the_same_tree(tree: tuple[Block, ...]) -> None:
     """Formatting, code, quotes and lists, nested and next to each other."""
     assert like_text(read(MARKDOWN.write(tree))) == like_text(tree)

@@ -260,8 +260,11 @@ async def test_reading_back_is_not_disturbed(start: Start, page: Page) -> None:
         return int(page.browser.execute_script("return document.getElementById('messages').scrollTop"))
 
     def scroll_up() -> None:
-        page.browser.execute_script("document.getElementById('messages').scrollTop = 100")
-        page.wait(lambda: top() == 100)
+        page.browser.execute_async_script(  # the page hears of it a frame later
+            "const list = document.getElementById('messages'), done = arguments[0];"
+            "list.addEventListener('scroll', () => setTimeout(done), { once: true }); list.scrollTop = 100"
+        )
+        assert top() == 100
 
     assert await asyncio.to_thread(top) > 100
     await asyncio.to_thread(scroll_up)

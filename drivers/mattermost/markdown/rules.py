@@ -33,7 +33,7 @@ _NUMBER_WITH_PARENTHESIS = re.compile(r"\d+\)")
 
 
 def guard(state: StateInline, silent: bool) -> bool:
-    """Take away a guard that the writer put: behind a sign, before a line of `=`, or as a paragraph of its own."""
+    """Take away a guard that the writer put: behind a sign, between asterisks, before a line of `=`, or alone."""
     src, pos = state.src, state.pos
     if found := _SIGN_GUARD.match(src, pos, state.posMax):
         if not silent:
@@ -43,7 +43,9 @@ def guard(state: StateInline, silent: bool) -> bool:
     if src[pos] != GUARD:
         return False
     line_starts = pos == 0 or src[pos - 1] == "\n"
-    if not (line_starts and _LINE_GUARD.match(src, pos)) and not (pos == 0 and _ONLY_GUARDS.match(src)):
+    parts_asterisks = pos > 0 and src[pos - 1] == "*" == src[pos + 1 : pos + 2]
+    is_before_row = line_starts and _LINE_GUARD.match(src, pos)
+    if not (parts_asterisks or is_before_row or (pos == 0 and _ONLY_GUARDS.match(src))):
         return False
     state.pos = pos + 1
     # those that follow are the text's own

@@ -253,7 +253,11 @@ def _inline(node: Inline, before: str, after: str, *, brackets: bool) -> str:  #
             return f"**{_inlines(children, '*', '*', brackets=brackets)}**"
         case Italic(children):
             sign = _italic_sign(plain_text(children), before, after[:1])
-            return f"{sign}{_inlines(children, sign, sign, brackets=brackets)}{sign}"
+            written = f"{sign}{_inlines(children, sign, sign, brackets=brackets)}{sign}"
+            if sign == "_":
+                return written
+            # a run of asterisks inside a word is not taken apart as it was put together
+            return f"{GUARD if before == '*' else ''}{written}{GUARD if after[:1] == '*' else ''}"
         case Strike(children):
             return f"~~{_inlines(children, '~', '~', brackets=brackets)}~~"
         case Underline(children):
