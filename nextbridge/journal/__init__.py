@@ -28,6 +28,7 @@ __all__ = [
     "Journal",
     "NewDelivery",
     "PlannedPart",
+    "Purged",
     "Waiting",
 ]
 
@@ -72,6 +73,9 @@ class Delivery(Struct, frozen=True, kw_only=True):
     plan: tuple[PlannedPart, ...] | None = None
     """Set once a delivery of more than one part was planned: the parts do not change from then on."""
     parts_done: int = 0
+    key: int | None = None
+    """The id that its parts are named by, where that is not its own: what was a dead letter and is tried again keeps
+    the names it had, so that an earlier attempt of it is recognised."""
 
 
 class Waiting(Struct, frozen=True):
@@ -81,6 +85,10 @@ class Waiting(Struct, frozen=True):
     depth: int
     oldest_at: int
     """When its first delivery was accepted, in milliseconds since 1970."""
+    attempts: int = 0
+    """Attempts at its first delivery that failed."""
+    reason: str = ""
+    """Why the last of them failed."""
 
 
 class DeadLetter(Struct, frozen=True, kw_only=True):
@@ -96,6 +104,19 @@ class DeadLetter(Struct, frozen=True, kw_only=True):
     attempts: int
     buried_at: int
     """Milliseconds since 1970."""
+    accepted_at: int
+    """Milliseconds since 1970."""
+
+
+class Purged(Struct, frozen=True):
+    """What a step of purging did."""
+
+    events: int
+    """That are gone now."""
+    after: int
+    """The last event that was looked at: where the next step goes on."""
+    done: bool
+    """All that is left is younger, or still needed."""
 
 
 class Journal(Protocol):
@@ -150,6 +171,28 @@ class Journal(Protocol):
 
     async def dead_letters(self, *, limit: int = 100) -> list[DeadLetter]:
         """The newest dead letters, newest first."""
+
+    async def dead_letter(self, number: int) -> DeadLetter | None:
+        """The dead letter with this id, or None."""
+
+    async def dead_ids(self, *, after: int = 0, limit: int = 10_000) -> list[int]:
+        """The ids of dead letters above `after`, in the order of acceptance."""
+
+    def retry(self, dead: Sequence[int]) -> asyncio.Future[Mapping[int, Channel]]:
+        """Put dead letters at the end of their lanes, in the order of their ids, under new ids.
+
+        Done once it is on disk, in the order of the calls, as `accept` is: the lanes by the old ids, without those that
+        are no dead letters. What had arrived of one stays so, and it keeps its `key`.
+        """
+
+    async def drop(self, dead: Sequence[int]) -> list[int]:
+        """Forget dead letters; the ids of those that were some. Their events stay known until they are purged."""
+
+    async def purge(self, *, before: int, after: int = 0, limit: int = 50) -> Purged:
+        """Forget events that were accepted before `before` (milliseconds since 1970), with what they became.
+
+        Not those that a delivery or dead letter still needs. Looks at most at `limit` events, those above `after`.
+        """
 
     async def delivered_ids(self, event_id: int) -> Mapping[Channel, tuple[str, ...]]:
         """What an event became: the ids of its parts by target channel, for targets that have delivered."""

@@ -14,7 +14,7 @@ from nextbridge.journal import DeadLetter, Delivery, PlannedPart, Waiting
 __all__ = ["Reader"]
 
 _WAITING = """
-    SELECT channel.instance, channel.key, lane.depth, event.accepted_at
+    SELECT channel.instance, channel.key, lane.depth, event.accepted_at, waiting.attempts, coalesce(waiting.reason, '')
     FROM (SELECT target, count(*) AS depth, min(id) AS first FROM waiting GROUP BY target) AS lane
     JOIN channel ON channel.id = lane.target
     JOIN waiting ON waiting.id = lane.first
@@ -23,7 +23,7 @@ _WAITING = """
 """
 _LOAD = """
     SELECT waiting.id, event.id, event.data, source.instance, source.key, terms.rule, terms.settings,
-        event.accepted_at, waiting.attempts, waiting.plan, waiting.parts_done
+        event.accepted_at, waiting.attempts, waiting.plan, waiting.parts_done, waiting.key
     FROM waiting
     JOIN event ON event.id = waiting.event
     JOIN channel AS source ON source.id = event.channel
@@ -33,14 +33,15 @@ _LOAD = """
 """
 _DEAD_LETTERS = """
     SELECT dead_letter.id, event.data, source.instance, source.key, target.instance, target.key, terms.rule,
-        dead_letter.reason, dead_letter.detail, dead_letter.attempts, dead_letter.buried_at
+        dead_letter.reason, dead_letter.detail, dead_letter.attempts, dead_letter.buried_at, event.accepted_at
     FROM dead_letter
     JOIN event ON event.id = dead_letter.event
     JOIN channel AS source ON source.id = event.channel
     JOIN channel AS target ON target.id = dead_letter.target
     JOIN terms ON terms.id = dead_letter.terms
-    ORDER BY dead_letter.buried_at DESC, dead_letter.id DESC LIMIT ?
 """
+_NEWEST = f"{_DEAD_LETTERS} ORDER BY dead_letter.buried_at DESC, dead_letter.id DESC LIMIT ?"
+_ONE = f"{_DEAD_LETTERS} WHERE dead_letter.id = ?"
 _DELIVERED_IDS = """
     SELECT channel.instance, channel.key, receipt.message, receipt.last
     FROM receipt JOIN channel ON channel.id = receipt.target
@@ -66,8 +67,8 @@ class Reader:
 
     def waiting(self) -> list[Waiting]:
         return [
-            Waiting(target=_channel(instance, key), depth=depth, oldest_at=oldest_at)
-            for instance, key, depth, oldest_at in self._connection.execute(_WAITING)
+            Waiting(_channel(instance, key), depth, oldest_at, attempts, reason)
+            for instance, key, depth, oldest_at, attempts, reason in self._connection.execute(_WAITING)
         ]
 
     def load(self, target: Channel, after: int, limit: int) -> list[Delivery]:
@@ -82,15 +83,39 @@ class Reader:
                 settings=settings,
                 accepted_at=accepted_at,
                 attempts=attempts,
-                attempted=accepted_at if number < self._first_id or attempts or parts_done else None,
+                attempted=accepted_at if number < self._first_id or attempts or parts_done or was else None,
                 plan=None if plan is None else _plans.decode(plan),
                 parts_done=parts_done,
+                key=was,
             )
-            for number, event_id, data, instance, key, rule, settings, accepted_at, attempts, plan, parts_done in rows
+            for (
+                number,
+                event_id,
+                data,
+                instance,
+                key,
+                rule,
+                settings,
+                accepted_at,
+                attempts,
+                plan,
+                parts_done,
+                was,
+            ) in rows
         ]
 
     def dead_letters(self, limit: int) -> list[DeadLetter]:
-        rows = self._connection.execute(_DEAD_LETTERS, (limit,))
+        return self._dead_letters(_NEWEST, limit)
+
+    def dead_letter(self, number: int) -> DeadLetter | None:
+        return next(iter(self._dead_letters(_ONE, number)), None)
+
+    def dead_ids(self, after: int, limit: int) -> list[int]:
+        rows = self._connection.execute("SELECT id FROM dead_letter WHERE id > ? ORDER BY id LIMIT ?", (after, limit))
+        return [number for (number,) in rows]
+
+    def _dead_letters(self, statement: str, argument: int) -> list[DeadLetter]:
+        rows = self._connection.execute(statement, (argument,))
         return [
             DeadLetter(
                 id=number,
@@ -101,6 +126,7 @@ class Reader:
                 detail=detail,
                 attempts=attempts,
                 buried_at=buried_at,
+                accepted_at=accepted_at,
             )
             for (
                 number,
@@ -114,6 +140,7 @@ class Reader:
                 detail,
                 attempts,
                 buried_at,
+                accepted_at,
             ) in rows
         ]
 

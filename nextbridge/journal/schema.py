@@ -6,7 +6,11 @@ delivered; a delivery that arrived leaves one short row in `receipt`. Events and
 indexes that are written in random places are the two that look-ups by a platform's message id need.
 
 Old rows are found by walking `event` in the order of its ids, which is the order of `accepted_at` too, so that they can
-be deleted in small steps without an index for it.
+be deleted in small steps without an index for it. What still waits of an event is found without one as well: an event's
+deliveries have the ids between its own and the next event's. Only the few that were dead letters have others.
+
+The pages that purging frees are used again for what comes, so a file grows to what its longest `remember` needed and
+stays there. It is not vacuumed: that would write every page once more, to free room that is needed again tomorrow.
 """
 
 from __future__ import annotations
@@ -71,7 +75,14 @@ CREATE TABLE store (
     PRIMARY KEY (namespace, key)
 ) WITHOUT ROWID;
 """
-_MIGRATIONS = (_VERSION_1,)
+_VERSION_2 = """
+-- The id that the delivery's parts are named by, where that is not its own (see Delivery.key).
+ALTER TABLE waiting ADD COLUMN key INTEGER;
+ALTER TABLE dead_letter ADD COLUMN key INTEGER;
+CREATE INDEX retried ON waiting (event) WHERE key IS NOT NULL;
+CREATE INDEX dead ON dead_letter (event);
+"""
+_MIGRATIONS = (_VERSION_1, _VERSION_2)
 """Each makes a file of the version before it into one of its own."""
 VERSION = len(_MIGRATIONS)
 """The newest version of the file that this program writes and reads."""

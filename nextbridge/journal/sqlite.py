@@ -25,7 +25,7 @@ import msgspec
 from nextbridge.driver import Cursor, Receipt
 from nextbridge.envelope import Channel, Event, InstanceId
 from nextbridge.errors import EntryRefused, JournalError, NextBridgeError
-from nextbridge.journal import DeadLetter, Delivery, NewDelivery, PlannedPart, Waiting
+from nextbridge.journal import DeadLetter, Delivery, NewDelivery, PlannedPart, Purged, Waiting
 from nextbridge.journal.faults import explained
 from nextbridge.journal.folder import StateFolder
 from nextbridge.journal.reader import Reader
@@ -134,6 +134,15 @@ class SqliteJournal:
     async def bury(self, delivery: int, *, reason: str, detail: str = "") -> None:
         await self._now(self._writer.bury, delivery, reason, detail)
 
+    def retry(self, dead: Sequence[int]) -> asyncio.Future[Mapping[int, Channel]]:
+        return self._now(self._writer.retry, dead)
+
+    async def drop(self, dead: Sequence[int]) -> list[int]:
+        return await self._now(self._writer.drop, dead)
+
+    async def purge(self, *, before: int, after: int = 0, limit: int = 50) -> Purged:
+        return await self._now(self._writer.purge, before, after, limit)
+
     async def rekey(self, old: Channel, new: Channel) -> None:
         await self._now(self._writer.rekey, old, new)
 
@@ -162,6 +171,12 @@ class SqliteJournal:
 
     async def dead_letters(self, *, limit: int = 100) -> list[DeadLetter]:
         return await self._read(self._reader.dead_letters, limit)
+
+    async def dead_letter(self, number: int) -> DeadLetter | None:
+        return await self._read(self._reader.dead_letter, number)
+
+    async def dead_ids(self, *, after: int = 0, limit: int = 10_000) -> list[int]:
+        return await self._read(self._reader.dead_ids, after, limit)
 
     async def delivered_ids(self, event_id: int) -> Mapping[Channel, tuple[str, ...]]:
         return await self._read(self._reader.delivered_ids, event_id)

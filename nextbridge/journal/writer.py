@@ -14,9 +14,9 @@ from typing import TypeVar
 import msgspec
 
 from nextbridge.driver import Cursor, Receipt
-from nextbridge.envelope import Channel, Event, InstanceId, encode
+from nextbridge.envelope import Channel, ChannelKey, Event, InstanceId, encode
 from nextbridge.errors import EntryRefused
-from nextbridge.journal import Delivery, NewDelivery, PlannedPart
+from nextbridge.journal import Delivery, NewDelivery, PlannedPart, Purged
 from nextbridge.journal.faults import is_fatal
 from nextbridge.journal.schema import KINDS
 
@@ -38,9 +38,23 @@ _CURSOR = "INSERT OR REPLACE INTO cursor VALUES (?, ?, ?)"
 _RECEIPT = "INSERT OR REPLACE INTO receipt SELECT event, target, ?, 1, ? FROM waiting WHERE id = ?"
 _PART = "INSERT OR REPLACE INTO receipt SELECT event, target, ?, 0, ? FROM waiting WHERE id = ?"
 _BURIED = (
-    "INSERT INTO dead_letter SELECT id, target, event, terms, attempts, parts_done, plan, ?, ?, ?"
-    " FROM waiting WHERE id = ?"
+    "INSERT INTO dead_letter (id, target, event, terms, attempts, parts_done, plan, key, reason, detail, buried_at)"
+    " SELECT id, target, event, terms, attempts, parts_done, plan, key, ?, ?, ? FROM waiting WHERE id = ?"
 )
+_DEAD = (
+    "SELECT channel.instance, channel.key FROM dead_letter JOIN channel ON channel.id = dead_letter.target"
+    " WHERE dead_letter.id = ?"
+)
+_RETRIED = (
+    "INSERT INTO waiting (id, target, event, terms, parts_done, plan, key)"
+    " SELECT ?, target, event, terms, parts_done, plan, coalesce(key, id) FROM dead_letter WHERE id = ?"
+)
+_DROPPED = "DELETE FROM dead_letter WHERE id = ?"
+_NEEDED = """
+    SELECT event FROM waiting WHERE id BETWEEN :first AND :last
+    UNION SELECT event FROM waiting WHERE key IS NOT NULL AND event BETWEEN :first AND :last
+    UNION SELECT event FROM dead_letter WHERE event BETWEEN :first AND :last
+"""
 _GONE = "DELETE FROM waiting WHERE id = ?"
 
 # Two channels that become one, :old and :new, may both have a delivery of one event: one of them is enough, the one
@@ -239,6 +253,42 @@ class Writer:
         self._write_collected()
         self._cursor.execute(_BURIED, (reason, detail, self._now, delivery))
         self._cursor.execute(_GONE, (delivery,))
+
+    def retry(self, dead: Sequence[int]) -> dict[int, Channel]:
+        self._write_collected()
+        lanes = {}
+        for number in sorted(set(dead)):
+            row = self._cursor.execute(_DEAD, (number,)).fetchone()
+            if row is not None:
+                self._cursor.execute(_RETRIED, (self._next, number))
+                self._cursor.execute(_DROPPED, (number,))
+                self._next += 1
+                lanes[number] = Channel(InstanceId(row[0]), ChannelKey(row[1]))
+        return lanes
+
+    def drop(self, dead: Sequence[int]) -> list[int]:
+        self._write_collected()
+        return [number for number in dead if self._cursor.execute(_DROPPED, (number,)).rowcount]
+
+    def purge(self, before: int, after: int, limit: int) -> Purged:
+        self._write_collected()
+        execute = self._cursor.execute
+        found = execute(
+            "SELECT id, accepted_at FROM event WHERE id > ? ORDER BY id LIMIT ?", (after, limit + 1)
+        ).fetchall()
+        old = []
+        for number, accepted_at in found[:limit]:
+            if accepted_at >= before:
+                break
+            old.append(number)
+        if not old:
+            return Purged(0, after, done=True)
+        following = found[len(old)][0] if len(old) < len(found) else self._next
+        needed = {event for (event,) in execute(_NEEDED, {"first": old[0], "last": following - 1})}
+        gone = [(number,) for number in old if number not in needed]
+        self._cursor.executemany("DELETE FROM receipt WHERE event = ?", gone)
+        self._cursor.executemany("DELETE FROM event WHERE id = ?", gone)
+        return Purged(len(gone), old[-1], done=len(found) <= limit or len(old) < limit)
 
     def rekey(self, old: Channel, new: Channel) -> None:
         self._write_collected()

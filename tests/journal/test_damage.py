@@ -177,7 +177,7 @@ def test_a_newer_version(filled: Path) -> None:
     connection.execute("PRAGMA user_version = 99")
     connection.close()
     before = filled.read_bytes()
-    with pytest.raises(JournalError, match=r"newer NextBridge .*99; this one knows 1"):
+    with pytest.raises(JournalError, match=r"newer NextBridge .*99; this one knows \d+"):
         opens(filled.parent)
     assert filled.read_bytes() == before
 

@@ -41,6 +41,7 @@ class Waits:
     old: bool = False
     attempts: int = 0
     parts: int = 0
+    key: int | None = None
 
 
 @dataclass
@@ -94,7 +95,8 @@ class JournalMachine(RuleBasedStateMachine):
                 self.events[delivery.event_id] = (source, message)
                 self.waiting[delivery.id] = Waits(delivery.event_id, delivery.target)
             if deliveries == ():
-                self.events[-len(self.events) - 1] = (source, message)
+                self.highest += 1  # ids have no holes while every close is a clean one
+                self.events[self.highest] = (source, message)
 
         self.run(ask())
         if moves:
@@ -118,6 +120,9 @@ class JournalMachine(RuleBasedStateMachine):
         if last:
             del self.waiting[number]
 
+    async def ask(self, ask: Callable[[], asyncio.Future[R]]) -> R:
+        return await ask()
+
     async def ask_without_waiting(self, ask: Callable[[], asyncio.Future[None]]) -> asyncio.Future[None]:
         return ask()
 
@@ -134,6 +139,42 @@ class JournalMachine(RuleBasedStateMachine):
         number = data.draw(st.sampled_from(sorted(self.waiting)))
         self.run(self.journal.bury(number, reason="refused"))
         self.dead[number] = self.waiting.pop(number)
+
+    @precondition(lambda self: self.dead)
+    @rule(data=st.data())
+    def retry(self, data: st.DataObject) -> None:
+        chosen = data.draw(st.lists(st.sampled_from(sorted(self.dead)), min_size=1, unique=True))
+        lanes = self.run(self.ask(lambda: self.journal.retry([*chosen, self.highest + 1])))
+        assert lanes == {number: self.dead[number].target for number in chosen}
+        for number in sorted(chosen):
+            waits = self.dead.pop(number)
+            (new,) = self.run(self.journal.load(waits.target, after=self.highest, limit=1))
+            self.highest = new.id
+            self.waiting[new.id] = Waits(waits.event, waits.target, parts=waits.parts, key=waits.key or number)
+
+    @precondition(lambda self: self.dead)
+    @rule(data=st.data())
+    def drop(self, data: st.DataObject) -> None:
+        number = data.draw(st.sampled_from(sorted(self.dead)))
+        assert self.run(self.journal.drop([number, self.highest + 1])) == [number]
+        del self.dead[number]
+
+    @rule(limit=st.integers(1, 4), steps=st.integers(1, 9))
+    def purge(self, limit: int, steps: int) -> None:
+        """All that has been accepted is old enough; so many steps of one walk."""
+        needed = {waits.event for waits in (*self.waiting.values(), *self.dead.values())}
+        after, gone = 0, 0
+        for _ in range(steps):
+            purged = self.run(self.journal.purge(before=2**60, after=after, limit=limit))
+            assert purged.done or purged.after > after
+            after, gone = purged.after, gone + purged.events
+            if purged.done:
+                break
+        walked = [number for number in sorted(self.events) if number not in needed and number <= after]
+        assert gone == len(walked)
+        for number in walked:
+            del self.events[number]
+        self.came = {of: came for of, came in self.came.items() if of[0] in self.events}
 
     @rule(old=channels, new=channels)
     def rekey(self, old: Channel, new: Channel) -> None:
@@ -183,7 +224,8 @@ class JournalMachine(RuleBasedStateMachine):
                 assert (delivery.event_id, delivery.attempts) == (waits.event, waits.attempts)
                 assert delivery.parts_done == waits.parts
                 assert (delivery.event.channel, delivery.event.message) == self.events[waits.event]
-                assert (delivery.attempted is not None) == bool(waits.old or waits.attempts or waits.parts)
+                assert delivery.key == waits.key
+                assert (delivery.attempted is not None) == bool(waits.old or waits.attempts or waits.parts or waits.key)
             cursor = self.run(self.journal.cursor(channel.instance, channel.key))
             assert (cursor.value if cursor else None) == self.cursors.get((channel.instance, channel.key))
         for event in self.events:
