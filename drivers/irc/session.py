@@ -294,7 +294,7 @@ class Session:
             case "439":
                 error = Retry(f"the server finds us too fast in {state.name}: {said}", after=10)
             case _:
-                reason = f"the server takes no message from us in {state.name}: {said}. Give the relay voice there"
+                reason = f"the server takes no message from us in {state.name} ({said}): give the relay voice there"
                 error = Paused(reason, scope="channel")
         self._receipts.refused(self.server.fold(state.name), self._label(line), error)
         if line.command in {"403", "442"} and state.membership is Membership.JOINED:

@@ -162,7 +162,7 @@ def to_be_added(channel: str, username: str) -> str:
 
 
 def _add(username: str) -> str:
-    return f"add it to the channel, by /invite @{username} typed there"
+    return f"add the bot to the channel, by /invite @{username} typed there"
 
 
 def _as_written(channel: MattermostChannel, settings: MattermostSettings) -> str:

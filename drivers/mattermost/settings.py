@@ -139,7 +139,9 @@ def token_of(settings: MattermostSettings) -> str:
 def repairs(settings: MattermostSettings) -> Iterator[Remark]:
     """What is wrong with an instance's settings, or was put right."""
     server = Server.of(settings.server_url)
-    if settings.server_url != server.url:
+    if not _can_be_opened(server.url):
+        yield Remark(("server_url",), "no browser opens this: look at the host and at the port (65535 at most)")
+    elif settings.server_url != server.url:
         yield Remark(("server_url",), f"taken as {server.url}; write it so", fatal=False)
     written, token = settings.token.reveal(), token_of(settings)
     if not token:
@@ -148,6 +150,14 @@ def repairs(settings: MattermostSettings) -> Iterator[Remark]:
         yield Remark(("token",), "it has a space or a line break inside; copy the token alone")
     elif written != token:
         yield Remark(("token",), "the spaces around it are left off", fatal=False)
+
+
+def _can_be_opened(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        return bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
 
 
 def channel_mistakes(channel: MattermostChannel, settings: MattermostSettings) -> Iterator[Remark]:

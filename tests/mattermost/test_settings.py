@@ -55,6 +55,13 @@ def test_an_address_is_put_right_with_a_warning(written: str) -> None:
     assert "https://mm.example.com/chat;" in remark.text
 
 
+@pytest.mark.parametrize("written", ["https://mm.example.com:99999", "http://mm.example.com:0", "https://[::1/chat"])
+def test_an_address_that_nothing_can_open_is_refused(written: str) -> None:
+    """A port that there cannot be is found in the file, not at the connection."""
+    (remark,) = remarks(server_url=written)
+    assert (remark.path, remark.fatal) == (("server_url",), True)
+
+
 def test_a_right_address_and_token_are_not_remarked_upon() -> None:
     """Where nothing is wrong, nothing is said."""
     assert remarks() == []
