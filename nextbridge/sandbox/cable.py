@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
@@ -19,6 +20,7 @@ class Cable:
         self._server: asyncio.Server | None = None
         self._ends: set[asyncio.StreamWriter] = set()
         self._carrying: set[asyncio.Task[None]] = set()
+        self._muted = False
         self.port = 0
 
     async def __aenter__(self) -> Self:
@@ -40,8 +42,15 @@ class Cable:
         while self._carrying:
             await asyncio.wait(self._carrying)
 
+    def mute(self) -> None:
+        """Carry nothing more from the server, until it is mended; what goes to the server still arrives."""
+        self._muted = True
+
     async def mend(self) -> None:
         """Take connections (again), on the same port."""
+        self._muted = False
+        if self._server is not None:
+            return
         self._server = await asyncio.start_server(self._take, self._host, self.port)
         self.port = self._server.sockets[0].getsockname()[1]
 
@@ -58,7 +67,8 @@ class Cable:
             ends.add(to_them)
             self._ends.add(to_them)
             if self._server is not None:  # else it was cut meanwhile
-                await asyncio.gather(_carry(reader, to_them), _carry(theirs, writer))
+                answered = _carry(theirs, writer, lambda: not self._muted)
+                await asyncio.gather(_carry(reader, to_them, lambda: True), answered)
         except OSError:
             pass  # the server is not there: the connection ends at once
         finally:
@@ -67,12 +77,13 @@ class Cable:
             self._ends -= ends
 
 
-async def _carry(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """Pass on what comes, and the end of it, until one side breaks off."""
+async def _carry(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, passes: Callable[[], bool]) -> None:
+    """Pass on what comes while it `passes`, and the end of it, until one side breaks off."""
     try:
         while data := await reader.read(_CHUNK):
-            writer.write(data)
-            await writer.drain()
+            if passes():
+                writer.write(data)
+                await writer.drain()
         if not writer.is_closing():
             writer.write_eof()
     except OSError:

@@ -46,6 +46,7 @@ class IrcBench(Bench):
         Threads: "not implemented yet; few servers and clients know them",
         History: "not implemented yet; few servers keep one",
         Typing: "not implemented yet; few servers and clients know it",
+        Situation.LOST_RECEIVING: "one connection does both",
     }
 
     def __init__(self, port: int, password_port: int) -> None:
@@ -106,6 +107,9 @@ class IrcBench(Bench):
 
     async def cut(self) -> None:
         await self.cable.cut()
+
+    async def lose_answers(self) -> None:
+        self.cable.mute()
 
     async def mend(self) -> None:
         await self.cable.mend()

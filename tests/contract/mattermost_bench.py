@@ -100,7 +100,16 @@ class MattermostBench(Bench):
     async def cut(self) -> None:
         await self.cable.cut()
 
+    async def lose_answers(self) -> None:
+        self.cable.mute()
+
+    async def cut_receiving(self) -> None:
+        await self.cable.cut()
+        self.sandbox.faults.answer(503, route="GET /api/v4/websocket", times=10_000)
+        await self.cable.mend()
+
     async def mend(self) -> None:
+        self.sandbox.faults.forget()
         await self.cable.mend()
 
     def refused(self) -> tuple[MattermostSettings, str]:

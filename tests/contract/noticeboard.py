@@ -28,7 +28,7 @@ from nextbridge.driver import (
 from nextbridge.envelope import Author, Channel, ChannelKey, MessageId, Posted, UserId
 from nextbridge.errors import Paused, Rejected, Retry
 from nextbridge.markup import PLAIN
-from nextbridge.sandbox.contract import CAPABILITIES, Bench, Heard
+from nextbridge.sandbox.contract import CAPABILITIES, Bench, Heard, Situation
 
 # --- the platform -------------------------------------------------------------------------------------------------
 
@@ -50,6 +50,8 @@ class Noticeboard:
         self.rooms = {"hall", "attic", "cellar"}
         self.locked = {"cellar"}
         self.is_open = True
+        self.answering = asyncio.Event()
+        self.answering.set()
         self.watching: set[asyncio.Queue[Notice | None]] = set()
         self._notices: list[Notice] = []
         self._by_key: dict[str, Notice] = {}
@@ -70,12 +72,14 @@ class Noticeboard:
         for _ in range(5):
             # the answer is on its way: who reads the board is faster
             await asyncio.sleep(0)
+        await self.answering.wait()
         if not self.is_open:
             raise ConnectionError
         return notice
 
     def shut(self) -> None:
         self.is_open = False
+        self.answering.set()
         for queue in self.watching:
             queue.put_nowait(None)
 
@@ -196,7 +200,10 @@ class BoardDriver(Driver[BoardSettings, RoomSettings]):
 class BoardBench(Bench):
     driver = BoardDriver
     example = ({"address": "main hall", "secret": "open sesame"}, {"room": "hall"})
-    without: ClassVar = dict.fromkeys(CAPABILITIES, "it is a board")
+    without: ClassVar = {
+        **dict.fromkeys(CAPABILITIES, "paper holds text alone"),
+        Situation.LOST_RECEIVING: "a shut board neither tells nor takes anything",
+    }
 
     async def start(self) -> None:
         self.board = BOARDS[str(id(self))] = Noticeboard()
@@ -229,6 +236,9 @@ class BoardBench(Bench):
 
     async def cut(self) -> None:
         self.board.shut()
+
+    async def lose_answers(self) -> None:
+        self.board.answering.clear()
 
     async def mend(self) -> None:
         self.board.is_open = True

@@ -232,6 +232,8 @@ BREACHES: list[tuple[type[BoardDriver], str]] = [
     (ForgetsTheKey, "a_send_repeated_after_a_restart_shows_as_often_as_is_declared"),
     (ForgetsTheKey, "a_cancelled_send_leaves_the_driver_usable"),
     (ForgetsTheKey, "what_was_under_way_when_the_connection_broke_arrives"),
+    (ForgetsTheKey, "a_message_whose_answer_was_lost_shows_as_often_as_is_declared"),
+    (AnswersBeforeItIsDone, "a_message_whose_answer_was_lost_shows_as_often_as_is_declared"),
     (PromisesTooLittle, "a_repeated_send_shows_as_often_as_is_declared"),
     (SendsTwice, "order_is_kept"),
     (SendsTwice, "receipts_name_different_messages"),

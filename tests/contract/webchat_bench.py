@@ -32,6 +32,7 @@ class WebChatBench(Bench):
         History: "the rooms live in the daemon: there is no time without a connection",
         Situation.NOISE: "a browser sends nothing else that is meant for the room",
         Situation.LOST_CONNECTION: "the rooms live in the daemon: there is no connection to lose",
+        Situation.LOST_RECEIVING: "the rooms live in the daemon: there is no connection to lose",
         Situation.REFUSED_LOGIN: "the daemon logs in nowhere",
         Situation.CLOSED_CHANNEL: "a room is there because a rule names it",
     }

@@ -43,6 +43,7 @@ class Situation(Enum):
 
     NOISE = "something is received that is no message"
     LOST_CONNECTION = "the connection is lost"
+    LOST_RECEIVING = "the connection that brings messages is lost, and the one that takes them is not"
     REFUSED_LOGIN = "the token or password is refused"
     CLOSED_CHANNEL = "a channel is not open to us"
 
@@ -124,6 +125,17 @@ class Bench(ABC):
 
     async def cut(self) -> None:
         """Break the driver's connection, and let no new one come about. For LOST_CONNECTION."""
+        raise NotImplementedError
+
+    async def cut_receiving(self) -> None:
+        """Break what brings messages to the driver, until `mend`, and nothing else. For LOST_RECEIVING."""
+        raise NotImplementedError
+
+    async def lose_answers(self) -> None:
+        """Let nothing that the platform says reach the driver any more, while it hears the driver. `mend` ends it.
+
+        For LOST_CONNECTION.
+        """
         raise NotImplementedError
 
     async def mend(self) -> None:

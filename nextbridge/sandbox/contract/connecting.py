@@ -55,6 +55,24 @@ class Connects:
         await relay.send("end")
         assert await heard_until("end", bench) == []
 
+    @needs(Situation.LOST_RECEIVING)
+    async def test_sending_goes_on_without_receiving_as_is_declared(self, bench: Bench) -> None:
+        """While messages cannot come, they can be sent where the guarantees say so, and are told to wait elsewhere."""
+        relay = await bench.relay()
+        await bench.cut_receiving()
+        await relay.lost()
+        error = await error_of(relay.send("one way"))
+        if relay.driver.guarantees.sends_while_reconnecting:
+            assert error is None
+            assert (await bench.hear()).text == "one way"
+        else:
+            assert isinstance(error, Retry | Paused)
+        await bench.mend()
+        await relay.connected()
+        await bench.meet(relay)
+        await bench.say("and the other")
+        await relay.received("and the other")
+
     @needs(Situation.LOST_CONNECTION)
     async def test_what_was_under_way_when_the_connection_broke_arrives(self, bench: Bench) -> None:
         """Sent again after the loss, each message is there: once where the platform recognises it."""
@@ -75,6 +93,25 @@ class Connects:
         most = 2 if relay.driver.guarantees.retry_recognised_by is RetryRecognition.NONE else 1
         counts = [heard.count(f"line {number}") for number in range(20)]
         assert all(1 <= count <= most for count in counts), counts
+
+    @needs(Situation.LOST_CONNECTION)
+    async def test_a_message_whose_answer_was_lost_shows_as_often_as_is_declared(self, bench: Bench) -> None:
+        """It arrived, and we cannot know: sent again it shows once where the platform recognises it, else twice."""
+        relay = await bench.relay()
+        message = relay.outgoing(relay.written("once"))
+        await bench.lose_answers()
+        sending = asyncio.create_task(error_of(relay.send(message)))
+        assert (await bench.hear()).text == "once"
+        assert not sending.done()
+        await bench.cut()
+        assert isinstance(await sending, Retry | Paused)
+        await bench.mend()
+        await relay.connected()
+        await bench.meet(relay)
+        await relay.send(again(message))
+        await relay.send("end")
+        recognised = relay.driver.guarantees.retry_recognised_by is not RetryRecognition.NONE
+        assert await heard_until("end", bench) == ([] if recognised else ["once"])
 
     @needs(Situation.LOST_CONNECTION)
     async def test_it_keeps_trying_while_nobody_is_there(self, bench: Bench) -> None:
