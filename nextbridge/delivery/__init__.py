@@ -4,6 +4,7 @@ A lane that is slow, limited or down delays no other. What is on disk is the tru
 """
 
 from nextbridge.delivery.deliveries import Deliveries
+from nextbridge.delivery.lane import LaneState
 from nextbridge.delivery.surroundings import Observer
 
-__all__ = ["Deliveries", "Observer"]
+__all__ = ["Deliveries", "LaneState", "Observer"]

@@ -17,6 +17,7 @@ from nextbridge.instance import Instance
 from nextbridge.journal import Delivery, PlannedPart
 from nextbridge.markup import Dialect, RichText
 from nextbridge.media import Missing
+from nextbridge.redaction import redaction
 from nextbridge.render import Origin, Rendered, label, render
 
 __all__ = ["Attempts"]
@@ -83,7 +84,8 @@ class Attempts:
 
     def seconds_left(self) -> float:
         """Until it is given up, whatever it waits for."""
-        return self._delivery.accepted_at / 1000 + self._around.give_up_after - time.time()
+        since = self._delivery.retried_at or self._delivery.accepted_at
+        return since / 1000 + self._around.give_up_after - time.time()
 
     async def give_up(self, waited_for: str) -> None:
         """Bury it because it waited too long; `waited_for` is the reason where no attempt gave one."""
@@ -145,7 +147,7 @@ class Attempts:
         files: Mapping[int, LocalFile],
     ) -> Receipt:
         number = self._parts_done
-        key = DeliveryKey(f"{self._around.journal.daemon_id}-{self._delivery.id}-{number}")
+        key = DeliveryKey(f"{self._around.journal.daemon_id}-{self._delivery.key or self._delivery.id}-{number}")
         sent_before, self._attempted = self._attempted, self._attempted or int(time.time() * 1000)
         source = self._around.instances.get(self._event.channel.instance)
         sendable = [place for place in part.files if place in files]
@@ -201,11 +203,13 @@ class Attempts:
     def _postpone(self, reason: str, wait: float) -> float:
         self._failures += 1
         self._reason = reason
-        self._around.journal.postpone(self._delivery.id, attempts=self._failures, reason=reason)
+        self._around.journal.postpone(self._delivery.id, attempts=self._failures, reason=redaction.mask(reason))
         self._log.warning("delivery_postponed", reason=reason, attempt=self._failures, in_seconds=round(wait, 1))
         return wait
 
     async def _bury(self, reason: str, detail: str = "") -> None:
         self._log.error("delivery_buried", reason=reason)
+        # a traceback may hold anything, and is shown to operators by a command that knows no secrets
+        reason, detail = redaction.mask(reason), redaction.mask(detail)
         await self._around.journal.bury(self._delivery.id, reason=reason, detail=detail)
         self._around.tally.buried(self._delivery.target.instance, self._delivery.rule)

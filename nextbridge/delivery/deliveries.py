@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from time import monotonic
 
 import structlog
 
-from nextbridge.delivery.lane import Lane
+from nextbridge.delivery.lane import Lane, LaneState
 from nextbridge.delivery.surroundings import Observer, Surroundings
 from nextbridge.envelope import Channel, ChannelKey, InstanceId
 from nextbridge.instance import Instance
@@ -73,6 +73,26 @@ class Deliveries:
         for delivery in deliveries:
             if delivery.target not in self._moved:
                 self._lane(delivery.target).append(delivery)
+
+    def retry(self, dead: Sequence[int]) -> asyncio.Future[Mapping[int, Channel]]:
+        """Put dead letters at the end of their lanes: see `Journal.retry`."""
+        asked = self._around.journal.retry(dead)
+        # as a callback, like the relay's: what is accepted next must not overtake it
+        asked.add_done_callback(self._retried)
+        return asked
+
+    def _retried(self, asked: asyncio.Future[Mapping[int, Channel]]) -> None:
+        if asked.cancelled() or asked.exception() is not None:
+            return
+        for target in set(asked.result().values()):
+            if target.instance not in self._around.instances:
+                self._deserted.add(target)
+            elif target not in self._moved:
+                self._lane(target).look()
+
+    def lanes(self) -> dict[Channel, LaneState]:
+        """How every lane that had anything to do since the start stands at this moment."""
+        return {target: lane.state for target, lane in self._lanes.items()}
 
     def wake(self, instance: InstanceId, channel: ChannelKey | None) -> None:
         """Something that lanes of the instance (or one of its channels) may wait for has happened."""

@@ -4,16 +4,32 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from time import monotonic
+from typing import Literal
+
+from msgspec import Struct
 
 from nextbridge.delivery.attempts import Attempts
 from nextbridge.delivery.surroundings import Surroundings
 from nextbridge.envelope import Channel
+from nextbridge.instance import State
 from nextbridge.journal import Delivery
 
-__all__ = ["Lane"]
+__all__ = ["Lane", "LaneState"]
 
 _WINDOW = 100
 """Deliveries of a lane that are held in memory; what is more is read from the journal when its turn comes."""
+
+
+class LaneState(Struct, frozen=True):
+    """How a lane stands right now, for the operator."""
+
+    word: Literal["idle", "sending", "retrying", "paused", "waiting"]
+    """`paused`: the platform refuses us there; `waiting`: for its instance to connect."""
+    reason: str = ""
+    """Why it is paused or waits."""
+    retry_in: float | None = None
+    """Seconds to the next attempt, where that has a time."""
 
 
 class Lane:
@@ -34,6 +50,20 @@ class Lane:
         self._stopping = False
         self._held = False
         self._sending: Delivery | None = None
+        self._retry_at: float | None = None
+
+    @property
+    def state(self) -> LaneState:
+        """How it stands at this moment."""
+        if self._task is None or self._task.done():
+            return LaneState("idle")
+        instance = self._around.instances[self._target.instance]
+        if not instance.can_send.is_set():
+            return LaneState("paused" if instance.state is State.PAUSED else "waiting", instance.reason)
+        retry_in = None if self._retry_at is None else max(0.0, self._retry_at - monotonic())
+        if (reason := instance.closed_channels.get(self._target.key)) is not None:
+            return LaneState("paused", reason, retry_in)
+        return LaneState("sending" if retry_in is None else "retrying", "", retry_in)
 
     def append(self, delivery: Delivery) -> None:
         if delivery.id <= self._newest:
@@ -52,6 +82,11 @@ class Lane:
     def resume(self) -> None:
         """Go on with what is on disk."""
         self._held, self._behind = False, True
+        self._work()
+
+    def look(self) -> None:
+        """Something was put at its end on disk."""
+        self._behind = True
         self._work()
 
     def wake(self) -> None:
@@ -82,10 +117,11 @@ class Lane:
             self._last = delivery.id
 
     async def _next(self) -> Delivery | None:
-        if self._window:
-            return self._window.popleft()
-        if not self._behind:
-            return None
+        while self._behind and not self._window:
+            await self._load()
+        return self._window.popleft() if self._window else None
+
+    async def _load(self) -> None:
         self._behind = False  # what is accepted while the journal is being read sets it again
         loaded = await self._around.journal.load(self._target, after=self._last, limit=_WINDOW)
         if len(loaded) == _WINDOW:
@@ -96,7 +132,6 @@ class Lane:
         appended = [each for each in self._window if each.id > newest]
         self._window = deque([*loaded, *appended])
         self._newest = self._window[-1].id if self._window else self._last
-        return self._window.popleft() if self._window else None
 
     async def _deliver(self, delivery: Delivery) -> None:
         """Until it is delivered or buried; or the lane stops, and it stays on disk."""
@@ -138,8 +173,11 @@ class Lane:
     async def _wait_until_woken(self, seconds: float) -> None:
         if self._stopping:
             return
+        self._retry_at = monotonic() + seconds
         try:
             async with asyncio.timeout(seconds):
                 await self._woken.wait()
         except TimeoutError:
             return
+        finally:
+            self._retry_at = None

@@ -76,6 +76,8 @@ class Delivery(Struct, frozen=True, kw_only=True):
     key: int | None = None
     """The id that its parts are named by, where that is not its own: what was a dead letter and is tried again keeps
     the names it had, so that an earlier attempt of it is recognised."""
+    retried_at: int | None = None
+    """When it came back from the dead letters, if it was one (milliseconds since 1970)."""
 
 
 class Waiting(Struct, frozen=True):
@@ -84,7 +86,7 @@ class Waiting(Struct, frozen=True):
     target: Channel
     depth: int
     oldest_at: int
-    """When its first delivery was accepted, in milliseconds since 1970."""
+    """When its first delivery was accepted, or came back from the dead letters, in milliseconds since 1970."""
     attempts: int = 0
     """Attempts at its first delivery that failed."""
     reason: str = ""

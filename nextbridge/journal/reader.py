@@ -14,7 +14,8 @@ from nextbridge.journal import DeadLetter, Delivery, PlannedPart, Waiting
 __all__ = ["Reader"]
 
 _WAITING = """
-    SELECT channel.instance, channel.key, lane.depth, event.accepted_at, waiting.attempts, coalesce(waiting.reason, '')
+    SELECT channel.instance, channel.key, lane.depth, coalesce(waiting.retried_at, event.accepted_at), waiting.attempts,
+        coalesce(waiting.reason, '')
     FROM (SELECT target, count(*) AS depth, min(id) AS first FROM waiting GROUP BY target) AS lane
     JOIN channel ON channel.id = lane.target
     JOIN waiting ON waiting.id = lane.first
@@ -23,7 +24,8 @@ _WAITING = """
 """
 _LOAD = """
     SELECT waiting.id, event.id, event.data, source.instance, source.key, terms.rule, terms.settings,
-        event.accepted_at, waiting.attempts, waiting.plan, waiting.parts_done, waiting.key
+        event.accepted_at, waiting.attempts, waiting.plan, waiting.parts_done, waiting.key,
+        waiting.retried_at
     FROM waiting
     JOIN event ON event.id = waiting.event
     JOIN channel AS source ON source.id = event.channel
@@ -87,6 +89,7 @@ class Reader:
                 plan=None if plan is None else _plans.decode(plan),
                 parts_done=parts_done,
                 key=was,
+                retried_at=retried_at,
             )
             for (
                 number,
@@ -101,6 +104,7 @@ class Reader:
                 plan,
                 parts_done,
                 was,
+                retried_at,
             ) in rows
         ]
 

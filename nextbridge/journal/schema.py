@@ -78,6 +78,7 @@ CREATE TABLE store (
 _VERSION_2 = """
 -- The id that the delivery's parts are named by, where that is not its own (see Delivery.key).
 ALTER TABLE waiting ADD COLUMN key INTEGER;
+ALTER TABLE waiting ADD COLUMN retried_at INTEGER;
 ALTER TABLE dead_letter ADD COLUMN key INTEGER;
 CREATE INDEX retried ON waiting (event) WHERE key IS NOT NULL;
 CREATE INDEX dead ON dead_letter (event);

@@ -46,8 +46,8 @@ _DEAD = (
     " WHERE dead_letter.id = ?"
 )
 _RETRIED = (
-    "INSERT INTO waiting (id, target, event, terms, parts_done, plan, key)"
-    " SELECT ?, target, event, terms, parts_done, plan, coalesce(key, id) FROM dead_letter WHERE id = ?"
+    "INSERT INTO waiting (id, target, event, terms, parts_done, plan, key, retried_at)"
+    " SELECT ?, target, event, terms, parts_done, plan, coalesce(key, id), ? FROM dead_letter WHERE id = ?"
 )
 _DROPPED = "DELETE FROM dead_letter WHERE id = ?"
 _NEEDED = """
@@ -260,7 +260,7 @@ class Writer:
         for number in sorted(set(dead)):
             row = self._cursor.execute(_DEAD, (number,)).fetchone()
             if row is not None:
-                self._cursor.execute(_RETRIED, (self._next, number))
+                self._cursor.execute(_RETRIED, (self._next, self._now, number))
                 self._cursor.execute(_DROPPED, (number,))
                 self._next += 1
                 lanes[number] = Channel(InstanceId(row[0]), ChannelKey(row[1]))

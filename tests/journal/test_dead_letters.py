@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -59,8 +60,10 @@ async def test_a_retried_one_is_as_it_was_accepted(journal: SqliteJournal, post:
     assert (again.event, again.event_id) == (accepted.event, accepted.event_id)
     assert (again.rule, again.settings, again.accepted_at) == (accepted.rule, accepted.settings, accepted.accepted_at)
     assert again.attempts == 0
-    ((lane),) = await journal.waiting()
-    assert (lane.attempts, lane.reason) == (0, "")
+    assert again.retried_at is not None
+    assert again.accepted_at <= again.retried_at <= time.time_ns() // 1_000_000
+    (lane,) = await journal.waiting()
+    assert (lane.oldest_at, lane.attempts, lane.reason) == (again.retried_at, 0, "")
 
 
 async def test_a_retried_one_keeps_its_names(folder: Path, post: Post, ops: NewDelivery) -> None:
