@@ -101,7 +101,9 @@ class Spool:
         return used
 
     async def _fetch_all(self, event_id: int, event: Posted) -> tuple[LocalFile | Missing, ...]:
-        log = self._log.bind(instance=event.channel.instance, channel=event.channel.key, event_id=event.message)
+        log = self._log.bind(
+            instance=event.channel.instance, channel=event.channel.key, event_id=f"{event.channel}/{event.message}"
+        )
         found: list[LocalFile | Missing] = []
         for place, attachment in enumerate(event.attachments):
             path = self._folder / str(event_id) / str(place)

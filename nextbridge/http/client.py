@@ -7,6 +7,7 @@ platform. It keeps no cookies and follows no environment variables: what the ope
 from __future__ import annotations
 
 import asyncio
+import os
 import ssl
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
@@ -70,12 +71,21 @@ def unreachable(error: BaseException) -> str:
             return f"the proxy does not let us through: {error}"
         case TimeoutError():
             return "it does not answer in time"
-        case OSError(strerror=str(words)) if words:
-            return words
+        case aiohttp.ClientSSLError() | ssl.SSLError():
+            return f"no TLS connection came about ({_tls_reason(error)}); look at the port, and whether it is https"
+        case OSError(errno=int(code)) if code > 0:
+            return os.strerror(code)
         case aiohttp.ServerDisconnectedError() | aiohttp.ClientPayloadError():
             return "the connection broke off"
         case _:
             return type(error).__name__
+
+
+def _tls_reason(error: BaseException) -> str:
+    """OpenSSL's words, such as `wrong version number`."""
+    inner = getattr(error, "os_error", error)
+    reason = getattr(inner, "reason", None)
+    return reason.replace("_", " ").lower() if isinstance(reason, str) else type(inner).__name__
 
 
 def _tls_context(ca_file: str | None) -> ssl.SSLContext:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
+import structlog
+
 from nextbridge.driver import FileRejected, Outgoing, Receipt, Retry
 from nextbridge.envelope import Attachment
 from nextbridge.errors import Gone
@@ -50,6 +52,18 @@ async def test_where_no_files_are_taken_their_labels_stand(daemon: RunDaemon) ->
         await running["b"].until(lambda: len(running["b"].shown) == 1)
         assert running["b"].texts == ["look\n[Image: cat.png]\n[File: notes.txt]\n[Video: x.mp4]"]
         assert running.filing("a").opened == []
+
+
+async def test_the_reason_for_a_label_is_logged_with_the_events_id(daemon: RunDaemon) -> None:
+    """Each line about a message names it alike, so that one search finds its whole way."""
+    with structlog.testing.capture_logs() as logs:
+        async with daemon(rule("r", "a/1", "b/1"), a=FilingDriver, b=FilingDriver) as running:
+            running.filing("a").contents["gone.png"] = [Gone("deleted")]
+            await running["a"].post("look", attachments=(file("gone.png"),))
+            await running["b"].until(lambda: len(running["b"].shown) == 1)
+    told = {line["event"]: line for line in logs if "file" in line}
+    assert told["attachment_missing"]["reason"] == "deleted"
+    assert told["attachment_missing"]["event_id"] == told["file_not_relayed"]["event_id"]
 
 
 async def test_a_file_that_cannot_be_fetched_leaves_its_label(daemon: RunDaemon) -> None:

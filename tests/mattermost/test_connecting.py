@@ -60,7 +60,7 @@ async def test_a_server_that_is_not_there_yet_is_waited_for(scene: Scene, drive:
     running = drive(scene.sandbox.url, scene.relay.token, scene.town.id)
     await running.ended(2)
     assert all(isinstance(end, Retry) for end in running.ends)
-    assert "cannot be reached" in str(running.ends[0])
+    assert str(running.ends[0]).endswith("cannot be reached: Connection refused")
     await scene.faults.accept_connections()
     await running.connected()
 

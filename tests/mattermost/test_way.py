@@ -164,6 +164,13 @@ async def test_a_private_ca_is_not_trusted_otherwise(scene: Scene, drive: Drive,
     assert not scene.faults.requests
 
 
+async def test_https_to_a_server_without_it_is_told(scene: Scene, drive: Drive) -> None:
+    """The reason says what is wrong with the address, in words for an operator."""
+    running = drive(scene.sandbox.url.replace("http://", "https://"), scene.relay.token, scene.town.id)
+    await running.ended()
+    assert str(running.ends[0]).endswith("look at the port, and whether it is https")
+
+
 @pytest.mark.parametrize(("content", "reason"), [(None, "cannot be read"), ("no certificate", "no certificate in PEM")])
 async def test_a_ca_file_that_cannot_be_used_is_told(
     scene: Scene, tmp_path: Path, content: str | None, reason: str
