@@ -1,0 +1,1 @@
+"""How fast the relay is, and what it costs, beside a script that only forwards. `python -m benchmarks.relay`."""
