@@ -229,6 +229,16 @@ async def test_the_token_in_the_link_opens_the_page_and_goes_out_of_sight(start:
     await asyncio.to_thread(page.shows, "hello")
 
 
+async def test_a_link_is_followed_in_the_tab_that_asks_for_the_token(start: Start, page: Page) -> None:
+    """Whoever opened the page without the token, and is then given the link, gets in where they are."""
+    token = "0123456789abcdef"
+    chat = await start(settings=WebChatSettings(token=Secret(token)), base_url="https://bridge.example.com")
+    await asyncio.to_thread(page.open, chat.url)
+    await asyncio.to_thread(page.wait, lambda: page.find("#token").is_displayed())
+    await opened(chat, page, f"#room=lobby&name=Ada&token={token}")
+    assert token not in await asyncio.to_thread(lambda: page.browser.current_url)
+
+
 async def test_the_token_can_be_typed(start: Start, page: Page) -> None:
     """Whoever has no such link is asked for the token, and told when it is wrong."""
     token = "0123456789abcdef"

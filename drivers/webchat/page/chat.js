@@ -202,6 +202,11 @@ find("composer").addEventListener("submit", (event) => {
 });
 
 window.addEventListener("hashchange", () => {
+  // Still at the entrance, a link with a room or the token is followed as in a new tab.
+  if (room === null) {
+    location.reload();
+    return;
+  }
   const wanted = readAddress();
   if (rooms.includes(wanted.room) && wanted.room !== room && name) connection.join(wanted.room, wanted.name || name);
 });
