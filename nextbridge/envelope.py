@@ -78,14 +78,16 @@ class Attachment(Struct, frozen=True, omit_defaults=True, gc=False):
     """Bytes, where the platform says so."""
 
 
-class Mark(Struct, frozen=True, gc=False):
+class Mark(Struct, frozen=True, omit_defaults=True, gc=False):
     """What a relay leaves on a post that it makes, where the platform has room for one."""
 
     daemon: str
     """The id of the relaying daemon (of its state folder)."""
     delivery: DeliveryKey
     origin: str
-    """`instance/channel` that the message came from."""
+    """The address of the channel that the message came from, the same to every daemon: `platform:realm/channel`."""
+    via: tuple[str, ...] = ()
+    """The addresses that it had come through before, the first first: it does not go back there."""
 
 
 class EventKey(Struct, frozen=True, gc=False):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 from msgspec import Struct
 
-from nextbridge.envelope import InstanceId, UserId
+from nextbridge.envelope import Channel, InstanceId, UserId
 from nextbridge.journal import Journal
 
 __all__ = ["OwnIdentities"]
@@ -45,6 +45,14 @@ class OwnIdentities:
         self._by_instance[instance] = identity
         self._ours = frozenset(self._by_instance.values())
         await self._journal.write(_NAMESPACE, instance, msgspec.json.encode(identity).decode())
+
+    def address(self, channel: Channel) -> str:
+        """The channel's address, which is the same to every daemon: `platform:realm/channel`.
+
+        Until its instance has once connected it is only known by the instance's own name.
+        """
+        seen_by = self._by_instance.get(channel.instance)
+        return f"{seen_by.platform}:{seen_by.realm}/{channel.key}" if seen_by else str(channel)
 
     def is_ours(self, instance: InstanceId, user: UserId) -> bool:
         """Whether `user`, as seen by `instance`, is one of our own accounts."""

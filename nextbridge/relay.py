@@ -12,11 +12,12 @@ import structlog
 
 from nextbridge.delivery import Deliveries
 from nextbridge.driver import Cursor
-from nextbridge.envelope import Event, Posted
+from nextbridge.envelope import Event, Mark, Posted
 from nextbridge.errors import EntryRefused, JournalError
 from nextbridge.identities import OwnIdentities
 from nextbridge.journal import Delivery, Journal, NewDelivery
-from nextbridge.rules import RuleTable
+from nextbridge.loops import LoopBreaker
+from nextbridge.rules import Route, RuleTable
 from nextbridge.tally import Tally
 
 __all__ = ["Relay"]
@@ -35,6 +36,7 @@ class Relay:
         self._identities = identities
         self._deliveries = deliveries
         self._tally = tally
+        self._loops = LoopBreaker()
         self._uncommitted = 0
         self._room = asyncio.Event()
         self._room.set()
@@ -47,9 +49,11 @@ class Relay:
         # from here to the journal nothing is awaited: a channel's key must not change in between
         instance = event.channel.instance
         reason = self._reason_to_skip(event)
-        targets = () if reason else self._targets(event)
-        if not targets:
-            self._skip(event, reason or "no_rule")
+        targets: tuple[NewDelivery, ...] = ()
+        if reason is None and isinstance(event, Posted):
+            reason, targets = self._targets(event)
+        if reason is not None:
+            self._skip(event, reason)
             if cursor is None:
                 return _done()
             return self._journal.move_cursor(instance, cursor)
@@ -71,11 +75,39 @@ class Relay:
             return "empty"
         return None
 
-    def _targets(self, event: Event) -> tuple[NewDelivery, ...]:
+    def _targets(self, event: Posted) -> tuple[str | None, tuple[NewDelivery, ...]]:
+        """Where it goes, or why it goes nowhere."""
         routes = self._rules.routes(event.channel)
         for rule in routes.shadowed:
             self._tally.skipped(event.channel.instance, "target_of_an_earlier_rule", rule)
-        return tuple(NewDelivery(way.target, way.rule, way.settings) for way in routes.ways)
+        if not routes.ways:
+            return "no_rule", ()
+        ways = routes.ways
+        if event.mark is not None:
+            ways = self._without_return(event, event.mark, ways)
+            if not ways:
+                return "came_from_there", ()
+        returns = self._loops.returns(event)
+        if self._loops.is_loop(returns):
+            self._log.error(
+                "loop_broken",
+                **_about(event),
+                reason="the same text goes back and forth within seconds: another relay joins the same channels; "
+                "take these channels out of one of the two",
+            )
+            return "loop", ()
+        self._loops.relayed(event, (way.target for way in ways), returns)
+        return None, tuple(NewDelivery(way.target, way.rule, way.settings) for way in ways)
+
+    def _without_return(self, event: Posted, mark: Mark, ways: tuple[Route, ...]) -> tuple[Route, ...]:
+        """Another relay posted it; it does not go back to where that relay had it from."""
+        been = {mark.origin, *mark.via}
+        onwards = tuple(way for way in ways if self._identities.address(way.target) not in been)
+        if onwards:
+            for way in ways:
+                if way not in onwards:
+                    self._tally.skipped(event.channel.instance, "came_from_there", way.rule)
+        return onwards
 
     def _skip(self, event: Event, reason: str) -> None:
         self._tally.skipped(event.channel.instance, reason)

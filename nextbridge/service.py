@@ -17,7 +17,7 @@ from nextbridge.channels import ChannelDirectory
 from nextbridge.config.model import Config, Endpoint
 from nextbridge.config.model import Instance as ConfiguredInstance
 from nextbridge.config.types import in_seconds
-from nextbridge.delivery import Deliveries, Observer
+from nextbridge.delivery import Deliveries, Observer, Surroundings
 from nextbridge.driver import ConfiguredChannel, Driver, Pages
 from nextbridge.envelope import ChannelKey, InstanceId
 from nextbridge.http.server import HttpServer
@@ -124,17 +124,20 @@ class Service:
         enabled = {each.id: each for each in self._config.instances.values() if each.enabled}
         rules = RuleTable(self._config.rules, without=self._config.instances.keys() - enabled.keys())
         spool = Spool(self._state / "spool", journal, drivers, size=self._config.general.spool_size)
+        identities = OwnIdentities(journal)
         deliveries = Deliveries(
-            journal,
-            self.instances,
-            spool,
-            self.tally,
-            self._observers,
-            give_up_after=in_seconds(self._config.general.give_up_after),
-            clock=self._clock,
+            Surroundings(
+                journal=journal,
+                instances=self.instances,
+                spool=spool,
+                tally=self.tally,
+                identities=identities,
+                observers=self._observers,
+                give_up_after=in_seconds(self._config.general.give_up_after),
+                clock=self._clock,
+            )
         )
         channels = ChannelDirectory(journal, rules, deliveries.rekey)
-        identities = OwnIdentities(journal)
         relay = Relay(journal, rules, identities, deliveries, self.tally)
         platforms = {each.id: each.driver.platform for each in enabled.values()}
         core = Switchboard(relay, deliveries, channels, identities, self.tally, platforms=platforms)

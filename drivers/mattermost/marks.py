@@ -14,7 +14,7 @@ import msgspec
 from drivers.mattermost import wire
 from drivers.mattermost.api import Api
 from nextbridge.driver import Outgoing
-from nextbridge.envelope import ChannelKey, DeliveryKey, Mark, MessageId, UserId
+from nextbridge.envelope import ChannelKey, DeliveryKey, MessageId, UserId
 
 __all__ = ["Marks"]
 
@@ -32,7 +32,7 @@ class _Scan(msgspec.Struct):
     """What was found in a channel when it was first looked at: all that an earlier process can have made there."""
 
     since: int
-    found: dict[Mark, MessageId]
+    found: dict[DeliveryKey, MessageId]
 
 
 class Marks:
@@ -63,24 +63,24 @@ class Marks:
         if message.key in self._tried:
             if 0 <= time.time() - message.attempted / 1000 <= KEY_TRUSTED:
                 return None
-            return (await _look(message.channel, message.attempted, api, me)).get(message.mark)
+            return (await _look(message.channel, message.attempted, api, me)).get(message.key)
         # From before this process, as all that waits in a lane at start may be: one look serves the whole lane.
         scan = self._earlier.get(message.channel)
         if scan is None or message.attempted < scan.since:
             scan = _Scan(message.attempted, await _look(message.channel, message.attempted, api, me))
             self._earlier[message.channel] = scan
-        return scan.found.pop(message.mark, None)
+        return scan.found.pop(message.key, None)
 
 
-async def _look(channel: ChannelKey, since: int, api: Api, me: UserId) -> dict[Mark, MessageId]:
+async def _look(channel: ChannelKey, since: int, api: Api, me: UserId) -> dict[DeliveryKey, MessageId]:
     """Our own marked posts since `since` (milliseconds since 1970), as far back as is looked."""
-    found: dict[Mark, MessageId] = {}
+    found: dict[DeliveryKey, MessageId] = {}
     for page in range(_MOST_PAGES):
         posts = await api.posts(channel, page=page, per_page=_PAGE)
         for post in posts.posts.values():
             # a mark on somebody else's post is not ours, whatever it says
             if post.user_id == me and (mark := wire.PostProps(post.props).mark) is not None:
-                found[mark] = MessageId(post.id)
+                found[mark.delivery] = MessageId(post.id)
         oldest = posts.posts.get(posts.order[-1]) if posts.order else None
         if len(posts.order) < _PAGE or oldest is None or oldest.create_at < since - _CLOCKS_DIFFER:
             break

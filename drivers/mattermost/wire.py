@@ -46,6 +46,8 @@ MARK_PROP = "nextbridge"
 
 _LONGEST_MARK = 512
 """Characters of one field of a mark; ours are far shorter."""
+_MOST_PLACES = 32
+"""Channels that a message may have come through."""
 
 _LONGEST_ADDRESS = 2048
 """Characters of a picture's address; all props together may have 8,000."""
@@ -219,9 +221,10 @@ class PostProps:
     def mark(self) -> Mark | None:
         """A relay's mark, if it looks like one."""
         mark = self._field(MARK_PROP, Mark)
-        if mark is None or max(len(mark.daemon), len(mark.delivery), len(mark.origin)) > _LONGEST_MARK:
+        if mark is None or len(mark.via) > _MOST_PLACES:
             return None
-        return mark
+        longest = max(map(len, (mark.daemon, mark.delivery, mark.origin, *mark.via)))
+        return mark if longest <= _LONGEST_MARK else None
 
     def _field(self, key: str, kind: type[T]) -> T | None:
         raw = self._fields.get(key)

@@ -27,6 +27,8 @@ _LONGEST_WAIT = 300.0
 _PAUSED_WAIT = 60.0
 _ALONE_SECONDS = 900.0
 """A message that fails for so long while its instance takes others is buried: it is the message."""
+_MOST_PLACES = 16
+"""Channels that a mark tells a message to have come through."""
 _BUG_TRIES = 3
 """Attempts at a delivery that the driver answers with a bug, before it is buried with its traceback."""
 
@@ -155,7 +157,7 @@ class Attempts:
             key=key,
             channel=self._delivery.target.key,
             text=self._with_labels(part, files, instance.driver.dialect),
-            mark=Mark(self._around.journal.daemon_id, key, str(self._event.channel)),
+            mark=self._mark(key),
             author=self._event.author,
             platform=source.driver.title if source else "",
             name=rendered.name,
@@ -174,6 +176,12 @@ class Attempts:
         if self._delivery.attempted is None:
             self._attempted = None  # the next part is new to the platform
         return receipt
+
+    def _mark(self, key: DeliveryKey) -> Mark:
+        earlier = self._event.mark
+        via = () if earlier is None else (*earlier.via, earlier.origin)[-_MOST_PLACES:]
+        origin = self._around.identities.address(self._event.channel)
+        return Mark(self._around.journal.daemon_id, key, origin, via)
 
     def _with_labels(self, part: PlannedPart, files: Mapping[int, LocalFile], dialect: Dialect) -> str:
         """The part's text; a file that it was planned with and that cannot go along after all has its label there."""

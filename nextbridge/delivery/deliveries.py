@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
-from time import monotonic
+from collections.abc import Mapping, Sequence
 
 import structlog
 
 from nextbridge.delivery.lane import Lane, LaneState
-from nextbridge.delivery.surroundings import Observer, Surroundings
+from nextbridge.delivery.surroundings import Surroundings
 from nextbridge.envelope import Channel, ChannelKey, InstanceId
-from nextbridge.instance import Instance
-from nextbridge.journal import Delivery, Journal
-from nextbridge.media import Spool
-from nextbridge.tally import Tally
+from nextbridge.journal import Delivery
 
 __all__ = ["Deliveries"]
 
@@ -25,19 +21,8 @@ _LONGEST_SLEEP = 3600.0
 class Deliveries:
     """All lanes. Used on the event loop: by the relay (`enqueue`) and by the service."""
 
-    def __init__(
-        self,
-        journal: Journal,
-        instances: Mapping[InstanceId, Instance],
-        spool: Spool,
-        tally: Tally,
-        observers: tuple[Observer, ...] = (),
-        *,
-        give_up_after: float,
-        clock: Callable[[], float] = monotonic,
-    ) -> None:
-        """`give_up_after` is in seconds."""
-        self._around = Surroundings(journal, instances, spool, tally, observers, give_up_after, clock)
+    def __init__(self, around: Surroundings) -> None:
+        self._around = around
         self._lanes: dict[Channel, Lane] = {}
         self._moved: set[Channel] = set()
         """Keys that are no lane's any more: what was accepted for them is found on disk under the new key."""

@@ -8,6 +8,7 @@ from typing import Protocol
 from msgspec import Struct
 
 from nextbridge.envelope import Channel, Event, InstanceId
+from nextbridge.identities import OwnIdentities
 from nextbridge.instance import Instance
 from nextbridge.journal import Journal
 from nextbridge.media import Spool
@@ -23,13 +24,14 @@ class Observer(Protocol):
         """`target` shows the message."""
 
 
-class Surroundings(Struct, frozen=True):
+class Surroundings(Struct, frozen=True, kw_only=True):
     """What every lane works with."""
 
     journal: Journal
     instances: Mapping[InstanceId, Instance]
     spool: Spool
     tally: Tally
+    identities: OwnIdentities
     observers: tuple[Observer, ...]
     give_up_after: float
     """Seconds that a delivery may wait before it becomes a dead letter, whatever it waits for."""

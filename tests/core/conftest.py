@@ -29,6 +29,7 @@ def daemon(tmp_path: Path) -> RunDaemon:
         *rules: Rule,
         spool_size: int = 1_000_000,
         give_up_after: str = "24h",
+        state: str = "state",
         clock: Callable[[], float] = monotonic,
         disabled: Sequence[str] = (),
         **platforms: type[ScriptDriver],
@@ -44,7 +45,7 @@ def daemon(tmp_path: Path) -> RunDaemon:
             },
             rules=rules,
         )
-        service = Service(config, tmp_path / "state", clock=clock)
+        service = Service(config, tmp_path / state, clock=clock)
         started = asyncio.Event()
         task = asyncio.create_task(service.run(started=started))
         waiting = asyncio.create_task(started.wait())
