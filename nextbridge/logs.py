@@ -1,16 +1,18 @@
 """How the daemon logs: one event, one line, named values. JSON where nobody reads along, readable at a terminal.
 
-Secrets are masked in the finished line, tracebacks included, whatever put them there.
+Secrets are masked in the finished line, tracebacks included, whatever put them there. What chat users wrote (a file's
+name, say) steers no terminal: control characters are shown, not sent.
 """
 
 from __future__ import annotations
 
+import io
 import logging
 import sys
 from typing import Literal, TextIO
 
 import structlog
-from structlog.typing import Processor
+from structlog.typing import EventDict, ExcInfo, Processor
 
 from nextbridge.redaction import redact
 
@@ -28,7 +30,8 @@ def configure(*, level: Literal["debug", "info", "warning"] = "info", stream: Te
     if stream.isatty():
         processors += [
             structlog.processors.TimeStamper(fmt="%H:%M:%S", utc=False),
-            structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback),
+            _show_controls,
+            structlog.dev.ConsoleRenderer(exception_formatter=_write_traceback),
         ]
     else:
         processors += [structlog.processors.format_exc_info, structlog.processors.JSONRenderer(default=str)]
@@ -40,6 +43,23 @@ def configure(*, level: Literal["debug", "info", "warning"] = "info", stream: Te
     )
     # libraries that log by the standard library's way (aiohttp, asyncio) come out alike
     logging.basicConfig(level=logging.WARNING, handlers=[_Forward()], force=True)
+
+
+def _show_controls(_logger: object, _method: str, event: EventDict) -> EventDict:
+    return {key: _printable(value) if isinstance(value, str) else value for key, value in event.items()}
+
+
+def _write_traceback(out: TextIO, error: ExcInfo) -> None:
+    buffer = io.StringIO()
+    structlog.dev.plain_traceback(buffer, error)
+    out.write(_printable(buffer.getvalue()))
+
+
+def _printable(text: str) -> str:
+    """`text` with every control and formatting character but the line break written as its escape."""
+    return "".join(
+        char if char.isprintable() or char == "\n" else char.encode("unicode_escape").decode() for char in text
+    )
 
 
 class _Forward(logging.Handler):
