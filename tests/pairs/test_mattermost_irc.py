@@ -6,7 +6,7 @@ import asyncio
 
 from nextbridge.sandbox.mattermost import SandboxMattermost
 from tests.irc.conftest import Inspircd, Meet, unique
-from tests.pairs.conftest import Daemon
+from tests.process import Daemon
 
 GUARD = "\u200b"
 

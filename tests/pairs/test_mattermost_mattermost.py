@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from nextbridge.sandbox.mattermost import SandboxMattermost
-from tests.pairs.conftest import Daemon
+from tests.process import Daemon
 
 
 async def test_two_instances_on_one_server_do_not_echo_each_other(daemon: Daemon) -> None:

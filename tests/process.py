@@ -1,0 +1,76 @@
+"""The daemon as a process, as an operator runs it: a file, a state folder, signals."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+import aiohttp
+
+__all__ = ["Daemon"]
+
+
+class Daemon:
+    """`nextbridge run` as a process."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._process: asyncio.subprocess.Process | None = None
+        self.log = folder / "daemon.log"
+
+    @property
+    def is_running(self) -> bool:
+        return self._process is not None and self._process.returncode is None
+
+    async def start(self, file: Mapping[str, object], *, until_ready: bool = True) -> None:
+        """Start it on this file and, unless told otherwise, wait until it says that every instance is connected."""
+        path = self._folder / "config.json"
+        path.write_text(json.dumps(file))
+        path.chmod(0o600)
+        with self.log.open("ab") as log:
+            self._process = await asyncio.create_subprocess_exec(
+                sys.executable, "-m", "nextbridge", "run", "--debug",
+                "--config", str(path), "--state", str(self._folder / "state"),
+                stdout=log, stderr=log, env={**os.environ, "PYTHONUNBUFFERED": "1"},
+            )  # fmt: skip
+        if not until_ready:
+            return
+        async with asyncio.timeout(30):
+            while not await self._is_ready():
+                assert self._process.returncode is None, self.log.read_text()
+                await asyncio.sleep(0.05)
+
+    async def kill(self) -> None:
+        """SIGKILL: it cannot do anything any more."""
+        assert self._process is not None
+        self._process.kill()
+        await self._process.wait()
+
+    async def stop(self) -> int:
+        """End it as systemd does; its exit status."""
+        assert self._process is not None
+        if self._process.returncode is None:
+            self._process.send_signal(signal.SIGTERM)
+        async with asyncio.timeout(30):
+            return await self._process.wait()
+
+    def events(self, name: str) -> list[dict[str, object]]:
+        """The log's lines of that name."""
+        lines = [json.loads(line) for line in self.log.read_text().splitlines() if line.startswith("{")]
+        return [line for line in lines if line["event"] == name]
+
+    async def _is_ready(self) -> bool:
+        listening = self.events("http_listening")
+        if not listening:
+            return False
+        address = f"{listening[-1]['address']}/readyz"
+        try:
+            async with aiohttp.ClientSession() as session, session.get(address) as answer:
+                return answer.status == 200
+        except aiohttp.ClientError:
+            return False
