@@ -91,13 +91,14 @@ def label(attachment: Attachment) -> str:
 
 def one_line(text: str, longest: int | None = None) -> str:
     """`text` as a single line without control characters or direction overrides, cut to `longest` characters."""
-    # Cf holds the bidirectional overrides; the joiners that emoji and some scripts need stay
-    kept = "".join(
-        " " if char in "\n\r\t" else char
-        for char in text
-        if char in "\n\r\t\u200c\u200d" or unicodedata.category(char) not in {"Cc", "Cf", "Cs", "Zl", "Zp"}
-    )
-    line = " ".join(kept.split())
+    if not text.isprintable():  # which most texts are, and then hold nothing to be taken out
+        # Cf holds the bidirectional overrides; the joiners that emoji and some scripts need stay
+        text = "".join(
+            " " if char in "\n\r\t" else char
+            for char in text
+            if char in "\n\r\t\u200c\u200d" or unicodedata.category(char) not in {"Cc", "Cf", "Cs", "Zl", "Zp"}
+        )
+    line = " ".join(text.split())
     if longest is not None and len(line) > longest:
         return line[: longest - 1] + "…"
     return line
@@ -162,8 +163,13 @@ def _values(event: Posted, origin: Origin, driver: Driver[Any, Any]) -> dict[str
         "username": username or nickname,
         "user_id": one_line(author.id, _LONGEST_NAME),
         "user_avatar": author.avatar or "",
-        "time": time.strftime("%Y-%m-%d %H:%M", time.localtime(event.at / 1000)),
+        "time": _minute(event.at // 60_000),
     }
+
+
+@lru_cache(maxsize=64)
+def _minute(since_1970: int) -> str:
+    return time.strftime("%Y-%m-%d %H:%M", time.localtime(since_1970 * 60))
 
 
 class _Frame(Struct, frozen=True):

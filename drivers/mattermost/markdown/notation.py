@@ -10,6 +10,7 @@ from nextbridge.markup import Inline, Text
 __all__ = [
     "CALLS_EVERYBODY",
     "GUARD",
+    "MARKUP",
     "NAMES_AN_EMOJI",
     "address_at",
     "is_bare_address",
@@ -27,6 +28,13 @@ CALLS_EVERYBODY = re.compile(r"@(?:all|channel|here)(?![a-z0-9])", re.IGNORECASE
 
 NAMES_AN_EMOJI = re.compile(r"(?=.*[A-Za-z+-]|100\Z|1234\Z)[A-Za-z0-9_+-]+\Z")
 """Names that an emoji can have; of the numbers only two do, so times stay as they are."""
+
+MARKUP = re.compile(
+    r"[\\`*\[@\r\0\u200b]|~~|(?<![A-Za-z0-9_])_|_(?![A-Za-z0-9_])|:[A-Za-z0-9_+-]+:|&\#?[A-Za-z0-9]+;"
+    r"|://|[wW]{3}\.|mailto:|^[ ]{0,3}(?:[-+=>\#|:]|\d+[.](?:\s|$))|^(?:[ ]{4}|[ ]{0,3}\t)",
+    re.MULTILINE,
+)
+"""Where markup can be; a text without any is plain."""
 
 _SCHEMES = frozenset({"http", "https", "ftp", "ftps", "mailto", "tel", "sip", "sips", "xmpp", "irc", "ircs", "matrix"})
 

@@ -12,18 +12,11 @@ from __future__ import annotations
 
 import re
 
-from drivers.mattermost.markdown.notation import CALLS_EVERYBODY
+from drivers.mattermost.markdown.notation import CALLS_EVERYBODY, MARKUP
 from drivers.mattermost.markdown.writer import write_normal
 from nextbridge.markup import RichText, Source
 
 __all__ = ["is_too_much", "read"]
-
-_MARKUP = re.compile(
-    r"[\\`*\[@\r\0\u200b]|~~|(?<![A-Za-z0-9_])_|_(?![A-Za-z0-9_])|:[A-Za-z0-9_+-]+:|&\#?[A-Za-z0-9]+;"
-    r"|://|[wW]{3}\.|mailto:|^[ ]{0,3}(?:[-+=>\#|:]|\d+[.](?:\s|$))|^(?:[ ]{4}|[ ]{0,3}\t)",
-    re.MULTILINE,
-)
-"""Where markup can be; a text without any is plain."""
 
 _CHARACTER_REFERENCE = re.compile(r"&#?[A-Za-z0-9]+;")
 
@@ -37,7 +30,7 @@ _MOST = 40_000
 
 def read(text: str) -> RichText:
     """The tree of a post's `message`. Never raises; see the module for its bounds."""
-    if _MARKUP.search(text) is None:
+    if MARKUP.search(text) is None:
         return RichText.plain(text) if text and not text.isspace() else RichText()
     text = text.replace("\r\n", "\n").replace("\r", "\n").replace("\0", "\ufffd")
     blocks = None

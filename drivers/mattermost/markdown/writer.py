@@ -17,6 +17,7 @@ from urllib.parse import quote
 from drivers.mattermost.markdown.notation import (
     CALLS_EVERYBODY,
     GUARD,
+    MARKUP,
     NAMES_AN_EMOJI,
     address_at,
     is_bare_address,
@@ -76,7 +77,15 @@ _SEPARATOR = f"\n\n{GUARD}\n\n"
 
 def write(blocks: tuple[Block, ...]) -> str:
     """`blocks` as a post's `message`. Never raises."""
+    match blocks:
+        case (Paragraph((Text(text),)),) if _means_itself(text):
+            return text
     return write_normal(normalise(blocks, underline=False))
+
+
+def _means_itself(text: str) -> bool:
+    """Whether `text`, alone, is written as it is: what most messages are, and what costs nothing then."""
+    return text.isprintable() and text == text.strip() and "]" not in text and MARKUP.search(text) is None
 
 
 def write_normal(blocks: tuple[Block, ...]) -> str:
