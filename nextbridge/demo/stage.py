@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from importlib.resources import files
 from types import TracebackType
 from typing import Self
@@ -58,7 +59,7 @@ class Stage:
         except OSError as error:
             await runner.cleanup()
             raise StageError(
-                f"the page cannot be served on 127.0.0.1:{self._port}: {error.strerror or error}; "
+                f"the page cannot be served on 127.0.0.1:{self._port}: {_why(error)}; "
                 "choose another with --port, or --port 0 for any free one"
             ) from error
         self._runner = runner
@@ -91,3 +92,8 @@ class Stage:
 
     async def _list(self, _request: web.Request) -> web.Response:
         return web.json_response([{"title": each.title, "address": each.address} for each in self._frames])
+
+
+def _why(error: OSError) -> str:
+    """In the system's words alone: the event loop adds the address, which is said already."""
+    return os.strerror(error.errno) if error.errno and error.errno > 0 else str(error)

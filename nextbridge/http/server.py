@@ -5,6 +5,7 @@ Loopback by default. It adds nothing to what a driver answers but headers that e
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Protocol
@@ -68,8 +69,7 @@ class HttpServer:
         except OSError as error:
             await self._runner.cleanup()
             raise HttpError(
-                f"the HTTP server cannot listen on {host}:{port}: {error.strerror or error}; "
-                "set global.http.port to a free port"
+                f"the HTTP server cannot listen on {host}:{port}: {_why(error)}; set global.http.port to a free port"
             ) from error
         bound = self._runner.addresses[0]
         shown = f"[{bound[0]}]" if ":" in bound[0] else bound[0]
@@ -105,3 +105,8 @@ async def _harden(_request: web.Request, response: web.StreamResponse) -> None:
     response.headers.setdefault("Referrer-Policy", "no-referrer")
     response.headers.setdefault("Cache-Control", "no-store")
     response.headers["Server"] = "NextBridge"
+
+
+def _why(error: OSError) -> str:
+    """In the system's words alone: the event loop adds the address, which is said already."""
+    return os.strerror(error.errno) if error.errno and error.errno > 0 else str(error)

@@ -74,7 +74,7 @@ async def test_a_port_that_is_taken_is_told_with_what_to_do() -> None:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
-        with pytest.raises(HttpError, match=rf"127\.0\.0\.1:{port}.*global\.http\.port"):
+        with pytest.raises(HttpError, match=rf"127\.0\.0\.1:{port}: Address already in use; .*global\.http\.port"):
             await HttpServer(HttpSettings(port=port), Nobody(), dict).start()
 
 
