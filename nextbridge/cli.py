@@ -11,6 +11,7 @@ from typing import NoReturn
 import click
 
 from nextbridge import __version__
+from nextbridge.control.commands import dead, queue
 from nextbridge.errors import ConfigError, JournalError, JournalLocked, NextBridgeError
 
 __all__ = ["main"]
@@ -145,6 +146,10 @@ def _end(error: NextBridgeError, status: int) -> NoReturn:
 
 def _count(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+main.add_command(queue)
+main.add_command(dead)
 
 
 if __name__ == "__main__":

@@ -54,7 +54,7 @@ class Spool:
         self._log = structlog.get_logger()
 
     async def open(self) -> None:
-        """Make the folder, and forget what no delivery needs any more. Before the first delivery."""
+        """Make the folder, and forget what no delivery needs any more. Before the first delivery, or at any time after."""
         await asyncio.to_thread(self._folder.mkdir, mode=0o700, parents=True, exist_ok=True)
         await self._remove_unneeded()
 

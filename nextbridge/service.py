@@ -17,6 +17,8 @@ from nextbridge.channels import ChannelDirectory
 from nextbridge.config.model import Config, Endpoint
 from nextbridge.config.model import Instance as ConfiguredInstance
 from nextbridge.config.types import in_seconds
+from nextbridge.control.desk import Desk
+from nextbridge.control.server import ControlServer
 from nextbridge.delivery import Deliveries, Observer, Surroundings
 from nextbridge.driver import ConfiguredChannel, Driver, Pages
 from nextbridge.envelope import ChannelKey, InstanceId
@@ -93,10 +95,12 @@ class Service:
         async with AsyncExitStack() as stack:
             journal = await open_journal(self._state)
             stack.push_async_callback(journal.close)
-            deliveries = await self._assemble(journal, stack)
+            deliveries, control = await self._assemble(journal, stack)
             await self.http.start()
             stack.push_async_callback(self.http.stop)
             await deliveries.start()
+            stack.push_async_callback(control.stop)
+            await control.start()
             self._log.info("started", config=str(self._config.path), state=str(self._state), pid=os.getpid())
             tasks = [asyncio.create_task(each.run()) for each in self.instances.values()]
             tasks += [
@@ -118,7 +122,7 @@ class Service:
                 self._log.info("total", outcome=outcome.kind, **outcome.where(), number=number)
             self._log.info("stopped")
 
-    async def _assemble(self, journal: Journal, stack: AsyncExitStack) -> Deliveries:
+    async def _assemble(self, journal: Journal, stack: AsyncExitStack) -> tuple[Deliveries, ControlServer]:
         """Make the parts and join them. Nothing runs yet."""
         drivers: dict[InstanceId, Driver[Any, Any]] = {}
         enabled = {each.id: each for each in self._config.instances.values() if each.enabled}
@@ -149,7 +153,7 @@ class Service:
         await channels.load()
         await spool.open()
         stack.push_async_callback(spool.close)
-        return deliveries
+        return deliveries, ControlServer(self._state, Desk(journal, spool, deliveries).answer)
 
     def _instance(self, configured: ConfiguredInstance, core: Core, journal: Journal) -> Instance:
         general = self._config.general

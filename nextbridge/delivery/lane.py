@@ -24,8 +24,8 @@ _WINDOW = 100
 class LaneState(Struct, frozen=True):
     """How a lane stands right now, for the operator."""
 
-    word: Literal["idle", "sending", "retrying", "paused", "waiting"]
-    """`paused`: the platform refuses us there; `waiting`: for its instance to connect."""
+    word: Literal["idle", "sending", "retrying", "paused", "waiting", "stopped"]
+    """`paused`: the platform refuses us there; `waiting`: for its instance to connect; `stopped`: no daemon runs."""
     reason: str = ""
     """Why it is paused or waits."""
     retry_in: float | None = None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 from pathlib import Path
+from typing import ClassVar
 
 from nextbridge.errors import JournalLocked
 from nextbridge.journal.faults import explained
@@ -15,6 +16,9 @@ __all__ = ["StateFolder"]
 class StateFolder:
     """A state folder that this process holds, from `hold` to `release`. Everything here blocks."""
 
+    JOURNAL: ClassVar[str] = "journal.sqlite3"
+    """The journal's name in it."""
+
     def __init__(self, path: Path, lock: int) -> None:
         self.path = path
         self._lock: int | None = lock
@@ -22,7 +26,7 @@ class StateFolder:
     @property
     def journal(self) -> Path:
         """The journal's file."""
-        return self.path / "journal.sqlite3"
+        return self.path / self.JOURNAL
 
     @classmethod
     def hold(cls, path: Path) -> StateFolder:

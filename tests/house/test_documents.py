@@ -50,8 +50,9 @@ def test_every_call_of_the_program_is_one_that_it_knows(clone: Path, name: str) 
         if arguments in (None, ["--version"], ["--help"]):
             continue
         assert arguments, f"{name}: nextbridge without a command"
-        assert isinstance(main, click.Group)
-        command = main.commands.get(arguments[0])
+        command: click.Command | None = main
+        while isinstance(command, click.Group):
+            command = command.commands.get(arguments.pop(0)) if arguments else None
         assert command is not None, f"{name}: {' '.join(words)}"
         known = {option for parameter in command.params for option in parameter.opts}
         given = {word.split("=")[0] for word in arguments if word.startswith("-")} - {"-h", "--help"}

@@ -1,0 +1,159 @@
+"""Who answers the operators' questions, from the journal and, in the daemon, from what its lanes know of themselves."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Mapping
+
+import structlog
+
+from nextbridge.control.protocol import (
+    Answer,
+    DeadIds,
+    DeadLetters,
+    Done,
+    DropDead,
+    Ids,
+    Lane,
+    Lanes,
+    Letter,
+    ListDead,
+    Question,
+    RetryDead,
+    ShowDead,
+    ShowQueue,
+)
+from nextbridge.delivery import Deliveries, LaneState
+from nextbridge.envelope import Channel, Edited, Event, Posted, Reacted
+from nextbridge.journal import DeadLetter, Journal, Waiting
+from nextbridge.markup import PLAIN
+from nextbridge.media import Spool
+from nextbridge.redaction import redaction
+
+__all__ = ["Desk"]
+
+_LONGEST_REASON = 500
+"""Characters; what a server says of itself may be a whole page."""
+_LONGEST_TEXT = 100_000
+_STOPPED = LaneState("stopped")
+_DESERTED = LaneState("waiting", "its instance is not in the file, or is disabled")
+
+
+class Desk:
+    """Answers on the loop of its journal."""
+
+    def __init__(self, journal: Journal, spool: Spool, deliveries: Deliveries | None = None) -> None:
+        """Without `deliveries` no daemon runs: what is asked for is done on disk alone."""
+        self._journal = journal
+        self._spool = spool
+        self._deliveries = deliveries
+        self._log = structlog.get_logger()
+
+    async def answer(self, question: Question) -> Answer:
+        """Raises JournalError."""
+        match question:
+            case ShowQueue(idle=idle):
+                return await self._queue(idle=idle)
+            case ListDead(limit=limit):
+                found = await self._journal.dead_letters(limit=limit + 1)
+                letters = await asyncio.to_thread(_letters, found[:limit])
+                return DeadLetters(letters=letters, more=len(found) > limit)
+            case ShowDead(id=number, text=text):
+                dead = await self._journal.dead_letter(number)
+                return DeadLetters(letters=() if dead is None else (await asyncio.to_thread(_whole, dead, text=text),))
+            case DeadIds(after=after):
+                return Ids(ids=tuple(await self._journal.dead_ids(after=after)))
+            case RetryDead(ids=ids):
+                return await self._retry(ids)
+            case DropDead(ids=ids):
+                return await self._drop(ids)
+
+    async def _queue(self, *, idle: bool) -> Lanes:
+        waiting = await self._journal.waiting()
+        states = None if self._deliveries is None else self._deliveries.lanes()
+        return Lanes(lanes=await asyncio.to_thread(_lanes, waiting, states, idle=idle), running=states is not None)
+
+    async def _retry(self, ids: tuple[int, ...]) -> Done:
+        retry = self._journal.retry if self._deliveries is None else self._deliveries.retry
+        lanes = await retry(ids)
+        if self._deliveries is not None:
+            for number, target in lanes.items():
+                self._log.info("dead_letter_retried", delivery=number, instance=target.instance, channel=target.key)
+        return Done(ids=tuple(lanes))
+
+    async def _drop(self, ids: tuple[int, ...]) -> Done:
+        dropped = await self._journal.drop(ids)
+        await self._spool.open()
+        if self._deliveries is not None:
+            for number in dropped:
+                self._log.info("dead_letter_dropped", delivery=number)
+        return Done(ids=tuple(dropped))
+
+
+def _lanes(waiting: Iterable[Waiting], states: Mapping[Channel, LaneState] | None, *, idle: bool) -> tuple[Lane, ...]:
+    lanes = []
+    rest = dict(states or {})
+    for each in waiting:
+        state = _STOPPED if states is None else rest.pop(each.target, _DESERTED)
+        lanes.append(_lane(each.target, state, each))
+    lanes += [_lane(target, state) for target, state in sorted(rest.items()) if idle or state.word != "idle"]
+    return tuple(lanes)
+
+
+def _lane(target: Channel, state: LaneState, waiting: Waiting | None = None) -> Lane:
+    return Lane(
+        instance=target.instance,
+        channel=target.key,
+        depth=0 if waiting is None else waiting.depth,
+        oldest_at=None if waiting is None else waiting.oldest_at,
+        state=state.word,
+        reason=_shown(state.reason),
+        retry_in=state.retry_in,
+        attempts=0 if waiting is None else waiting.attempts,
+        last_error="" if waiting is None else _shown(waiting.reason),
+    )
+
+
+def _letters(found: Iterable[DeadLetter]) -> tuple[Letter, ...]:
+    return tuple(_letter(dead, traceback=None, text=None) for dead in found)
+
+
+def _whole(dead: DeadLetter, *, text: bool) -> Letter:
+    return _letter(
+        dead,
+        traceback=_shown(dead.detail, _LONGEST_TEXT) or None,
+        text=_shown(_text(dead.event), _LONGEST_TEXT) if text else None,
+    )
+
+
+def _letter(dead: DeadLetter, *, traceback: str | None, text: str | None) -> Letter:
+    event = dead.event
+    return Letter(
+        id=dead.id,
+        rule=dead.rule,
+        source=str(event.channel),
+        target=str(dead.target),
+        kind=event.key.kind,
+        author=_shown(event.author.name),
+        username=_shown(event.author.username),
+        at=event.at,
+        accepted_at=dead.accepted_at,
+        buried_at=dead.buried_at,
+        attempts=dead.attempts,
+        files=len(event.attachments) if isinstance(event, Posted | Edited) else 0,
+        reason=_shown(dead.reason),
+        traceback=traceback,
+        text=text,
+    )
+
+
+def _text(event: Event) -> str:
+    if isinstance(event, Posted | Edited):
+        return PLAIN.write(event.text.blocks)
+    return event.emoji if isinstance(event, Reacted) else ""
+
+
+def _shown(text: str, most: int = _LONGEST_REASON) -> str:
+    # masked where it was written down, too; but the file may have got a secret since
+    masked = redaction.mask(text)
+    return masked if len(masked) <= most else f"{masked[:most]}…"

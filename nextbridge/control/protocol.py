@@ -1,0 +1,233 @@
+"""What can be asked of a daemon and what it answers, as both ends of the socket write it.
+
+A line each way, `{"version": 1, "ask": {…}}` and `{"version": 1, "answer": {…}}`, then the connection ends.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, TypeAlias
+
+import msgspec
+from msgspec import Meta, Struct
+
+from nextbridge.errors import NextBridgeError
+
+__all__ = [
+    "LONGEST_ANSWER",
+    "LONGEST_QUESTION",
+    "MOST_IDS",
+    "VERSION",
+    "Answer",
+    "ControlError",
+    "DeadIds",
+    "DeadLetters",
+    "Done",
+    "DropDead",
+    "Ids",
+    "Lane",
+    "Lanes",
+    "Letter",
+    "ListDead",
+    "Question",
+    "Refused",
+    "RetryDead",
+    "ShowDead",
+    "ShowQueue",
+    "read_answer",
+    "read_question",
+    "write_answer",
+    "write_question",
+]
+
+VERSION = 1
+LONGEST_QUESTION = 256 * 1024
+"""Bytes, with the line's end."""
+LONGEST_ANSWER = 16 * 1024 * 1024
+MOST_IDS = 1_000
+"""Dead letters that are retried or dropped at once: what the journal does in one transaction."""
+
+_Ids: TypeAlias = Annotated[tuple[int, ...], Meta(max_length=MOST_IDS)]
+
+
+class ControlError(NextBridgeError):
+    """The daemon cannot be asked, or does not do what it was asked; says why."""
+
+
+class _Line(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The base of what is asked and answered."""
+
+
+class ShowQueue(_Line, frozen=True, tag_field="what", tag="queue"):
+    """The lanes with something in them, the oldest first."""
+
+    idle: bool = False
+    """Also those that have nothing to do."""
+
+
+class ListDead(_Line, frozen=True, tag_field="what", tag="dead letters"):
+    """The newest dead letters, without their texts and tracebacks."""
+
+    limit: Annotated[int, Meta(ge=1, le=10_000)] = 100
+
+
+class ShowDead(_Line, frozen=True, tag_field="what", tag="dead letter"):
+    """One dead letter."""
+
+    id: int
+    text: bool = False
+    """With what its author wrote."""
+
+
+class DeadIds(_Line, frozen=True, tag_field="what", tag="dead ids"):
+    """The ids of dead letters above one, in the order of acceptance."""
+
+    after: int = 0
+
+
+class RetryDead(_Line, frozen=True, tag_field="what", tag="retry"):
+    """Put dead letters at the end of their lanes."""
+
+    ids: _Ids
+
+
+class DropDead(_Line, frozen=True, tag_field="what", tag="drop"):
+    """Forget dead letters."""
+
+    ids: _Ids
+
+
+Question: TypeAlias = ShowQueue | ListDead | ShowDead | DeadIds | RetryDead | DropDead
+
+
+class Lane(_Line, frozen=True):
+    """What waits for one target channel."""
+
+    instance: str
+    channel: str
+    depth: int
+    oldest_at: int | None
+    """Since when the first waits, in milliseconds since 1970."""
+    state: str
+    """As LaneState has it; `stopped` where no daemon runs."""
+    reason: str = ""
+    retry_in: float | None = None
+    attempts: int = 0
+    last_error: str = ""
+    """Why the first of it failed last."""
+
+
+class Lanes(_Line, frozen=True, tag_field="what", tag="queue"):
+    """Answers ShowQueue."""
+
+    lanes: tuple[Lane, ...]
+    running: bool
+    """A daemon runs and answers for itself."""
+
+
+class Letter(_Line, frozen=True):
+    """A dead letter. Times are in milliseconds since 1970."""
+
+    id: int
+    rule: str
+    source: str
+    target: str
+    kind: str
+    author: str
+    username: str
+    at: int
+    """When it was written, by the platform's clock."""
+    accepted_at: int
+    buried_at: int
+    attempts: int
+    files: int
+    reason: str
+    traceback: str | None = None
+    text: str | None = None
+
+
+class DeadLetters(_Line, frozen=True, tag_field="what", tag="dead letters"):
+    """Answers ListDead and ShowDead."""
+
+    letters: tuple[Letter, ...]
+    more: bool = False
+    """There are older ones."""
+
+
+class Ids(_Line, frozen=True, tag_field="what", tag="ids"):
+    """Answers DeadIds."""
+
+    ids: tuple[int, ...]
+
+
+class Done(_Line, frozen=True, tag_field="what", tag="done"):
+    """Answers RetryDead and DropDead: those that were dead letters."""
+
+    ids: tuple[int, ...]
+
+
+class Refused(_Line, frozen=True, tag_field="what", tag="refused"):
+    """Nothing was done, for this reason."""
+
+    reason: str
+
+
+Answer: TypeAlias = Lanes | DeadLetters | Ids | Done | Refused
+
+
+class _Version(Struct, frozen=True):
+    version: int = 0
+
+
+class _Asked(_Line, frozen=True):
+    version: int
+    ask: Question
+
+
+class _Answered(_Line, frozen=True):
+    version: int
+    answer: Answer
+
+
+_version = msgspec.json.Decoder(_Version)
+_asked = msgspec.json.Decoder(_Asked)
+_answered = msgspec.json.Decoder(_Answered)
+
+
+def write_question(question: Question) -> bytes:
+    """The line to send."""
+    return msgspec.json.encode(_Asked(version=VERSION, ask=question)) + b"\n"
+
+
+def read_question(line: bytes) -> Question:
+    """What `write_question` of this version wrote. Raises ControlError for anything else."""
+    try:
+        if (version := _version.decode(line).version) != VERSION:
+            raise ControlError(_other("the command", version, "the daemon"))
+        return _asked.decode(line).ask
+    except msgspec.MsgspecError as error:
+        raise ControlError(f"The daemon does not understand what it was asked: {error}.") from error
+
+
+def write_answer(answer: Answer) -> bytes:
+    """The line to send; a refusal where the answer would be too long to read."""
+    line = msgspec.json.encode(_Answered(version=VERSION, answer=answer)) + b"\n"
+    if len(line) > LONGEST_ANSWER:
+        return write_answer(Refused(reason="The answer would be too long. Ask for less (--limit)."))
+    return line
+
+
+def read_answer(line: bytes) -> Answer:
+    """What `write_answer` of this version wrote. Raises ControlError for anything else."""
+    try:
+        if (version := _version.decode(line).version) != VERSION:
+            raise ControlError(_other("the daemon", version, "the command"))
+        return _answered.decode(line).answer
+    except msgspec.MsgspecError as error:
+        raise ControlError(f"The daemon's answer makes no sense: {error}.") from error
+
+
+def _other(who: str, version: int, here: str) -> str:
+    return (
+        f"This is another version of NextBridge: {who} speaks version {version} of the control socket, {here} version "
+        f"{VERSION}. Use the nextbridge command that the daemon was started with, or restart the daemon."
+    )
