@@ -6,9 +6,11 @@ Receiving never waits for a send; it waits only while too many events are not on
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Generator
+from typing import Any
 
 import structlog
+from structlog.typing import FilteringBoundLogger
 
 from nextbridge.delivery import Deliveries
 from nextbridge.driver import Cursor
@@ -40,7 +42,8 @@ class Relay:
         self._uncommitted = 0
         self._room = asyncio.Event()
         self._room.set()
-        self._log = structlog.get_logger()
+        # bound here: a debug line that is not wanted then costs nothing
+        self._log: FilteringBoundLogger = structlog.get_logger().bind()
 
     async def accept(self, event: Event, cursor: Cursor | None = None) -> Awaitable[object]:
         """See `nextbridge.driver.Host.accept`."""
@@ -62,7 +65,7 @@ class Relay:
         if self._uncommitted >= _MOST_UNCOMMITTED:
             self._room.clear()
         kept.add_done_callback(lambda done: self._committed(event, done))
-        return kept
+        return _Kept(kept)
 
     def _reason_to_skip(self, event: Event) -> str | None:
         if not isinstance(event, Posted):
@@ -116,8 +119,6 @@ class Relay:
     def _committed(self, event: Event, done: asyncio.Future[tuple[Delivery, ...] | None]) -> None:
         self._uncommitted -= 1
         self._room.set()
-        if done.cancelled():
-            return
         match done.exception():
             case JournalError():
                 return  # the journal has told the service, which ends the daemon
@@ -132,6 +133,18 @@ class Relay:
         self._tally.accepted(event.channel.instance)
         self._log.debug("message_accepted", **_about(event), deliveries=len(deliveries))
         self._deliveries.enqueue(deliveries)
+
+
+class _Kept:
+    """What a driver may await: to give up waiting does not take the event back."""
+
+    __slots__ = ("_future",)
+
+    def __init__(self, future: asyncio.Future[Any]) -> None:
+        self._future = future
+
+    def __await__(self) -> Generator[Any, None, Any]:
+        return asyncio.shield(self._future).__await__()
 
 
 def _about(event: Event) -> dict[str, str]:

@@ -16,7 +16,7 @@ import msgspec
 from msgspec import Struct
 
 from nextbridge.config.model import MessageSettings
-from nextbridge.driver import Driver, Identity, Limits
+from nextbridge.driver import Driver, Limits
 from nextbridge.envelope import Attachment, ChannelKey, Posted
 from nextbridge.journal import PlannedPart
 from nextbridge.markup import (
@@ -138,7 +138,8 @@ def render(
 
 
 def _style(event: Posted, settings: MessageSettings, driver: Driver[Any, Any]) -> _Style:
-    shows = isinstance(driver, Identity) and driver.shows_identity
+    # what isinstance(driver, Identity) asks, which for a protocol costs as much as all else here
+    shows = getattr(driver, "shows_identity", False)
     named = settings.name_format is not None or settings.msg_format is None
     name = _parsed_name(settings.name_format or "{nickname}") if shows and named else None
     if settings.msg_format is not None:

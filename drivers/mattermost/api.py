@@ -16,6 +16,7 @@ from urllib.parse import quote
 
 import aiohttp
 import msgspec
+from aiohttp import hdrs
 
 from drivers.mattermost import wire
 from drivers.mattermost.settings import Server
@@ -67,9 +68,17 @@ class RateGovernor:
         self._pace = 0.0
         self._under_way = 0
 
-    @asynccontextmanager
-    async def call(self) -> AsyncIterator[None]:
-        """Wait for a turn, then hold it. Raises Retry rather than wait for long."""
+    async def begin(self) -> None:
+        """Wait for a turn; `end` it once the answer was `heard`. Raises Retry rather than wait for long."""
+        if self._pace or self._free_at > time.monotonic() or self._turn.locked():
+            await self._wait()
+        self._under_way += 1
+
+    def end(self) -> None:
+        """The call is over."""
+        self._under_way -= 1
+
+    async def _wait(self) -> None:
         async with self._turn:
             wait = self._free_at - time.monotonic()
             if wait > _LONGEST_WAIT:
@@ -78,14 +87,11 @@ class RateGovernor:
                 await asyncio.sleep(wait)
             if self._pace:
                 self._free_at = time.monotonic() + self._pace
-        self._under_way += 1
-        try:
-            yield
-        finally:
-            self._under_way -= 1
 
     def heard(self, status: int, headers: Mapping[str, str]) -> float | None:
         """Take note of an answer's headers. After a 429: the seconds to wait, else None."""
+        if status != 429 and "X-RateLimit-Remaining" not in headers:
+            return None
         remaining, limit = _number(headers.get("X-RateLimit-Remaining")), _number(headers.get("X-RateLimit-Limit"))
         reset, after = _number(headers.get("X-RateLimit-Reset")), _number(headers.get("Retry-After"))
         now = time.monotonic()
@@ -181,7 +187,7 @@ class Api:
     @asynccontextmanager
     async def download(self, file: str, *, largest: int) -> AsyncIterator[aiohttp.ClientResponse]:
         """A file's answer, its body still to be read; `largest` is what the caller will take of it, in bytes."""
-        async with self._answer("GET", f"files/{_segment(file)}", timeout=transfer_time(largest)) as response:
+        async with await self._answer("GET", f"files/{_segment(file)}", timeout=transfer_time(largest)) as response:
             if response.status >= 300:
                 await self._refuse(response)
             yield response
@@ -208,7 +214,8 @@ class Api:
         length: int | None = None,
         timeout: aiohttp.ClientTimeout | None = None,  # noqa: ASYNC109 - aiohttp's own kind of timeout
     ) -> T:
-        async with self._answer(method, path, body=body, length=length, timeout=timeout or self._patience) as response:
+        answer = await self._answer(method, path, body=body, length=length, timeout=timeout or self._patience)
+        async with answer as response:
             if response.status >= 300:
                 await self._refuse(response)
             content = await self._whole(response)
@@ -218,7 +225,6 @@ class Api:
             reason = f"{self.server.url} answers {response.status} with something that is not Mattermost's JSON"
             raise Retry(f"{reason}; look at server_url and at the proxy before the server") from error
 
-    @asynccontextmanager
     async def _answer(
         self,
         method: str,
@@ -227,29 +233,27 @@ class Api:
         timeout: aiohttp.ClientTimeout,  # noqa: ASYNC109 - aiohttp's own kind of timeout
         body: bytes | IO[bytes] | None = None,
         length: int | None = None,
-    ) -> AsyncIterator[aiohttp.ClientResponse]:
+    ) -> aiohttp.ClientResponse:
+        """The answer, its body still to be read; the caller closes it."""
         headers = self.authorization
         if body is not None:
             headers["Content-Type"] = "application/json" if isinstance(body, bytes) else "application/octet-stream"
         if length is not None:
             headers["Content-Length"] = str(length)
-        async with self.governor.call():
-            try:
-                response = await self.session.request(
-                    method,
-                    f"{self.server.api}/{path}",
-                    headers=headers,
-                    data=body,
-                    timeout=timeout,
-                    allow_redirects=False,
-                )
-            except CONNECTION_ERRORS as error:
-                raise self._unreachable(error) from None
+        await self.governor.begin()
+        try:
+            response = await self.session.request(
+                method, f"{self.server.api}/{path}", headers=headers, data=body, timeout=timeout, allow_redirects=False
+            )
             wait = self.governor.heard(response.status, response.headers)
-        async with response:
-            if wait is not None:
-                raise Retry("the server's rate limit is used up", after=wait)
-            yield response
+        except CONNECTION_ERRORS as error:
+            raise self._unreachable(error) from None
+        finally:
+            self.governor.end()
+        if wait is not None:
+            response.release()
+            raise Retry("the server's rate limit is used up", after=wait)
+        return response
 
     async def chunks(self, response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
         """An answer's body as it arrives. Raises Retry where it breaks off."""
@@ -260,6 +264,12 @@ class Api:
             raise self._unreachable(error) from None
 
     async def _whole(self, response: aiohttp.ClientResponse) -> bytes:
+        length = response.content_length
+        if length is not None and length <= _LONGEST_ANSWER and hdrs.CONTENT_ENCODING not in response.headers:
+            try:
+                return await response.read()
+            except CONNECTION_ERRORS as error:
+                raise self._unreachable(error) from None
         content = bytearray()
         async for chunk in self.chunks(response):
             content += chunk

@@ -263,6 +263,8 @@ class MattermostDriver(Driver[MattermostSettings, MattermostChannel]):
 
     async def _opened(self) -> Api:
         """The one session of all calls and of the socket. Raises Paused where the proxy or the CA cannot be used."""
+        if self._api is not None:
+            return self._api
         async with self._opening:
             if self._api is None:
                 proxy = effective_proxy(self.settings.proxy, self.host.proxy)

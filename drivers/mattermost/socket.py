@@ -208,14 +208,18 @@ async def open_socket(
     """Open a socket and authenticate it. Raises Retry where that fails, and Paused where the token is refused."""
     server = api.server
     try:
-        async with asyncio.timeout(times.authentication * 2), api.governor.call():
-            connection = await api.session.ws_connect(
-                server.websocket + resumption.query(),
-                headers=api.authorization,
-                heartbeat=times.heartbeat,
-                max_msg_size=_LARGEST_FRAME,
-                timeout=aiohttp.ClientWSTimeout(ws_close=3.0),
-            )
+        async with asyncio.timeout(times.authentication * 2):
+            await api.governor.begin()
+            try:
+                connection = await api.session.ws_connect(
+                    server.websocket + resumption.query(),
+                    headers=api.authorization,
+                    heartbeat=times.heartbeat,
+                    max_msg_size=_LARGEST_FRAME,
+                    timeout=aiohttp.ClientWSTimeout(ws_close=3.0),
+                )
+            finally:
+                api.governor.end()
     except aiohttp.WSServerHandshakeError as error:
         raise _refused(error, api, resumption) from None
     except CONNECTION_ERRORS as error:

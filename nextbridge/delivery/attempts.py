@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 import traceback
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import cached_property
 
 import structlog
+from structlog.typing import FilteringBoundLogger
 
 from nextbridge.backoff import Backoff
 from nextbridge.delivery.surroundings import Surroundings
 from nextbridge.driver import FileRejected, LocalFile, Outgoing, Paused, Receipt, Rejected, Retry, Uploads
 from nextbridge.envelope import DeliveryKey, Mark, Posted
-from nextbridge.errors import DriverError
+from nextbridge.errors import DriverError, EntryRefused
 from nextbridge.instance import Instance
 from nextbridge.journal import Delivery, PlannedPart
 from nextbridge.markup import Dialect, RichText
@@ -51,13 +54,22 @@ class Attempts:
         self._backoff = Backoff(first=_FIRST_WAIT, longest=_LONGEST_WAIT)
         self._refused: dict[int, str] = {}
         """Attachments (by place) that the target refused when they were sent."""
-        self._log = structlog.get_logger().bind(
-            instance=delivery.target.instance,
-            channel=delivery.target.key,
-            rule=delivery.rule,
-            event_id=f"{delivery.event.channel}/{delivery.event.message}",
-            delivery=delivery.id,
-        )
+
+    @cached_property
+    def _log(self) -> FilteringBoundLogger:
+        """Made when there is something to say: most deliveries just arrive."""
+        log: FilteringBoundLogger = structlog.get_logger().bind(**self._about())
+        return log
+
+    def _about(self) -> dict[str, object]:
+        delivery = self._delivery
+        return {
+            "instance": delivery.target.instance,
+            "channel": delivery.target.key,
+            "rule": delivery.rule,
+            "event_id": f"{delivery.event.channel}/{delivery.event.message}",
+            "delivery": delivery.id,
+        }
 
     async def attempt(self, instance: Instance) -> float | None:
         """Send what is not yet sent. Returns None at the end of the delivery, else seconds to wait before the next try.
@@ -72,11 +84,13 @@ class Attempts:
             if error.scope == "channel":
                 instance.unavailable(self._delivery.target.key, error.reason)
             else:
-                self._log.error("delivery_paused", reason=error.reason)
+                instance.pause(error.reason)
             return self._postpone(error.reason, _PAUSED_WAIT)
         except DriverError as error:
             await self._bury(error.reason)
-        except Exception as error:  # noqa: BLE001 - a bug in the driver must not end the lane
+        except (Exception, asyncio.CancelledError) as error:  # a bug in the driver must not end the lane
+            if isinstance(error, asyncio.CancelledError) and _is_cancelled():
+                raise
             self._bugs += 1
             self._log.exception("send_failed", attempt=self._bugs)
             if self._bugs < _BUG_TRIES:
@@ -118,19 +132,20 @@ class Attempts:
         while self._parts_done < len(parts):
             receipt = await self._send_part(instance, rendered, parts[self._parts_done], files)
             self._record(receipt, len(parts))
-            if instance.circuit.succeeded():
-                instance.wake_lanes()
-        self._finish(event, shown=bool(parts))
+            instance.sent(self._delivery.target.key)
+        self._finish(event, instance, shown=bool(parts))
 
     async def _prepare(self, event: Posted, instance: Instance) -> tuple[Rendered, Mapping[int, LocalFile]]:
         driver, channel = instance.driver, self._delivery.target.key
         files: dict[int, LocalFile] = {}
         missing = dict(self._refused)
-        taker = driver if isinstance(driver, Uploads) and driver.limits(channel).files > 0 else None
+        taker = None
+        if event.attachments and isinstance(driver, Uploads) and driver.limits(channel).files > 0:
+            taker = driver
         if event.attachments and taker is None:
             missing = dict.fromkeys(range(len(event.attachments)), "files cannot be sent there")
-        elif event.attachments and taker is not None:
-            for place, file in enumerate(await self._around.spool.fetch(self._delivery.event_id, event)):
+        elif taker is not None:
+            for place, file in enumerate(await self._around.spool.files(self._delivery.event_id, event)):
                 reason = file.reason if isinstance(file, Missing) else taker.refuses_file(channel, file)
                 if reason is not None:
                     missing.setdefault(place, reason)
@@ -192,17 +207,27 @@ class Attempts:
 
     def _record(self, receipt: Receipt, parts: int) -> None:
         record = self._around.journal.complete if self._parts_done == parts - 1 else self._around.journal.part_done
-        record(self._delivery.id, self._parts_done, receipt)
+        part = self._parts_done
+        recorded = record(self._delivery.id, part, receipt)
+        recorded.add_done_callback(lambda done: self._look_at(done, record, part))
         self._parts_done += 1
 
-    def _finish(self, event: Posted, *, shown: bool) -> None:
+    def _look_at(
+        self, done: asyncio.Future[None], record: Callable[[int, int, Receipt], asyncio.Future[None]], part: int
+    ) -> None:
+        """A receipt that cannot be kept is kept without its id: better that than to send the message again."""
+        if not done.cancelled() and isinstance(error := done.exception(), EntryRefused):
+            self._log.error("receipt_without_id", reason=str(error))
+            record(self._delivery.id, part, Receipt())
+
+    def _finish(self, event: Posted, instance: Instance, *, shown: bool) -> None:
         target = self._delivery.target
         if not shown:  # lines of white space, on a platform that shows no empty line
             self._around.journal.complete(self._delivery.id, 0, Receipt())
             self._around.tally.skipped(event.channel.instance, "nothing_to_show", self._delivery.rule)
             return
         self._around.tally.delivered(target.instance, self._delivery.rule)
-        self._log.debug("message_delivered", late_ms=int(time.time() * 1000) - event.at)
+        instance.log.debug("message_delivered", **self._about(), late_ms=int(time.time() * 1000) - event.at)
         if event.attachments:
             self._around.spool.delivered()
         for observer in self._around.observers:
@@ -219,5 +244,16 @@ class Attempts:
         self._log.error("delivery_buried", reason=reason)
         # a traceback may hold anything, and is shown to operators by a command that knows no secrets
         reason, detail = redaction.mask(reason), redaction.mask(detail)
-        await self._around.journal.bury(self._delivery.id, reason=reason, detail=detail)
+        await self._around.journal.bury(self._delivery.id, reason=_storable(reason), detail=_storable(detail))
         self._around.tally.buried(self._delivery.target.instance, self._delivery.rule)
+
+
+def _is_cancelled() -> bool:
+    """Whether it is our own task that is to end, and not something inside a driver that was cancelled."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
+
+
+def _storable(text: str) -> str:
+    """Without what no journal can write (halves of surrogate pairs, which a driver may quote from a server)."""
+    return text.encode("utf-8", "replace").decode("utf-8")
