@@ -74,6 +74,7 @@ class Template(Struct, frozen=True):
 
 _BRACE = re.compile(r"\{\{|\}\}|\{([^{}]*)\}|[{}]")
 _HEADER = re.compile(r"<richheader\b([^<>]*?)/>", re.DOTALL)
+_MEANT_AS_HEADER = re.compile(r"<\s*rich\s*header\b", re.IGNORECASE)
 _ATTRIBUTE = re.compile(r'\s+([a-z]+)\s*=\s*"([^"]*)"')
 
 
@@ -82,16 +83,19 @@ def parse(text: str, *, variables: frozenset[str] = VARIABLES) -> Template:
     parts: list[Part] = []
     end = 0
     for found in _HEADER.finditer(text):
-        parts.extend(_flat(text[end : found.start()], end, variables))
+        parts.extend(_outside(text[end : found.start()], end, variables))
         parts.append(_header(found, variables))
         end = found.end()
-    broken = text.find("<richheader", end)
-    if broken >= 0:
-        raise TemplateError('a richheader is written <richheader title="…" content="…"/>', broken)
-    parts.extend(_flat(text[end:], end, variables))
+    parts.extend(_outside(text[end:], end, variables))
     if parts.count(Variable("msg")) > 1:
         raise TemplateError("{msg} stands in it twice; a message is shown once", text.rfind("{msg}"))
     return Template(tuple(parts))
+
+
+def _outside(text: str, offset: int, variables: frozenset[str]) -> list[Literal | Variable]:
+    if broken := _MEANT_AS_HEADER.search(text):
+        raise TemplateError('a richheader is written <richheader title="…" content="…"/>', offset + broken.start())
+    return _flat(text, offset, variables)
 
 
 def _header(found: re.Match[str], variables: frozenset[str]) -> Header:
