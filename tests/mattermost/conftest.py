@@ -12,8 +12,8 @@ real one where NEXTBRIDGE_TEST_MATTERMOST names a JSON file of this form:
 
 Usernames and the names of channels are the keys; the channels are displayed as Town, Dev and Closed Room. `relay` is a
 bot in town and dev, but not in closed, which is private; alice and bob are people in town and dev; alice is Alice with
-the nickname Ally, bob is Bob Stone; boss is a system admin and in all three. Override of usernames and icons is on. Tests that need a
-server to go wrong ask for `scene`, which is always the stand-in.
+the nickname Ally, bob is Bob Stone; boss is a system admin and in all three. Override of usernames and icons is on.
+Tests that need a server to go wrong ask for `scene`, which is always the stand-in.
 """
 
 from __future__ import annotations
