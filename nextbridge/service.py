@@ -30,6 +30,7 @@ from nextbridge.journal.sqlite import open_journal
 from nextbridge.media import Spool
 from nextbridge.redaction import install_excepthooks
 from nextbridge.relay import Relay
+from nextbridge.retention import Retention
 from nextbridge.rules import RuleTable
 from nextbridge.switchboard import Switchboard
 from nextbridge.systemd import ServiceManager
@@ -107,6 +108,7 @@ class Service:
                 asyncio.create_task(self._report_readiness()),
                 asyncio.create_task(self._manager.feed_watchdog()),
                 asyncio.create_task(deliveries.give_up_deserted()),
+                asyncio.create_task(Retention(journal, remember=in_seconds(self._config.general.remember)).run()),
             ]
             if started is not None:
                 started.set()

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 from msgspec import Meta, Struct
 
-from nextbridge.config.types import Duration, ProxyUrl, Settings
+from nextbridge.config.types import Duration, ProxyUrl, Settings, in_seconds
 from nextbridge.driver import Driver
 from nextbridge.envelope import Channel, ChannelKey, InstanceId
 
@@ -18,7 +18,15 @@ __all__ = ["Config", "Endpoint", "GlobalSettings", "HttpSettings", "Instance", "
 class HttpSettings(Settings, frozen=True):
     """The daemon's own HTTP server."""
 
-    host: Annotated[str, Meta(description="The address it listens on.")] = "127.0.0.1"
+    # a blank one would be every address of the machine
+    host: Annotated[
+        str,
+        Meta(
+            pattern=r"^[^\s/]+$(?!\n)",
+            description="The address it listens on.",
+            extra_json_schema={"x-hint": "write an address of this machine alone: 127.0.0.1, or 0.0.0.0 for all"},
+        ),
+    ] = "127.0.0.1"
     port: Annotated[int, Meta(ge=0, le=65535, description="Its port; 0 takes any free one.")] = 8778
 
 
@@ -28,8 +36,10 @@ class GlobalSettings(Settings, frozen=True):
     base_url: Annotated[
         str | None,
         Meta(
+            pattern=r"^https?://[^\s/?#@]+(/[^\s?#]*)?$(?!\n)",
             description="Where the daemon's HTTP server is reached from outside, through your reverse proxy.",
             examples=["https://bridge.example.com"],
+            extra_json_schema={"x-hint": "write the address that a browser opens, e.g. https://bridge.example.com"},
         ),
     ] = None
     proxy: ProxyUrl | None = None
@@ -38,9 +48,23 @@ class GlobalSettings(Settings, frozen=True):
         Duration,
         Meta(description="How long a message may wait for a target before it becomes a dead letter, with the reason."),
     ] = "24h"
+    remember: Annotated[
+        Duration,
+        Meta(
+            description="How long a delivered message is remembered, so that an edit, a reply or a second report of it "
+            "finds it."
+        ),
+    ] = "30d"
     spool_size: Annotated[
         int, Meta(ge=0, description="Bytes that attachments on their way may take on disk, all together.")
     ] = 1_073_741_824
+
+    def __post_init__(self) -> None:
+        if in_seconds(self.remember) < in_seconds(self.give_up_after):
+            raise ValueError(
+                f"remember ({self.remember}) is shorter than give_up_after ({self.give_up_after}): "
+                "a message that arrives late could not be edited any more"
+            )
 
 
 class MessageSettings(Settings, frozen=True):
