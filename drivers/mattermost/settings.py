@@ -77,8 +77,7 @@ class MattermostChannel(Settings, frozen=True):
         Annotated[
             str,
             Meta(
-                pattern=r"^[a-z0-9]{26}$",
-                max_length=26,
+                pattern=r"^[a-z0-9]{26}$(?!\n)",
                 description="The channel's id.",
                 examples=["4xp9fdt77pncbef59f4k1qe83o"],
                 extra_json_schema={

@@ -33,15 +33,18 @@ class HttpSettings(Settings, frozen=True):
 class GlobalSettings(Settings, frozen=True):
     """What holds for all instances."""
 
-    base_url: Annotated[
-        str | None,
-        Meta(
-            pattern=r"^https?://[^\s/?#@]+(/[^\s?#]*)?$(?!\n)",
-            description="Where the daemon's HTTP server is reached from outside, through your reverse proxy.",
-            examples=["https://bridge.example.com"],
-            extra_json_schema={"x-hint": "write the address that a browser opens, e.g. https://bridge.example.com"},
-        ),
-    ] = None
+    base_url: (
+        Annotated[
+            str,
+            Meta(
+                pattern=r"^https?://[^\s/?#@]+(/[^\s?#]*)?$(?!\n)",
+                description="Where the daemon's HTTP server is reached from outside, through your reverse proxy.",
+                examples=["https://bridge.example.com"],
+                extra_json_schema={"x-hint": "write the address that a browser opens, e.g. https://bridge.example.com"},
+            ),
+        ]
+        | None
+    ) = None
     proxy: ProxyUrl | None = None
     http: HttpSettings = HttpSettings()
     give_up_after: Annotated[
