@@ -156,6 +156,14 @@ class Api:
         path = f"teams/name/{_segment(team)}/channels/name/{_segment(channel)}"
         return await self._look_up(path, wire.ChannelInfo)
 
+    async def teams(self) -> list[wire.Team]:
+        """The teams that we are in."""
+        return await self._look_up("users/me/teams", list[wire.Team])
+
+    async def joined(self, team: str) -> list[wire.ChannelInfo]:
+        """The channels of a team that we are in, and our direct messages."""
+        return await self._look_up(f"users/me/teams/{_segment(team)}/channels", list[wire.ChannelInfo])
+
     async def membership(self, channel: ChannelKey) -> wire.Member:
         """Our own membership of a channel. Refusal (404) where there is none."""
         return await self._look_up(f"channels/{_segment(channel)}/members/me", wire.Member)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 import msgspec
 from msgspec import UNSET, Struct
@@ -12,8 +13,13 @@ from drivers.mattermost.api import Api, Refusal
 from drivers.mattermost.settings import MattermostChannel, MattermostSettings, named
 from nextbridge.driver import ConfiguredChannel, Host
 from nextbridge.envelope import ChannelKey
+from nextbridge.errors import Retry
 
 __all__ = ["Channels", "Unavailable", "find_channel"]
+
+
+_MANY = 20
+"""From so many channels on, those that we are in are asked for at once, not one by one."""
 
 
 class Unavailable(Exception):
@@ -56,8 +62,9 @@ class Channels:
 
     async def resolve(self, api: Api, me: wire.User) -> None:
         """Look up every channel. Raises Retry and Paused, where none can be looked up."""
+        joined = await _joined(api) if len(self._configured) >= _MANY else {}
         for configured in self._configured:
-            await self._resolve(configured, api, me)
+            await self._resolve(configured, api, me, joined)
 
     async def recheck(self, api: Api, me: wire.User) -> None:
         """Look again at those that could not be used: we were added somewhere."""
@@ -88,10 +95,18 @@ class Channels:
             self._closed.add(channel)
             self._host.unavailable(channel, reason)
 
-    async def _resolve(self, configured: ConfiguredChannel[MattermostChannel], api: Api, me: wire.User) -> None:
-        state = self._states[configured.key]
+    async def _resolve(
+        self,
+        configured: ConfiguredChannel[MattermostChannel],
+        api: Api,
+        me: wire.User,
+        joined: Mapping[str, wire.ChannelInfo] = MappingProxyType({}),
+    ) -> None:
+        state, settings = self._states[configured.key], configured.settings
         try:
-            found = await find_channel(configured.settings, self._settings, api, me)
+            found = None if settings.channel_id is UNSET else joined.get(settings.channel_id)
+            if found is None:
+                found = await find_channel(settings, self._settings, api, me)
         except Unavailable as error:
             if error.found is not None:
                 await self._known(configured, state, error.found)
@@ -116,6 +131,17 @@ class Channels:
             self._host.available(state.key)
         state.key, state.name = ChannelKey(found.id), found.display_name or found.name
         await self._host.resolved(configured, state.key, state.name)
+
+
+async def _joined(api: Api) -> dict[str, wire.ChannelInfo]:
+    """The channels that we are in, by id, with one call for each team; none where that fails.
+
+    An archived channel is not among them, so that it is looked up by itself and its operator told.
+    """
+    try:
+        return {channel.id: channel for team in await api.teams() for channel in await api.joined(team.id)}
+    except (Refusal, Retry):
+        return {}
 
 
 async def find_channel(

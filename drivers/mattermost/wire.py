@@ -32,6 +32,7 @@ __all__ = [
     "PostProps",
     "PostedData",
     "ServerError",
+    "Team",
     "Uploaded",
     "User",
     "UserUpdated",
@@ -271,6 +272,12 @@ class ChannelInfo(Struct, frozen=True, gc=False):
     name: str = ""
     type: str = ""
     delete_at: int = 0
+
+
+class Team(Struct, frozen=True, gc=False):
+    """A team."""
+
+    id: str
 
 
 class Member(Struct, frozen=True, gc=False):

@@ -116,3 +116,12 @@ async def test_a_server_in_trouble_is_no_missing_channel(scene: Scene, staged: S
     running = await staged()
     assert len(running.ends) == 1
     assert running.host.unavailable_channels == {}
+
+
+async def test_many_channels_are_found_with_a_few_calls(scene: Scene, staged: Start) -> None:
+    """Fifty take no more of the server's limit than one; what we are not in is still told."""
+    many = [scene.sandbox.add_channel(scene.team, f"many-{n}", members=[scene.relay, scene.boss]) for n in range(50)]
+    scene.sandbox.limit_rate(per_second=1, burst=15)
+    running = await staged(*(channel.id for channel in many), scene.closed.id)
+    assert list(running.host.unavailable_channels) == [str(scene.closed.id)]
+    assert len(running.host.resolutions) == 50
