@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 
 import structlog
@@ -30,13 +31,14 @@ class ChannelDirectory:
         self._rules = rules
         self._rekey_lane = rekey_lane
         self._names: dict[Channel, str] = {}
+        self._moves: set[asyncio.Task[None]] = set()
         self._log = structlog.get_logger()
 
     async def load(self) -> None:
         """Take up what earlier runs learnt. Before the first lane starts."""
         for place, key in (await self._journal.read_all(_NAMESPACE)).items():
             instance, _, configured = place.partition(_SEPARATOR)
-            self._rules.rekey(
+            self._rules.resolve(
                 Channel(InstanceId(instance), ChannelKey(configured)), Channel(InstanceId(instance), ChannelKey(key))
             )
 
@@ -47,8 +49,15 @@ class ChannelDirectory:
         before = self._rules.present(configured)
         if before == channel:
             return
-        log = self._log.bind(instance=channel.instance, channel=key, name=name)
-        for twice in self._rules.rekey(before, channel):
+        # whoever gives up waiting for it, it is done whole
+        move = asyncio.create_task(self._move(configured, before, channel, name))
+        self._moves.add(move)
+        move.add_done_callback(self._moves.discard)
+        await asyncio.shield(move)
+
+    async def _move(self, configured: Channel, before: Channel, channel: Channel, name: str) -> None:
+        log = self._log.bind(instance=channel.instance, channel=channel.key, name=name)
+        for twice in self._rules.resolve(configured, channel):
             log.error(
                 "channel_twice_in_rule",
                 rule=twice.rule,
@@ -59,7 +68,7 @@ class ChannelDirectory:
             await self._rekey_lane(configured, channel)
         else:
             log.warning("channel_repointed", before=before.key, reason="the configured name is another channel's now")
-        await self._journal.write(_NAMESPACE, f"{configured.instance}{_SEPARATOR}{configured.key}", key)
+        await self._journal.write(_NAMESPACE, f"{configured.instance}{_SEPARATOR}{configured.key}", channel.key)
 
     def name(self, channel: Channel) -> str:
         """What people call it, or its key."""

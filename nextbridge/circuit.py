@@ -29,7 +29,8 @@ class Circuit:
         self._next_trial = 0.0
         self._trial: Channel | None = None
         self._last_trial: Channel | None = None
-        self._waiting: set[Channel] = set()
+        self._waiting: dict[Channel, float] = {}
+        """Channels that have asked in vain, with when."""
         self.successes = 0
         """Messages that went through since the start."""
 
@@ -46,12 +47,10 @@ class Circuit:
         if not self.is_open:
             return 0.0
         now = self._clock()
-        others = self._waiting - {channel}
-        passed_over = channel == self._last_trial and bool(others)
-        if now < self._next_trial or passed_over:
-            self._waiting.add(channel)
+        if now < self._next_trial or (channel == self._last_trial and self._others_wait(channel, now)):
+            self._waiting[channel] = now
             return max(self._next_trial - now, _FIRST_WAIT)
-        self._waiting.discard(channel)
+        self._waiting.pop(channel, None)
         self._trial = self._last_trial = channel
         self._next_trial = now + _TRIAL_SECONDS
         return 0.0
@@ -71,6 +70,10 @@ class Circuit:
         if self.is_open and self._trial in {None, channel}:
             self._trial = None
             self._next_trial = self._clock() + self._backoff.wait()
+
+    def _others_wait(self, channel: Channel, now: float) -> bool:
+        """Whether another channel has asked lately; one that no longer does has nothing to send."""
+        return any(other != channel and now - asked <= _LONGEST_WAIT + 5 for other, asked in self._waiting.items())
 
     def close(self) -> None:
         """Nothing is known against the instance (any more)."""

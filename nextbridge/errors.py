@@ -4,6 +4,7 @@ NextBridgeError
 ├── ConfigError            the operator's file is wrong; carries every mistake found, not the first only
 ├── JournalError           the journal cannot be read or written: the daemon ends, it never goes on in memory
 │   └── JournalLocked      another daemon holds this state folder
+├── SpoolError             the folder for attachments cannot be used
 ├── EntryRefused           this one entry cannot be kept (text that is no Unicode, say); the journal goes on
 └── DriverError            a driver says what the core is to do (see nextbridge.driver)
     ├── Retry              this delivery (or this connection), later
@@ -15,6 +16,7 @@ NextBridgeError
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
@@ -32,6 +34,7 @@ __all__ = [
     "Paused",
     "Rejected",
     "Retry",
+    "SpoolError",
 ]
 
 
@@ -63,6 +66,10 @@ class JournalLocked(JournalError):
     """Another daemon holds this state folder."""
 
 
+class SpoolError(NextBridgeError):
+    """The folder for attachments on their way cannot be used."""
+
+
 class EntryRefused(NextBridgeError):
     """This one entry cannot be kept: it holds what no journal can write. Nothing of it was; the journal goes on."""
 
@@ -86,7 +93,7 @@ class Retry(DriverError):
 
     def __init__(self, reason: str, *, after: float | None = None) -> None:
         super().__init__(reason)
-        self.after = after
+        self.after = after if after is not None and 0 <= after < math.inf else None
 
 
 class Rejected(DriverError):

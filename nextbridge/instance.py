@@ -94,6 +94,7 @@ class Instance:
         self.circuit = Circuit()
         self._core = core
         self._connected_at: float | None = None
+        self._unpause: asyncio.TimerHandle | None = None
         self._driver: Driver[Any, Any] | None = None
 
     @property
@@ -111,6 +112,31 @@ class Instance:
     def wake_lanes(self) -> None:
         """What waits for this instance can go out: it takes messages (again)."""
         self._core.wake(self.instance, None)
+
+    def pause(self, reason: str) -> None:
+        """A send found that nothing passes on this instance for now: it waits for a minute, or until it reconnects."""
+        if self.state is not State.PAUSED:
+            self.log.error("instance_paused", reason=reason)
+        self.state, self.reason = State.PAUSED, reason
+        self.can_send.clear()
+        if self._unpause is not None:
+            self._unpause.cancel()
+        self._unpause = asyncio.get_running_loop().call_later(_PAUSED_WAIT, self._try_again)
+
+    def _try_again(self) -> None:
+        if self.state is State.PAUSED and self._connected_at is not None:
+            self.can_send.set()
+            self.wake_lanes()
+
+    def sent(self, channel: ChannelKey) -> None:
+        """A message went through: neither the channel nor the instance refuses us (any more)."""
+        if self.circuit.succeeded():
+            self.wake_lanes()
+        if channel in self.closed_channels:
+            self.available(channel)
+        if self.state is State.PAUSED:
+            self.state, self.reason = State.CONNECTED, ""
+            self.wake_lanes()
 
     async def run(self) -> None:
         """Run the driver for ever. Ends by cancellation only."""
@@ -141,7 +167,10 @@ class Instance:
         except DriverError as error:
             reason = error.reason
             self.log.error("connection_ended", reason=reason)
-        except Exception as error:  # a bug in one driver must not end the others
+        except (Exception, asyncio.CancelledError) as error:  # a bug in one driver must not end the others
+            task = asyncio.current_task()
+            if isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling():
+                raise
             reason = f"the driver failed: {type(error).__name__}"
             self.log.exception("driver_failed")
         if self._was_steady():

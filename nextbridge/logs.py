@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import logging
 import sys
+from contextlib import suppress
 from typing import Literal, TextIO
 
 import structlog
@@ -38,7 +39,7 @@ def configure(*, level: Literal["debug", "info", "warning"] = "info", stream: Te
     structlog.configure(
         processors=[*processors, redact],
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.WriteLoggerFactory(stream),
+        logger_factory=structlog.WriteLoggerFactory(_Unfailing(stream)),  # type: ignore[arg-type]
         cache_logger_on_first_use=False,
     )
     # libraries that log by the standard library's way (aiohttp, asyncio) come out alike
@@ -60,6 +61,22 @@ def _printable(text: str) -> str:
     return "".join(
         char if char.isprintable() or char == "\n" else char.encode("unicode_escape").decode() for char in text
     )
+
+
+class _Unfailing:
+    """A stream whose reader or disk may be gone: what cannot be written is lost, and nobody is stopped by it."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        with suppress(OSError, ValueError):
+            return self._stream.write(text)
+        return 0
+
+    def flush(self) -> None:
+        with suppress(OSError, ValueError):
+            self._stream.flush()
 
 
 class _Forward(logging.Handler):

@@ -2,7 +2,7 @@
 
 Two relays that join the same channels on a platform without marks (IRC) see each other's messages as anybody's. Each
 hands on what the other said, with a name before it, for ever. What gives them away is that a text comes back within
-seconds, again and again: in the channel that it was sent to, or in the one that it was heard in, behind other words.
+seconds, again and again, each time behind more words.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from time import monotonic
 
 from msgspec import Struct
 
-from nextbridge.envelope import Channel, Posted, UserId
+from nextbridge.envelope import Channel, Posted
 from nextbridge.markup import PLAIN
 
 __all__ = ["LoopBreaker"]
@@ -21,7 +21,11 @@ __all__ = ["LoopBreaker"]
 _SECONDS = 5.0
 """A text that comes back later than this is somebody's answer."""
 _MOST_RETURNS = 3
-"""People echo each other too: `ok`, `ok`, `ok` across a bridge is a conversation. More often, this fast, is not."""
+"""People quote each other too. More often than this, this fast, each time with more words before it, they do not."""
+_SHORTEST = 4
+"""Characters; many texts end in a full stop."""
+_MOST_EQUAL = 20
+"""Of one text in one channel: relays that put no name before it repeat it as it is."""
 _TEXTS = 50
 _CHANNELS = 10_000
 
@@ -29,15 +33,13 @@ _CHANNELS = 10_000
 class _Text(Struct, frozen=True):
     at: float
     text: str
-    author: UserId | None
-    """Who said it in this channel; None where we brought it there."""
     returns: int
     """How often it had come back before."""
 
-    def comes_back_in(self, text: str, author: UserId) -> bool:
-        if not text.endswith(self.text):
-            return False
-        return self.author is None or author == self.author or len(text) > len(self.text)
+    def comes_back_in(self, text: str) -> bool:
+        """It is said again with words before it, as a relay does."""
+        added = len(text) - len(self.text)
+        return added > 0 and len(self.text) >= _SHORTEST and text.endswith(self.text) and not text[added - 1].isalnum()
 
 
 class LoopBreaker:
@@ -59,7 +61,9 @@ class LoopBreaker:
         if not recent:
             return 0
         text = _text(event)
-        return max((each.returns + 1 for each in recent if each.comes_back_in(text, event.author.id)), default=0)
+        if sum(each.text == text for each in recent) >= _MOST_EQUAL:
+            return _MOST_RETURNS + 1
+        return max((each.returns + 1 for each in recent if each.comes_back_in(text)), default=0)
 
     def is_loop(self, returns: int) -> bool:
         """Whether a text that has come back so often goes back and forth between relays."""
@@ -70,11 +74,9 @@ class LoopBreaker:
         text = _text(event)
         if not text:
             return
-        now = self._clock()
-        self._remember(event.channel, _Text(now, text, event.author.id, returns))
-        brought = _Text(now, text, None, returns)
-        for target in targets:
-            self._remember(target, brought)
+        said = _Text(self._clock(), text, returns)
+        for channel in (event.channel, *targets):
+            self._remember(channel, said)
 
     def _remember(self, channel: Channel, text: _Text) -> None:
         recent = self._texts.get(channel)

@@ -12,14 +12,14 @@ import shutil
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, TypeAlias
 
 import structlog
 
 from nextbridge.backoff import Backoff
 from nextbridge.driver import Downloads, LocalFile
 from nextbridge.envelope import Attachment, InstanceId, Posted
-from nextbridge.errors import DriverError, Rejected, Retry
+from nextbridge.errors import DriverError, Rejected, Retry, SpoolError
 from nextbridge.journal import Journal
 
 __all__ = ["Missing", "Spool"]
@@ -39,6 +39,9 @@ class Missing:
         self.reason = reason
 
 
+_Files: TypeAlias = tuple[LocalFile | Missing, ...]
+
+
 class Spool:
     """The attachments of undelivered events. One object, used by the delivery lanes."""
 
@@ -49,13 +52,20 @@ class Spool:
         self._drivers = drivers
         self._size = size
         self._used = 0
-        self._fetches: dict[int, asyncio.Task[tuple[LocalFile | Missing, ...]]] = {}
+        self._fetches: dict[int, asyncio.Task[_Files]] = {}
         self._sweep: asyncio.Task[None] | None = None
         self._log = structlog.get_logger()
 
     async def open(self) -> None:
-        """Make the folder, and forget what no delivery needs any more. Before the first delivery, or at any time after."""
-        await asyncio.to_thread(self._folder.mkdir, mode=0o700, parents=True, exist_ok=True)
+        """Make the folder, and forget what no delivery needs any more. Before the first delivery, or at any time after.
+
+        Raises SpoolError where the folder cannot be made.
+        """
+        try:
+            await asyncio.to_thread(self._folder.mkdir, mode=0o700, parents=True, exist_ok=True)
+            self._used = sum((await asyncio.to_thread(self._sizes)).values())
+        except OSError as error:
+            raise SpoolError(f"the spool {self._folder} cannot be used: {error.strerror or error}") from error
         await self._remove_unneeded()
 
     async def close(self) -> None:
@@ -65,12 +75,16 @@ class Spool:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    def fetch(self, event_id: int, event: Posted) -> asyncio.Task[tuple[LocalFile | Missing, ...]]:
-        """The event's attachments in their order. Fetching starts at the first call, once for all targets."""
+    def start(self, event_id: int, event: Posted) -> asyncio.Task[_Files]:
+        """Start to fetch the event's attachments, once for all targets."""
         task = self._fetches.get(event_id)
-        if task is None:
+        if task is None or (task.done() and (task.cancelled() or task.exception() is not None)):
             task = self._fetches[event_id] = asyncio.create_task(self._fetch_all(event_id, event))
         return task
+
+    async def files(self, event_id: int, event: Posted) -> _Files:
+        """The event's attachments in their order, once they are here or known not to be had."""
+        return await asyncio.shield(self.start(event_id, event))  # others wait for them too
 
     def delivered(self) -> None:
         """A delivery with attachments came to its end: soon see what is needed no more."""
@@ -79,28 +93,31 @@ class Spool:
 
     async def _remove_soon(self) -> None:
         await asyncio.sleep(_SWEEP_DELAY)
-        await self._journal.flush()
         await self._remove_unneeded()
 
     async def _remove_unneeded(self) -> None:
-        needed = {str(event_id) for event_id in await self._journal.undelivered_events()}
-        fetching = {str(event_id) for event_id, task in self._fetches.items() if not task.done()}
-        self._used = await asyncio.to_thread(self._clear, needed | fetching)
-        for event_id in [each for each in self._fetches if str(each) not in needed | fetching]:
-            del self._fetches[event_id]
+        # What is there is listed before the journal is asked: a folder that comes later is not in question.
+        sizes = await asyncio.to_thread(self._sizes)
+        fetched = [event_id for event_id, task in self._fetches.items() if task.done()]
+        needed = await self._journal.undelivered_events()
+        for event_id in fetched:
+            if event_id not in needed:
+                self._fetches.pop(event_id, None)
+        for name, size in sizes.items():
+            if not (name.isdecimal() and (int(name) in needed or int(name) in self._fetches)):
+                await asyncio.to_thread(shutil.rmtree, self._folder / name, ignore_errors=True)
+                self._used -= size
 
-    def _clear(self, keep: set[str]) -> int:
-        used = 0
+    def _sizes(self) -> dict[str, int]:
+        """Bytes by folder."""
+        sizes: dict[str, int] = {}
         for folder in self._folder.iterdir():
-            if folder.name not in keep:
-                shutil.rmtree(folder, ignore_errors=True)
-                continue
-            for file in folder.iterdir():
-                with suppress(FileNotFoundError):
-                    used += file.stat().st_size
-        return used
+            sizes[folder.name] = 0
+            with suppress(OSError):  # a fetch that is given up removes its file
+                sizes[folder.name] = sum(file.stat().st_size for file in folder.iterdir())
+        return sizes
 
-    async def _fetch_all(self, event_id: int, event: Posted) -> tuple[LocalFile | Missing, ...]:
+    async def _fetch_all(self, event_id: int, event: Posted) -> _Files:
         log = self._log.bind(
             instance=event.channel.instance, channel=event.channel.key, event_id=f"{event.channel}/{event.message}"
         )
@@ -143,6 +160,9 @@ class Spool:
                 return Missing(error.reason)
             except OSError as error:
                 return Missing(f"it cannot be spooled: {error.strerror or error}")
+            except Exception as error:  # noqa: BLE001 - a bug in a driver costs the file, not the message
+                self._log.exception("fetch_failed", instance=source)
+                return Missing(f"the driver failed: {type(error).__name__}")
 
     async def _write(self, path: Path, attachment: Attachment, driver: Downloads) -> LocalFile:
         partial = path.with_suffix(".part")
@@ -161,7 +181,8 @@ class Spool:
             await asyncio.to_thread(self._finish, file, partial, path)
         except BaseException:
             self._used -= spooled
-            file.close()
+            with suppress(OSError):  # a full disk is told once
+                file.close()
             partial.unlink(missing_ok=True)
             raise
         return LocalFile(path, attachment.name, attachment.media_type, size)

@@ -119,6 +119,7 @@ def render(
     target cannot take them or they could not be fetched. Pure: no I/O.
     """
     style = _style(event, _message_settings(settings), driver)
+    limits = driver.limits(channel)
     values = _values(event, origin, driver)
     dialect = driver.dialect
     blocks = event.text.blocks
@@ -127,8 +128,7 @@ def render(
     files = [place for place in range(len(event.attachments)) if place not in missing]
     whole = _unchanged(event.text, dialect) if not missing and blocks is event.text.blocks else None
     blocks = _with_labels(blocks, [label(event.attachments[place]) for place in sorted(missing)])
-    frame = _fill(style.template, values, dialect)
-    limits = driver.limits(channel)
+    frame = _fitting(style.template, values, dialect, limits)
     texts = _texts(blocks, whole, frame, dialect, limits)
     parts = _with_files(texts, files, frame, limits)
     if style.name is None:
@@ -178,6 +178,19 @@ class _Frame(Struct, frozen=True):
 
     before: str
     after: str
+
+
+def _fitting(template: Template, values: Mapping[str, str], dialect: Dialect, limits: Limits) -> _Frame:
+    """The filled template; where it takes more than half a message, what users bring to it is cut until it does not.
+
+    Otherwise a long name could turn one message into thousands.
+    """
+    frame = _fill(template, values, dialect)
+    longest = _LONGEST_NAME
+    while longest > 1 and 2 * limits.unit.measure(frame.before + frame.after) > limits.text:
+        longest //= 2
+        frame = _fill(template, {name: value[:longest] for name, value in values.items()}, dialect)
+    return frame
 
 
 def _fill(template: Template, values: Mapping[str, str], dialect: Dialect) -> _Frame:

@@ -51,47 +51,48 @@ class RuleTable:
         """`without` are the disabled instances: their channels are as if they were not in the rules."""
         self._rules = [rule for rule in rules if rule.enabled]
         self._without = frozenset(without)
-        self._present: dict[Channel, Channel] = {}
-        self._origins: dict[Channel, set[Channel]] = {}
         self._settings: dict[MessageSettings, str] = {}
-        self._by_source: dict[Channel, list[int]] = {}
-        self._by_channel: dict[Channel, list[int]] = {}
+        self._sources: dict[Channel, list[int]] = {}
+        """By configured channel, the places of the rules that take messages from it."""
+        self._named: dict[Channel, list[int]] = {}
+        """By configured channel, the places of the rules that name it."""
+        self._present: dict[Channel, Channel] = {}
+        """By configured channel, the channel that it is now, where that is another."""
+        self._configured: dict[Channel, set[Channel]] = {}
+        """By the channel that they are now, the configured channels."""
         self._cache: dict[Channel, Routes] = {}
         for place, rule in enumerate(self._rules):
             for endpoint in rule.sources:
-                self._index(self._by_source, endpoint, place)
+                self._index(self._sources, endpoint, place)
             for endpoint in (*rule.sources, *rule.targets):
-                self._index(self._by_channel, endpoint, place)
+                self._index(self._named, endpoint, place)
+        for configured in self._named:
+            self._configured.setdefault(configured, set()).add(configured)
 
     def routes(self, source: Channel) -> Routes:
         """Every way out of `source`."""
         found = self._cache.get(source)
         if found is None:
-            if source not in self._by_source:
+            if source not in self._configured:
                 return _NOTHING  # not cached: channels that no rule names are without number
             found = self._cache[source] = self._compute(source)
         return found
 
-    def is_source(self, channel: Channel) -> bool:
-        """Whether any rule takes messages from `channel`."""
-        return channel in self._by_source
-
-    def rekey(self, old: Channel, new: Channel) -> list[TwiceInRule]:
-        """`old` is known as `new` from now on. Returns the rules that thereby name a channel twice."""
-        if old == new:
+    def resolve(self, configured: Channel, channel: Channel) -> list[TwiceInRule]:
+        """A channel of the file is `channel` from now on. Returns the rules that thereby name a channel twice."""
+        before = self.present(configured)
+        if before == channel:
             return []
         self._cache.clear()
-        origins = self._origins.pop(old, set()) | {old}
-        self._origins.setdefault(new, set()).update(origins)
-        for configured in origins:
-            self._present[configured] = new
-        for index in (self._by_source, self._by_channel):
-            if places := index.pop(old, None):
-                index[new] = sorted({*index.get(new, ()), *places})
+        self._configured.get(before, set()).discard(configured)
+        self._present[configured] = channel
+        names = self._configured.setdefault(channel, set())
+        names.add(configured)
+        places = {place for name in names for place in self._named.get(name, ())}
         return [
-            TwiceInRule(self._rules[place].id, new)
-            for place in self._by_channel.get(new, ())
-            if self._names_twice(self._rules[place], new)
+            TwiceInRule(self._rules[place].id, channel)
+            for place in sorted(places)
+            if sum(place in self._named.get(name, ()) for name in names) > 1
         ]
 
     def present(self, configured: Channel) -> Channel:
@@ -105,15 +106,11 @@ class RuleTable:
         if not places or places[-1] != place:
             places.append(place)
 
-    def _names_twice(self, rule: Rule, channel: Channel) -> bool:
-        configured = {endpoint.channel for endpoint in (*rule.sources, *rule.targets)}
-        return sum(self.present(each) == channel for each in configured) > 1
-
     def _compute(self, source: Channel) -> Routes:
         ways: list[Route] = []
         shadowed: list[str] = []
         seen: set[Channel] = {source}
-        for place in self._by_source[source]:
+        for place in sorted({place for name in self._configured[source] for place in self._sources.get(name, ())}):
             rule = self._rules[place]
             mine: set[Channel] = set()
             for endpoint in rule.targets:

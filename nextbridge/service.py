@@ -116,13 +116,23 @@ class Service:
             ends: set[asyncio.Future[Any]] = {asked, journal.failed}
             await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
             self._manager.stopping("finishing what is being sent")
-            await _cancel([*tasks, asked])
+            # the connections are needed for what is being sent, unless it could not be recorded any more
+            await deliveries.stop(0.0 if journal.failed.done() else DRAIN_SECONDS)
+            await self._end([*tasks, asked])
             if journal.failed.done():
                 raise journal.failed.result()
-            await deliveries.stop(DRAIN_SECONDS)
             for outcome, number in self.tally.lines():
                 self._log.info("total", outcome=outcome.kind, **outcome.where(), number=number)
             self._log.info("stopped")
+
+    async def _end(self, tasks: Sequence[asyncio.Task[Any]]) -> None:
+        for task in tasks:
+            task.cancel()
+        _, late = await asyncio.wait(tasks, timeout=_CLOSE_SECONDS)
+        if late:
+            self._log.warning(
+                "still_running", tasks=len(late), reason=f"it did not end in {_CLOSE_SECONDS:.0f} seconds"
+            )
 
     async def _assemble(self, journal: Journal, stack: AsyncExitStack) -> tuple[Deliveries, ControlServer]:
         """Make the parts and join them. Nothing runs yet."""
@@ -218,9 +228,3 @@ async def _close(instance: Instance) -> None:
             await instance.driver.close()
     except Exception:
         instance.log.exception("close_failed")
-
-
-async def _cancel(tasks: Sequence[asyncio.Task[Any]]) -> None:
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)

@@ -9,7 +9,8 @@ import structlog
 
 from nextbridge.delivery.lane import Lane, LaneState
 from nextbridge.delivery.surroundings import Surroundings
-from nextbridge.envelope import Channel, ChannelKey, InstanceId
+from nextbridge.driver import Uploads
+from nextbridge.envelope import Channel, ChannelKey, InstanceId, Posted
 from nextbridge.journal import Delivery
 
 __all__ = ["Deliveries"]
@@ -56,7 +57,8 @@ class Deliveries:
     def enqueue(self, deliveries: tuple[Delivery, ...]) -> None:
         """Deliver what was just accepted, in this order."""
         for delivery in deliveries:
-            if delivery.target not in self._moved:
+            self._fetch_files(delivery)
+            if delivery.target not in self._moved and not self._stopping:
                 self._lane(delivery.target).append(delivery)
 
     def retry(self, dead: Sequence[int]) -> asyncio.Future[Mapping[int, Channel]]:
@@ -109,6 +111,14 @@ class Deliveries:
         self._stopping = True
         if lanes := list(self._lanes.values()):
             await asyncio.gather(*(lane.stop(within) for lane in lanes))
+
+    def _fetch_files(self, delivery: Delivery) -> None:
+        """Start at once, whatever the state of the target: addresses of files expire."""
+        event = delivery.event
+        if isinstance(event, Posted) and event.attachments and not self._stopping:
+            target: object = self._around.instances[delivery.target.instance].driver
+            if isinstance(target, Uploads):
+                self._around.spool.start(delivery.event_id, event)
 
     def _lane(self, target: Channel) -> Lane:
         lane = self._lanes.get(target)

@@ -7,11 +7,14 @@ from collections import deque
 from time import monotonic
 from typing import Literal
 
+import structlog
 from msgspec import Struct
 
+from nextbridge.backoff import Backoff
 from nextbridge.delivery.attempts import Attempts
 from nextbridge.delivery.surroundings import Surroundings
 from nextbridge.envelope import Channel
+from nextbridge.errors import JournalError
 from nextbridge.instance import State
 from nextbridge.journal import Delivery
 
@@ -19,6 +22,14 @@ __all__ = ["Lane", "LaneState"]
 
 _WINDOW = 100
 """Deliveries of a lane that are held in memory; what is more is read from the journal when its turn comes."""
+_FIRST_WAIT = 1.0
+_LONGEST_WAIT = 300.0
+_CLOSED_WAIT = 60.0
+"""Seconds after which a message is tried although its channel was said to be closed."""
+_END_SECONDS = 5.0
+"""For a driver's send to end that was cancelled."""
+_GRACE = 600.0
+"""Seconds that a lane has after the start before it gives anything up: what is overdue then may pass now."""
 
 
 class LaneState(Struct, frozen=True):
@@ -51,6 +62,9 @@ class Lane:
         self._held = False
         self._sending: Delivery | None = None
         self._retry_at: float | None = None
+        self._started = around.clock()
+        self._grace = min(around.give_up_after, _GRACE)
+        self._log = structlog.get_logger()
 
     @property
     def state(self) -> LaneState:
@@ -104,7 +118,7 @@ class Lane:
         await asyncio.wait({task}, timeout=within)
         interrupted = self._sending
         task.cancel()
-        await asyncio.wait({task})
+        await asyncio.wait({task}, timeout=_END_SECONDS)
         return interrupted
 
     def _work(self) -> None:
@@ -112,9 +126,23 @@ class Lane:
             self._task = asyncio.create_task(self._run(), name=f"lane {self._target}")
 
     async def _run(self) -> None:
-        while not self._stopping and (delivery := await self._next()) is not None:
-            await self._deliver(delivery)
-            self._last = delivery.id
+        backoff = Backoff(first=_FIRST_WAIT, longest=_LONGEST_WAIT)
+        while not self._stopping:
+            try:
+                delivery = await self._next()
+                if delivery is None:
+                    return
+                await self._deliver(delivery)
+                self._last = delivery.id
+                backoff.reset()
+            except JournalError:
+                return  # the journal has told the service, which ends the daemon
+            except Exception:  # noqa: BLE001 - whatever it is, the lane goes on
+                self._log.exception("lane_failed", instance=self._target.instance, channel=self._target.key)
+                self._window.clear()  # what was being delivered is on disk, and comes first again
+                self._behind = True
+                self._woken.clear()
+                await self._wait_until_woken(backoff.wait())
 
     async def _next(self) -> Delivery | None:
         while self._behind and not self._window:
@@ -137,14 +165,18 @@ class Lane:
         """Until it is delivered or buried; or the lane stops, and it stays on disk."""
         attempts = Attempts(delivery, self._around)
         instance = self._around.instances[self._target.instance]
+        waited = False
         while not self._stopping:
-            left = attempts.seconds_left()
+            left = max(attempts.seconds_left(), self._started + self._grace - self._around.clock())
             if left <= 0:
-                await attempts.give_up(instance.reason)
+                await attempts.give_up(instance.closed_channels.get(self._target.key) or instance.reason)
                 return
             self._woken.clear()
             if not instance.can_send.is_set():
                 await self._wait_until_woken(left)
+            elif self._target.key in instance.closed_channels and not waited:
+                waited = True  # then it is tried all the same: not every driver hears of it when a channel opens
+                await self._wait_until_woken(min(_CLOSED_WAIT, left))
             elif wait := instance.circuit.wait(self._target):
                 await self._wait_until_woken(min(wait, left))
             else:
@@ -155,6 +187,7 @@ class Lane:
                     self._sending = None
                 if wait_or_done is None:
                     return
+                waited = True
                 await self._wait_until_woken(min(wait_or_done, left))
 
     async def give_up_overdue(self) -> float | None:

@@ -160,12 +160,16 @@ class FilingDriver(ScriptDriver):
         self.opened.append(attachment.id)
 
         async def chunks() -> AsyncIterator[bytes]:
+            await self.before_contents()
             for chunk in self.contents[attachment.id]:
                 if isinstance(chunk, Exception):
                     raise chunk
                 yield chunk
 
         yield chunks()
+
+    async def before_contents(self) -> None:
+        """Awaited before the first chunk of each file."""
 
     async def deliver(self, message: Outgoing) -> Receipt:
         self.received.append({file.name: await asyncio.to_thread(file.path.read_bytes) for file in message.files})

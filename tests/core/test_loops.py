@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
+import pytest
+
 from nextbridge.driver import Outgoing, Receipt
 from nextbridge.envelope import Author, Channel, ChannelKey, InstanceId, UserId
 from nextbridge.loops import LoopBreaker
@@ -82,25 +84,37 @@ async def test_without_marks_a_loop_of_two_relays_ends_by_itself_and_is_told(dae
         await one["b"].until(lambda: "<Alice> something else" in one["b"].texts)
 
 
-def test_people_who_say_the_same_are_no_loop() -> None:
-    """`ok` and `ok` and `ok` from one side to the other is a conversation."""
+@pytest.mark.parametrize("text", ["ok", "good morning", ".", "+1", "<Alice> hello"])
+def test_people_who_say_the_same_are_no_loop(text: str) -> None:
+    """Ten times the same, by one person or by many, on both sides of a bridge, is a conversation."""
     breaker = LoopBreaker(clock=Clock())
-    for number in range(4):
+    for number in range(10):
         here, there = ("a", OPS) if number % 2 == 0 else ("b", TOWN)
-        event = post(here, "ok")
+        event = post(here, text)
         returns = breaker.returns(event)
         assert not breaker.is_loop(returns)
         breaker.relayed(event, [there], returns)
 
 
-def test_four_people_who_say_the_same_in_one_channel_are_no_loop() -> None:
-    """Only one who says it again and again, or words before it, are."""
+def test_laughter_that_grows_is_no_loop() -> None:
+    """What is added stands apart where a relay adds it."""
     breaker = LoopBreaker(clock=Clock())
-    for number in range(8):
-        event = post("a", "lol", author=Author(id=UserId(str(number)), username="x", name="X"))
+    for number in range(2, 20):
+        event = post("a", "ha" * number)
         returns = breaker.returns(event)
         assert returns == 0
         breaker.relayed(event, [OPS], returns)
+
+
+def test_a_text_that_comes_back_without_a_word_added_is_a_loop_in_the_end() -> None:
+    """Relays that put no name before it repeat it as it is: twenty times in five seconds is no conversation."""
+    breaker = LoopBreaker(clock=Clock())
+    for _ in range(20):
+        event = post("a", "hello")
+        returns = breaker.returns(event)
+        assert not breaker.is_loop(returns)
+        breaker.relayed(event, [OPS], returns)
+    assert breaker.is_loop(breaker.returns(post("a", "hello")))
 
 
 def test_what_comes_back_much_later_is_no_loop() -> None:

@@ -118,6 +118,13 @@ def test_every_part_of_a_long_text_says_whose_it_is() -> None:
     assert all(part.startswith("**Al**: ") and len(part) <= 80 for part in parts)
 
 
+def test_a_long_name_cannot_turn_one_message_into_a_flood() -> None:
+    """A name that would fill every part is cut, so that half of each part is left for the text."""
+    event = post("a", "word " * 100, author=by("\U0001f600" * 70))
+    parts = texts(event, ScriptDriver, limit=100, msg_format="<{nickname} {username}> {msg}")
+    assert len(parts) <= 12
+
+
 def test_a_code_block_starts_on_its_own_line_behind_a_name() -> None:
     """A fence is only one at the start of a line."""
     event = post("a", "", author=by("Al"))

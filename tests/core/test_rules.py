@@ -87,7 +87,7 @@ def test_disabled_rules_and_instances_are_as_if_they_were_not_there() -> None:
 def test_a_resolved_channel_is_found_by_its_new_key() -> None:
     """Once a name is resolved, events of the stable id are routed, and messages to it go to the stable id."""
     table = RuleTable([rule("r", ["a/name:town", "b/1"])])
-    assert table.rekey(channel("a/name:town"), channel("a/id1")) == []
+    assert table.resolve(channel("a/name:town"), channel("a/id1")) == []
     assert ways(table, "a/id1") == [("r", "b/1")]
     assert ways(table, "b/1") == [("r", "a/id1")]
     assert ways(table, "a/name:town") == []
@@ -97,8 +97,8 @@ def test_a_resolved_channel_is_found_by_its_new_key() -> None:
 def test_a_channel_can_be_resolved_again() -> None:
     """A later key replaces an earlier one for whatever was configured."""
     table = RuleTable([rule("r", ["a/name:town", "b/1"])])
-    table.rekey(channel("a/name:town"), channel("a/id1"))
-    table.rekey(channel("a/id1"), channel("a/id2"))
+    table.resolve(channel("a/name:town"), channel("a/id1"))
+    table.resolve(channel("a/name:town"), channel("a/id2"))
     assert table.present(channel("a/name:town")) == channel("a/id2")
     assert ways(table, "b/1") == [("r", "a/id2")]
 
@@ -106,7 +106,7 @@ def test_a_channel_can_be_resolved_again() -> None:
 def test_two_names_of_one_channel_in_a_rule_are_told_and_treated_as_one() -> None:
     """A name and an id that turn out to be the same channel: the rule is named, and nothing is sent to itself."""
     table = RuleTable([rule("r", ["a/name:town", "a/id1", "b/1"])])
-    assert table.rekey(channel("a/name:town"), channel("a/id1")) == [TwiceInRule("r", channel("a/id1"))]
+    assert table.resolve(channel("a/name:town"), channel("a/id1")) == [TwiceInRule("r", channel("a/id1"))]
     assert ways(table, "a/id1") == [("r", "b/1")]
     assert ways(table, "b/1") == [("r", "a/id1")]
 
@@ -126,3 +126,15 @@ def test_a_channel_that_no_rule_names_leaves_no_trace() -> None:
     for number in range(100):
         assert table.routes(channel(f"a/other{number}")) == Routes()
     assert len(table._cache) == 0
+
+
+def test_a_name_that_comes_to_mean_another_channel_takes_no_other_rule_along() -> None:
+    """One rule names a channel by its id, another by a name that is given to a different channel later."""
+    table = RuleTable([rule("by id", ["a/id1", "b/1"]), rule("by name", ["a/name:town", "c/1"])])
+    table.resolve(channel("a/name:town"), channel("a/id1"))
+    assert ways(table, "a/id1") == [("by id", "b/1"), ("by name", "c/1")]
+    table.resolve(channel("a/name:town"), channel("a/id2"))
+    assert ways(table, "a/id1") == [("by id", "b/1")]
+    assert ways(table, "a/id2") == [("by name", "c/1")]
+    assert ways(table, "b/1") == [("by id", "a/id1")]
+    assert ways(table, "c/1") == [("by name", "a/id2")]
