@@ -18,6 +18,7 @@ from nextbridge.backoff import Backoff
 from nextbridge.circuit import Circuit
 from nextbridge.driver import ConfiguredChannel, Cursor, Driver, DriverError, Paused, Retry
 from nextbridge.envelope import Channel, ChannelKey, Event, InstanceId, UserId
+from nextbridge.errors import JournalError
 from nextbridge.journal import Journal
 
 __all__ = ["Core", "Instance", "State"]
@@ -167,6 +168,8 @@ class Instance:
         except DriverError as error:
             reason = error.reason
             self.log.error("connection_ended", reason=reason)
+        except JournalError:
+            reason = "the journal cannot be used"  # which ends the daemon: the journal has told the service
         except (Exception, asyncio.CancelledError) as error:  # a bug in one driver must not end the others
             task = asyncio.current_task()
             if isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling():

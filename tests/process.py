@@ -59,6 +59,17 @@ class Daemon:
         async with asyncio.timeout(30):
             return await self._process.wait()
 
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
+
+    async def ended(self) -> int:
+        """Wait until it ends by itself; its exit status."""
+        assert self._process is not None
+        async with asyncio.timeout(30):
+            return await self._process.wait()
+
     def events(self, name: str) -> list[dict[str, object]]:
         """The log's lines of that name."""
         lines = [json.loads(line) for line in self.log.read_text().splitlines() if line.startswith("{")]
