@@ -23,7 +23,7 @@ from nextbridge.journal import Journal
 
 __all__ = ["Core", "Instance", "State"]
 
-_LONGEST_WAIT = 300.0
+_LONGEST_WAIT = 60.0
 _PAUSED_WAIT = 60.0
 _STEADY = 60.0
 """Seconds after which a connection counts as one that worked, so that the next wait is the first again."""
