@@ -49,9 +49,10 @@ class Deliveries:
 
     async def give_up_deserted(self) -> None:
         """Bury what waits too long for an instance that is not in the file any more. To be run for ever."""
-        while self._deserted:
-            waits = {target: await Lane(target, self._around).give_up_overdue() for target in self._deserted}
-            self._deserted = {target for target, wait in waits.items() if wait is not None}
+        while True:
+            # of a copy: what an operator retries meanwhile may go to such a lane, too
+            waits = {target: await Lane(target, self._around).give_up_overdue() for target in tuple(self._deserted)}
+            self._deserted -= {target for target, wait in waits.items() if wait is None}
             await asyncio.sleep(min([_LONGEST_SLEEP, *(wait for wait in waits.values() if wait is not None)]))
 
     def enqueue(self, deliveries: tuple[Delivery, ...]) -> None:

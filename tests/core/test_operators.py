@@ -113,6 +113,19 @@ async def test_a_lane_whose_instance_is_gone_is_shown(daemon: RunDaemon, state: 
         assert "its instance is not in the file" in await command(state, "queue")
 
 
+async def test_a_retried_message_waits_for_an_instance_that_is_gone(daemon: RunDaemon, state: Path) -> None:
+    """A dead letter may be retried before its instance is back in the file: it goes out then."""
+    async with daemon(*RULES, a=ScriptDriver, b=ScriptDriver) as running:
+        running["b"].answer = refusing(running["b"], "ugly")
+        await post_all(running["a"], "ugly", "fine")
+        await running["b"].until(lambda: running["b"].texts == ["fine"])
+    async with daemon(rule("other", "a/1", "c/1"), a=ScriptDriver, c=ScriptDriver):
+        assert await command(state, "dead", "retry", "--all") == "1 dead letter will be tried again.\n"
+        assert "its instance is not in the file" in await command(state, "queue")
+    async with daemon(*RULES, a=ScriptDriver, b=ScriptDriver) as running:
+        await running["b"].until(lambda: running["b"].texts == ["ugly"])
+
+
 async def test_dead_letters_are_listed_without_their_text(daemon: RunDaemon, state: Path) -> None:
     """The newest first, with who, where and why; the same on the files; the text is shown when it is asked for."""
     async with daemon(*RULES, a=ScriptDriver, b=ScriptDriver) as running:
