@@ -57,6 +57,17 @@ _NEEDED = """
 """
 _GONE = "DELETE FROM waiting WHERE id = ?"
 
+# The same for many rows, given as JSON, in one step: between two steps the writer waits for its turn among the threads.
+_WAITING_MANY = (
+    "INSERT INTO waiting (id, target, event, terms) SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]'),"
+    " json_extract(value, '$[2]'), json_extract(value, '$[3]') FROM json_each(?)"
+)
+_RECEIPT_MANY = (
+    "INSERT OR REPLACE INTO receipt SELECT event, target, json_extract(value, '$[0]'), 1, json_extract(value, '$[1]')"
+    " FROM json_each(?) CROSS JOIN waiting ON waiting.id = json_extract(value, '$[2]')"
+)
+_GONE_MANY = "DELETE FROM waiting WHERE id IN (SELECT json_extract(value, '$[0]') FROM json_each(?))"
+
 # Two channels that become one, :old and :new, may both have a delivery of one event: one of them is enough, the one
 # that has arrived, else that of :new.
 _MERGE = (
@@ -158,16 +169,26 @@ class Writer:
     def _write_collected(self) -> None:
         many = self._cursor.executemany
         if self._waiting:
-            many(_WAITING, self._waiting)
+            self._write_rows(_WAITING, _WAITING_MANY, self._waiting)
             self._waiting.clear()
         if self._done:
-            many(_RECEIPT, self._receipts)
-            many(_GONE, self._done)
+            self._write_rows(_RECEIPT, _RECEIPT_MANY, self._receipts)
+            self._write_rows(_GONE, _GONE_MANY, self._done)
             self._receipts.clear()
             self._done.clear()
         if self._cursors:
             many(_CURSOR, [(instance, name, value) for (instance, name), value in self._cursors.items()])
             self._cursors.clear()
+
+    def _write_rows(self, one: str, many: str, rows: Sequence[tuple[object, ...]]) -> None:
+        if len(rows) == 1:
+            self._cursor.execute(one, rows[0])
+            return
+        listed = msgspec.json.encode(rows).decode()
+        if "\\u0000" in listed:  # where SQLite's JSON ends a text
+            self._cursor.executemany(one, rows)
+        else:
+            self._cursor.execute(many, (listed,))
 
     def _forget(self) -> None:
         """What was collected, and the numbers of rows that may have been rolled back."""
