@@ -199,6 +199,9 @@ class Journal(Protocol):
     async def delivered_ids(self, event_id: int) -> Mapping[Channel, tuple[str, ...]]:
         """What an event became: the ids of its parts by target channel, for targets that have delivered."""
 
+    async def became(self, target: Channel, message: str) -> int | None:
+        """The id of the event that this message of a target was made from, as a whole or in part; None for others."""
+
     async def undelivered_events(self) -> set[int]:
         """The event ids that some delivery or dead letter still needs (for what is kept beside the journal)."""
 

@@ -10,6 +10,7 @@ import msgspec
 from nextbridge.driver import Cursor
 from nextbridge.envelope import Channel, ChannelKey, Event, InstanceId, decode
 from nextbridge.journal import DeadLetter, Delivery, PlannedPart, Waiting
+from nextbridge.journal.schema import PERIOD
 
 __all__ = ["Reader"]
 
@@ -49,6 +50,20 @@ _DELIVERED_IDS = """
     FROM receipt JOIN channel ON channel.id = receipt.target
     WHERE receipt.event = ? ORDER BY receipt.target, receipt.part
 """
+
+_BECAME = f"""
+    WITH RECURSIVE
+        goal (target) AS (SELECT id FROM channel WHERE instance = :instance AND key = :key),
+        bounds (first, last) AS (
+            SELECT (SELECT min(event) FROM receipt) >> {PERIOD}, (SELECT max(event) FROM receipt) >> {PERIOD}
+        ),
+        period (number) AS (
+            SELECT last FROM bounds UNION ALL SELECT number - 1 FROM period, bounds WHERE number > first
+        )
+    SELECT receipt.event FROM goal CROSS JOIN period CROSS JOIN receipt
+        ON receipt.target = goal.target AND receipt.event >> {PERIOD} = period.number AND receipt.message = :message
+    LIMIT 1
+"""  # noqa: S608 - PERIOD is ours
 
 _plans = msgspec.msgpack.Decoder(tuple[PlannedPart, ...])
 
@@ -157,6 +172,11 @@ class Reader:
             if last:
                 whole[target] = parts[target]
         return whole
+
+    def became(self, target: Channel, message: str) -> int | None:
+        names = {"instance": target.instance, "key": target.key, "message": message}
+        row = self._connection.execute(_BECAME, names).fetchone()
+        return None if row is None else row[0]
 
     def undelivered_events(self) -> set[int]:
         rows = self._connection.execute("SELECT event FROM waiting UNION SELECT event FROM dead_letter")

@@ -2,8 +2,11 @@
 
 Layout, with ten million receipts in mind. Channels and what a delivery was accepted under (its rule and settings) are
 written once and referred to by small numbers. What waits lies in a table of its own, which stays small however much was
-delivered; a delivery that arrived leaves one short row in `receipt`. Events and receipts grow at their end; the only
-indexes that are written in random places are the two that look-ups by a platform's message id need.
+delivered; a delivery that arrived leaves one short row in `receipt`. Events and receipts grow at their end. Each page
+that a commit touches is written twice, so what is written in random places costs most: platforms' message ids are
+random. The one index that has them in their order is that of events, which has to answer for each event whether it was
+seen before. That of receipts is asked seldom, and has them in their order only within a period of so many events: it is
+written at the ends of its targets, and a look-up tries one period after the other, the newest first.
 
 Old rows are found by walking `event` in the order of its ids, which is the order of `accepted_at` too, so that they can
 be deleted in small steps without an index for it. What still waits of an event is found without one as well: an event's
@@ -23,7 +26,7 @@ from nextbridge.envelope import Deleted, Edited, Event, Posted, Reacted
 from nextbridge.errors import JournalError
 from nextbridge.journal.faults import explained
 
-__all__ = ["KINDS", "VERSION", "connect_reader", "open_file"]
+__all__ = ["KINDS", "PERIOD", "VERSION", "connect_reader", "open_file"]
 
 KINDS: dict[type[Event], int] = {Posted: 1, Edited: 2, Deleted: 3, Reacted: 4}
 """An event's kind as the file has it. Numbers are never given anew."""
@@ -75,13 +78,18 @@ CREATE TABLE store (
     PRIMARY KEY (namespace, key)
 ) WITHOUT ROWID;
 """
-_VERSION_2 = """
+PERIOD = 14
+"""A receipt's period is its event's id without so many bits: about 8,000 messages."""
+
+_VERSION_2 = f"""
 -- The id that the delivery's parts are named by, where that is not its own (see Delivery.key).
 ALTER TABLE waiting ADD COLUMN key INTEGER;
 ALTER TABLE waiting ADD COLUMN retried_at INTEGER;
 ALTER TABLE dead_letter ADD COLUMN key INTEGER;
 CREATE INDEX retried ON waiting (event) WHERE key IS NOT NULL;
 CREATE INDEX dead ON dead_letter (event);
+DROP INDEX became;
+CREATE INDEX became ON receipt (target, event >> {PERIOD}, message);
 """
 _MIGRATIONS = (_VERSION_1, _VERSION_2)
 """Each makes a file of the version before it into one of its own."""

@@ -181,6 +181,9 @@ class SqliteJournal:
     async def delivered_ids(self, event_id: int) -> Mapping[Channel, tuple[str, ...]]:
         return await self._read(self._reader.delivered_ids, event_id)
 
+    async def became(self, target: Channel, message: str) -> int | None:
+        return await self._read(self._reader.became, target, message)
+
     async def undelivered_events(self) -> set[int]:
         return await self._read(self._reader.undelivered_events)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -117,6 +118,29 @@ async def test_complete(journal: SqliteJournal, post: Post, ops: NewDelivery, lo
     assert await journal.delivered_ids(first.event_id) == {ops.target: ("t1",)}
     await journal.complete(second.id, 0, Receipt())
     assert await journal.delivered_ids(first.event_id) == {ops.target: ("t1",), lobby.target: ()}
+
+
+async def test_what_a_message_was_made_from(folder: Path, post: Post, ops: NewDelivery, lobby: NewDelivery) -> None:
+    """A message of a target is known by its id there as what became of an event, however many came after it."""
+    journal = await open_journal(folder)
+    first, _ = await accepted(journal, post("m1"), ops, lobby)
+    await journal.complete(first.id, 0, Receipt(MessageId("t1")))
+    await journal.close()
+    connection = sqlite3.connect(folder / "journal.sqlite3", isolation_level=None)
+    connection.execute("UPDATE journal SET reserved = 1000000")
+    connection.close()
+
+    journal = await open_journal(folder)
+    later, there = await accepted(journal, post("m2"), ops, lobby)
+    assert later.event_id >= 1_000_000
+    await journal.complete(later.id, 0, Receipt(MessageId("t2")))
+    await journal.complete(there.id, 0, Receipt(MessageId("t1")))
+    assert await journal.became(ops.target, "t1") == first.event_id
+    assert await journal.became(ops.target, "t2") == later.event_id
+    assert await journal.became(lobby.target, "t1") == later.event_id
+    assert await journal.became(lobby.target, "t2") is None
+    assert await journal.became(Channel(MM, ChannelKey("unknown")), "t1") is None
+    await journal.close()
 
 
 async def test_complete_twice(journal: SqliteJournal, post: Post, ops: NewDelivery) -> None:

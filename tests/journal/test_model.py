@@ -231,6 +231,9 @@ class JournalMachine(RuleBasedStateMachine):
         for event in self.events:
             became = {target: tuple(came.ids) for (of, target), came in self.came.items() if of == event and came.whole}
             assert self.run(self.journal.delivered_ids(event)) == became
+        for (event, target), came in self.came.items():
+            for message in came.ids:
+                assert self.run(self.journal.became(target, message)) == event
         assert {(dead.id, dead.target) for dead in self.run(self.journal.dead_letters())} == {
             (number, waits.target) for number, waits in self.dead.items()
         }
