@@ -195,6 +195,7 @@ class Instance:
 
     def skipped(self, reason: str) -> None:
         self._core.skipped(self.instance, reason)
+        self.log.debug("message_skipped", reason=reason)
 
     async def connected(self, me: UserId, *, realm: str) -> None:
         await self._core.identified(self.instance, realm, me)

@@ -131,7 +131,8 @@ class Relay:
             self._skip(event, "seen_before")
             return
         self._tally.accepted(event.channel.instance)
-        self._log.debug("message_accepted", **_about(event), deliveries=len(deliveries))
+        rules = ",".join(dict.fromkeys(each.rule for each in deliveries))
+        self._log.debug("message_accepted", **_about(event), rule=rules, deliveries=len(deliveries))
         self._deliveries.enqueue(deliveries)
 
 

@@ -125,6 +125,10 @@ class Connection:
         self._pacer.charge()
         self.send(wire.render(command, *params))
 
+    def abort(self) -> None:
+        """End the connection at once; whoever reads from it is told."""
+        self._writer.transport.abort()
+
     async def close(self, farewell: str = "") -> None:
         """Say QUIT if there is a farewell, and let go."""
         with contextlib.suppress(OSError, ssl.SSLError, TimeoutError, Retry):

@@ -339,9 +339,13 @@ class Session:
             async with asyncio.timeout(seconds):
                 await state.settled.wait()
             await self._connection.turn()
-            pending = self._write(state, text)
-            message = await self._outcome(pending, seconds)
         except TimeoutError as error:
+            raise Retry(f"{state.name} is not settled after {seconds:g} s") from error
+        try:
+            message = await self._outcome(self._write(state, text), seconds)
+        except TimeoutError as error:
+            # sent again on this connection it would surely stand there twice once the server goes on
+            self._connection.abort()
             raise Retry(f"the server has not acknowledged a message to {state.name} for {seconds:g} s") from error
         return MessageId(message) if message else None
 

@@ -51,16 +51,15 @@ class Door(Struct, frozen=True, kw_only=True):
                 "The web chat is not known under this address. If people are to reach it here, set global.base_url "
                 "in the configuration to the address that they use.",
             )
-        if self._is_local(host, request):
-            return False
-        if self.token is None:
+        if self.token is None and not self._is_local(host, request):
             raise TurnedAway(
                 403,
                 "Only the machine that it runs on can open this web chat, because it has no token. To open it to "
                 f"others, set webchat.{self.instance}.token in the configuration to a long random text, and give "
                 "people the link with #token= and that text at its end.",
             )
-        return True
+        # A reverse proxy on this machine may pass no header on that would tell it: where there is a token, it is asked.
+        return self.token is not None
 
     def check_origin(self, request: web.Request) -> None:
         """Raises TurnedAway where a page of another site opens the connection. What is no browser names no origin."""

@@ -29,8 +29,8 @@ class WebChatSettings(Settings, frozen=True):
     token: Annotated[
         Secret | None,
         Meta(
-            description="Asked of everybody who does not come from this very machine. Without one, only this machine "
-            "can open the page. People can be given it in the link: …/webchat/<instance>/#token=<token>"
+            description="Asked of everybody who opens the page. Without one, only this very machine can open it. "
+            "People can be given it in the link: …/webchat/<instance>/#token=<token>"
         ),
     ] = None
     history: Annotated[

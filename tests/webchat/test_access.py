@@ -36,11 +36,11 @@ def door(*, token: str | None = TOKEN, base_url: str | None = None) -> Door:
 
 
 @pytest.mark.parametrize("host", ["localhost:8778", "127.0.0.1:8778", "[::1]:8778", "chat.localhost"])
-def test_this_machine_needs_no_token(host: str) -> None:
-    """Over loopback and under a loopback name the page is open, with a token set or without."""
-    assert not door().needs_token(request_from("127.0.0.1", host))
+def test_this_machine_needs_no_token_where_there_is_none(host: str) -> None:
+    """Over loopback and under a loopback name the page is open without one; one that is set is always asked for."""
     assert not door(token=None).needs_token(request_from("::1", host))
-    assert not door(base_url="http://127.0.0.1:8778").needs_token(request_from("127.0.0.1", host))
+    assert not door(token=None, base_url="http://127.0.0.1:8778").needs_token(request_from("127.0.0.1", host))
+    assert door().needs_token(request_from("127.0.0.1", host))
 
 
 @pytest.mark.parametrize(
