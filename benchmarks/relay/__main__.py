@@ -45,9 +45,16 @@ def main() -> None:
     parser.add_argument("--rate", type=float, default=100.0, help="messages a second of the paced part")
     parser.add_argument("--paced", type=int, default=1000, help="messages of the paced part")
     parser.add_argument("--saturating", type=int, default=8000, help="messages of the saturating part")
+    parser.add_argument("--warming", type=int, default=300, help="messages before anything is measured")
     parser.add_argument("--folder", type=Path, default=None, help="where to make the state folders")
     options = parser.parse_args()
-    amount = Amount(rate=options.rate, paced=options.paced, saturating=options.saturating, folder=options.folder)
+    amount = Amount(
+        rate=options.rate,
+        paced=options.paced,
+        saturating=options.saturating,
+        warming=options.warming,
+        folder=options.folder,
+    )
     on = machine()
     rows = uvloop.run(run(options.scenario or list(SCENARIOS), amount, options.pairs))
     print(f"\n{table(rows)}\n\n{on}. {options.pairs} pairs; a median (and from the least to the most).")
