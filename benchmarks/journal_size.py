@@ -97,15 +97,37 @@ async def measure(folder: Path, count: int) -> tuple[float, ...]:
     )
 
 
+async def look_up(folder: Path, messages: list[str]) -> list[float]:
+    """How long it took to find what these messages were made from, in milliseconds, the shortest first."""
+    journal = await open_journal(folder)
+    took = []
+    for message in messages:
+        started = time.perf_counter()
+        assert await journal.became(TARGET.target, message) is not None
+        took.append((time.perf_counter() - started) * 1000)
+    await journal.close()
+    return sorted(took)
+
+
+def oldest(folder: Path, count: int) -> list[str]:
+    """The ids that the oldest messages have at their target."""
+    connection = sqlite3.connect(folder / "journal.sqlite3")
+    rows = connection.execute("SELECT message FROM receipt ORDER BY event LIMIT ?", (count,)).fetchall()
+    connection.close()
+    return [message for (message,) in rows]
+
+
 async def purge(folder: Path, steps: int) -> list[float]:
     """How long so many steps of forgetting took, in milliseconds, the shortest first."""
     journal = await open_journal(folder)
     before = time.time_ns() // 1_000_000 - _AGE // 2
-    after, took = 0, []
+    after, took = 1, []  # behind the message of `begin`, which is young
     for _ in range(steps):
         started = time.perf_counter()
-        after = (await journal.purge(before=before, after=after)).after
+        purged = await journal.purge(before=before, after=after)
         took.append((time.perf_counter() - started) * 1000)
+        assert purged.events == 50
+        after = purged.after
     await journal.close()
     return sorted(took)
 
@@ -138,13 +160,15 @@ def main() -> None:
             for name in ("empty", "large") if pair % 2 else ("large", "empty"):
                 where = large if name == "large" else folder / f"empty {pair}"
                 runs[name].append(uvloop.run(measure(where, options.messages)))
-        print(f"{'':14}" + "".join(f"{name:>24}" for name in ("empty", "large", "large / empty")))
+        print(f"{'median (spread)':16}" + "".join(f"{name:>24}" for name in ("empty", "large", "large / empty")))
         for column, title in enumerate(_COLUMNS):
             empty, full = ([run[column] for run in runs[name]] for name in ("empty", "large"))
             ratios = [each / base for each, base in zip(full, empty, strict=True)]
-            print(f"{title:14}" + "".join(f"{spread(values):>24}" for values in (empty, full, ratios)))
+            print(f"{title:16}" + "".join(f"{spread(values):>24}" for values in (empty, full, ratios)))
+        took = uvloop.run(look_up(large, oldest(large, 500)))
+        print(f"\nwhat the oldest messages were made from: p50 {took[250]:.2f} ms, p99 {took[495]:.2f} ms")
         took = uvloop.run(purge(large, 500))
-        print(f"\na step of forgetting, 50 messages: p50 {took[250]:.2f} ms, p99 {took[495]:.2f} ms")
+        print(f"a step of forgetting, 50 messages: p50 {took[250]:.2f} ms, p99 {took[495]:.2f} ms")
 
 
 if __name__ == "__main__":

@@ -43,7 +43,7 @@ VERSION = 1
 LONGEST_QUESTION = 256 * 1024
 """Bytes, with the line's end."""
 LONGEST_ANSWER = 16 * 1024 * 1024
-MOST_IDS = 1_000
+MOST_IDS = 200
 """Dead letters that are retried or dropped at once: what the journal does in one transaction."""
 
 _Ids: TypeAlias = Annotated[tuple[int, ...], Meta(max_length=MOST_IDS)]

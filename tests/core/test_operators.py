@@ -19,6 +19,7 @@ from nextbridge.envelope import Attachment, Author, UserId
 from nextbridge.journal.folder import StateFolder
 from nextbridge.redaction import redaction
 from tests.core.script import FilingDriver, LateDriver, RunDaemon, ScriptDriver, rule
+from tests.process import Daemon
 
 RULES = (rule("r", "a/1", "b/1"),)
 Answer = Callable[[Outgoing], Awaitable[Receipt]]
@@ -305,3 +306,23 @@ async def test_a_damaged_journal_is_told(daemon: RunDaemon, state: Path) -> None
         pass
     await asyncio.to_thread((state / "journal.sqlite3").write_bytes, b"not a database, " * 1_000)
     assert "is damaged" in await command(state, "queue", status=74)
+
+
+async def test_a_daemon_that_is_a_process_is_asked_and_outlived(tmp_path: Path, state: Path) -> None:
+    """Beside `nextbridge run`, after its SIGKILL, whose socket still lies there, and beside the next one."""
+    rooms = {"type": "connect", "channels": [{"instance": "web", "room": "one"}, {"instance": "web", "room": "two"}]}
+    file = {"global": {"http": {"port": 0}}, "webchat": {"web": {}}, "rules": [rooms]}
+    process = Daemon(tmp_path)
+    try:
+        await process.start(file)
+        assert (await said(state, "queue"))["running"]
+        await process.kill()
+        assert (state / "control.sock").is_socket()
+        assert not (await said(state, "queue"))["running"]
+        await process.start(file)
+        assert (await said(state, "queue"))["running"]
+        assert await process.stop() == 0
+        assert not (state / "control.sock").exists()
+    finally:
+        if process.is_running:
+            await process.kill()
