@@ -64,7 +64,9 @@ __all__ = [
     "LocalFile",
     "Outgoing",
     "Pages",
+    "Past",
     "Paused",
+    "Position",
     "Reactions",
     "Receipt",
     "Rejected",
@@ -149,6 +151,29 @@ class Cursor(Struct, frozen=True):
 
     name: str
     value: str
+
+
+class Position(Struct, frozen=True):
+    """Where a channel stands now: what it holds up to here is there already."""
+
+    cursor: Cursor
+    at: int
+    """The time of its newest message in milliseconds since 1970, by the platform's clock; 0 where it has none."""
+
+
+class Past(Struct, frozen=True, kw_only=True):
+    """What happened in a channel after a cursor, and where that ends."""
+
+    events: AsyncIterator[tuple[Event, Cursor]]
+    """In the platform's order, each with the cursor that it moves. Iterated once. Raises Retry and Paused."""
+    end: Cursor
+    """How far the channel is read once all of them are accepted."""
+    now: int
+    """When it was asked for, in milliseconds since 1970 by the platform's clock."""
+    over: int = 0
+    """Messages after the cursor that are left out, since they are older or more than was asked for."""
+    counted: bool = True
+    """Whether `over` is all of them, and not only as many as were counted."""
 
 
 class ConfiguredChannel(Struct, Generic[C], frozen=True):
@@ -268,8 +293,22 @@ class Host(Protocol):
         rule costs next to nothing.
         """
 
-    def skipped(self, reason: str) -> None:
-        """Count something received that is no event, under a short stable reason (`system_post`)."""
+    def skipped(self, reason: str, *, cursor: Cursor | None = None) -> None:
+        """Count something received that is no event, under a short stable reason (`system_post`).
+
+        The cursor moves as by `accept`.
+        """
+
+    def gap(self, channel: ChannelKey, newest: Position | None = None, *, forget: bool = False) -> None:
+        """What happened in `channel` since the last cursor may not have reached us. For drivers with History.
+
+        To be called before the first event after it is accepted: when a connection was made that resumes none (the
+        first of all too), and when the platform's numbering shows that something was missed. From here on what is
+        accepted in the channel is held, and follows what History gives back; what both bring is one event.
+
+        `newest` is where the channel stands now, as far as that is known: a rule that begins only now begins there.
+        With `forget`, what lies in the gap is none of ours (we were no member) and is not asked for; it needs `newest`.
+        """
 
     async def connected(self, me: UserId, *, realm: str) -> None:
         """It can receive and send now. To be called by `run` before its first `accept`.
@@ -451,13 +490,22 @@ class Threads(Protocol):
 
 @runtime_checkable
 class History(Protocol):
-    """What happened while there was no connection can be asked for."""
+    """What happened while there was no connection can be asked for.
 
-    def history(self, channel: ChannelKey, cursor: Cursor | None, *, oldest: int, most: int) -> AsyncIterator[Event]:
-        """What happened in `channel` after `cursor`, in the platform's own order.
+    The cursors of such a driver are its channels', one each: it gives one with every event that it accepts and every
+    thing that it skips, and tells `Host.gap`.
+    """
 
-        Nothing from before `oldest` (milliseconds since 1970) and at most `most` events, the newest ones. Raises Retry
-        and Paused.
+    def history(
+        self, channel: ChannelKey, cursor: Cursor, *, age: float, most: int
+    ) -> AbstractAsyncContextManager[Past]:
+        """What happened in `channel` after `cursor`.
+
+        Nothing that is older than `age` seconds by the platform's own clock, and at most `most` messages, the newest
+        ones. What is left out for that is counted.
+
+        May give back again what was accepted, around the cursor. Called for many channels at a time, also while `run`
+        connects anew. Entering does I/O and raises Retry and Paused; Rejected where it can never be had.
         """
 
 

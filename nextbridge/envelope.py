@@ -133,6 +133,8 @@ class Posted(_Event, frozen=True, tag="posted"):
     """The root of the thread it stands in."""
     addressed: bool = False
     """It speaks to the relay: names the bot, answers it, or is a direct message."""
+    late: bool = False
+    """It reached us long after it was said, out of its channel's history: it is shown with its time."""
 
 
 class Edited(_Event, frozen=True, tag="edited"):

@@ -16,7 +16,7 @@ from structlog.typing import FilteringBoundLogger
 
 from nextbridge.backoff import Backoff
 from nextbridge.circuit import Circuit
-from nextbridge.driver import ConfiguredChannel, Cursor, Driver, DriverError, Paused, Retry
+from nextbridge.driver import ConfiguredChannel, Cursor, Driver, DriverError, Paused, Position, Retry
 from nextbridge.envelope import Channel, ChannelKey, Event, InstanceId, UserId
 from nextbridge.errors import JournalError
 from nextbridge.journal import Journal
@@ -47,8 +47,11 @@ class Core(Protocol):
     async def accept(self, event: Event, cursor: Cursor | None) -> Awaitable[object]:
         """See Host.accept."""
 
-    def skipped(self, instance: InstanceId, reason: str) -> None:
+    def skipped(self, instance: InstanceId, reason: str, cursor: Cursor | None) -> None:
         """See Host.skipped."""
+
+    def gap(self, channel: Channel, newest: Position | None, *, forget: bool) -> None:
+        """See Host.gap."""
 
     async def identified(self, instance: InstanceId, realm: str, me: UserId) -> None:
         """See Host.connected."""
@@ -193,9 +196,12 @@ class Instance:
     async def accept(self, event: Event, *, cursor: Cursor | None = None) -> Awaitable[object]:
         return await self._core.accept(event, cursor)
 
-    def skipped(self, reason: str) -> None:
-        self._core.skipped(self.instance, reason)
+    def skipped(self, reason: str, *, cursor: Cursor | None = None) -> None:
+        self._core.skipped(self.instance, reason, cursor)
         self.log.debug("message_skipped", reason=reason)
+
+    def gap(self, channel: ChannelKey, newest: Position | None = None, *, forget: bool = False) -> None:
+        self._core.gap(Channel(self.instance, channel), newest, forget=forget)
 
     async def connected(self, me: UserId, *, realm: str) -> None:
         await self._core.identified(self.instance, realm, me)

@@ -45,8 +45,13 @@ class Relay:
         # bound here: a debug line that is not wanted then costs nothing
         self._log: FilteringBoundLogger = structlog.get_logger().bind()
 
-    async def accept(self, event: Event, cursor: Cursor | None = None) -> Awaitable[object]:
-        """See `nextbridge.driver.Host.accept`."""
+    async def accept(
+        self, event: Event, cursor: Cursor | None = None, *, live: bool = True, without: frozenset[str] = frozenset()
+    ) -> Awaitable[object]:
+        """See `nextbridge.driver.Host.accept`.
+
+        It is not `live` where it was said at another time than it comes; `without` are rules that it is too old for.
+        """
         while not self._room.is_set():
             await self._room.wait()
         # from here to the journal nothing is awaited: a channel's key must not change in between
@@ -54,7 +59,7 @@ class Relay:
         reason = self._reason_to_skip(event)
         targets: tuple[NewDelivery, ...] = ()
         if reason is None and isinstance(event, Posted):
-            reason, targets = self._targets(event)
+            reason, targets = self._targets(event, live, without)
         if reason is not None:
             self._skip(event, reason)
             if cursor is None:
@@ -78,18 +83,25 @@ class Relay:
             return "empty"
         return None
 
-    def _targets(self, event: Posted) -> tuple[str | None, tuple[NewDelivery, ...]]:
+    def _targets(
+        self, event: Posted, live: bool, without: frozenset[str]
+    ) -> tuple[str | None, tuple[NewDelivery, ...]]:
         """Where it goes, or why it goes nowhere."""
-        routes = self._rules.routes(event.channel)
+        routes = self._rules.routes(event.channel, without=without)
         for rule in routes.shadowed:
             self._tally.skipped(event.channel.instance, "target_of_an_earlier_rule", rule)
         if not routes.ways:
-            return "no_rule", ()
+            return "before_its_rule" if without else "no_rule", ()
         ways = routes.ways
         if event.mark is not None:
             ways = self._without_return(event, event.mark, ways)
             if not ways:
                 return "came_from_there", ()
+        if live and self._is_loop(event, ways):
+            return "loop", ()
+        return None, tuple(NewDelivery(way.target, way.rule, way.settings) for way in ways)
+
+    def _is_loop(self, event: Posted, ways: tuple[Route, ...]) -> bool:
         returns = self._loops.returns(event)
         if self._loops.is_loop(returns):
             self._log.error(
@@ -98,9 +110,9 @@ class Relay:
                 reason="the same text goes back and forth within seconds: another relay joins the same channels; "
                 "take these channels out of one of the two",
             )
-            return "loop", ()
+            return True
         self._loops.relayed(event, (way.target for way in ways), returns)
-        return None, tuple(NewDelivery(way.target, way.rule, way.settings) for way in ways)
+        return False
 
     def _without_return(self, event: Posted, mark: Mark, ways: tuple[Route, ...]) -> tuple[Route, ...]:
         """Another relay posted it; it does not go back to where that relay had it from."""

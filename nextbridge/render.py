@@ -66,6 +66,11 @@ class _Style(Struct, frozen=True):
     name: Template | None
     action: bool
 
+    @property
+    def shows_time(self) -> bool:
+        """Whether the operator's own words say when it was said."""
+        return any(template is not None and template.has("time") for template in (self.template, self.name))
+
 
 @lru_cache(maxsize=4096)
 def _parsed(text: str) -> Template:
@@ -129,6 +134,8 @@ def render(
     whole = _unchanged(event.text, dialect) if not missing and blocks is event.text.blocks else None
     blocks = _with_labels(blocks, [label(event.attachments[place]) for place in sorted(missing)])
     frame = _fitting(style.template, values, dialect, limits)
+    if event.late and not style.shows_time:
+        frame = _Frame(_escaped(f"[{values['time']}]", dialect) + " " + frame.before, frame.after)
     texts = _texts(blocks, whole, frame, dialect, limits)
     parts = _with_files(texts, files, frame, limits)
     if style.name is None:

@@ -69,14 +69,28 @@ class RuleTable:
         for configured in self._named:
             self._configured.setdefault(configured, set()).add(configured)
 
-    def routes(self, source: Channel) -> Routes:
-        """Every way out of `source`."""
+    def routes(self, source: Channel, *, without: frozenset[str] = frozenset()) -> Routes:
+        """Every way out of `source`, as if the rules named in `without` were not there."""
+        if without:
+            return self._compute(source, without)
         found = self._cache.get(source)
         if found is None:
             if source not in self._configured:
                 return _NOTHING  # not cached: channels that no rule names are without number
-            found = self._cache[source] = self._compute(source)
+            found = self._cache[source] = self._compute(source, without)
         return found
+
+    def is_source(self, channel: Channel) -> bool:
+        """Whether any rule takes messages from `channel`."""
+        return bool(self._places_from(channel))
+
+    def rules_from(self, source: Channel) -> list[str]:
+        """The rules that take messages from `source`, in the order of the file."""
+        return [self._rules[place].id for place in self._places_from(source)]
+
+    def sources(self) -> list[Channel]:
+        """Every channel that some rule takes messages from."""
+        return [channel for channel in self._configured if self.is_source(channel)]
 
     def resolve(self, configured: Channel, channel: Channel) -> list[TwiceInRule]:
         """A channel of the file is `channel` from now on. Returns the rules that thereby name a channel twice."""
@@ -106,12 +120,18 @@ class RuleTable:
         if not places or places[-1] != place:
             places.append(place)
 
-    def _compute(self, source: Channel) -> Routes:
+    def _places_from(self, source: Channel) -> list[int]:
+        names = self._configured.get(source, ())
+        return sorted({place for name in names for place in self._sources.get(name, ())})
+
+    def _compute(self, source: Channel, without: frozenset[str]) -> Routes:
         ways: list[Route] = []
         shadowed: list[str] = []
         seen: set[Channel] = {source}
-        for place in sorted({place for name in self._configured[source] for place in self._sources.get(name, ())}):
+        for place in self._places_from(source):
             rule = self._rules[place]
+            if rule.id in without:
+                continue
             mine: set[Channel] = set()
             for endpoint in rule.targets:
                 target = self.present(endpoint.channel)

@@ -13,6 +13,7 @@ from typing import Any
 
 import structlog
 
+from nextbridge.backfill import Backfill, BackfillLimits
 from nextbridge.channels import ChannelDirectory
 from nextbridge.config.model import Config, Endpoint
 from nextbridge.config.model import Instance as ConfiguredInstance
@@ -96,7 +97,7 @@ class Service:
         async with AsyncExitStack() as stack:
             journal = await open_journal(self._state)
             stack.push_async_callback(journal.close)
-            deliveries, control = await self._assemble(journal, stack)
+            deliveries, backfill, control = await self._assemble(journal, stack)
             await self.http.start()
             stack.push_async_callback(self.http.stop)
             await deliveries.start()
@@ -116,6 +117,7 @@ class Service:
             ends: set[asyncio.Future[Any]] = {asked, journal.failed}
             await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
             self._manager.stopping("finishing what is being sent")
+            await backfill.stop()
             # the connections are needed for what is being sent, unless it could not be recorded any more
             await deliveries.stop(0.0 if journal.failed.done() else DRAIN_SECONDS)
             await self._end([*tasks, asked])
@@ -134,7 +136,7 @@ class Service:
                 "still_running", tasks=len(late), reason=f"it did not end in {_CLOSE_SECONDS:.0f} seconds"
             )
 
-    async def _assemble(self, journal: Journal, stack: AsyncExitStack) -> tuple[Deliveries, ControlServer]:
+    async def _assemble(self, journal: Journal, stack: AsyncExitStack) -> tuple[Deliveries, Backfill, ControlServer]:
         """Make the parts and join them. Nothing runs yet."""
         drivers: dict[InstanceId, Driver[Any, Any]] = {}
         enabled = {each.id: each for each in self._config.instances.values() if each.enabled}
@@ -155,8 +157,11 @@ class Service:
         )
         channels = ChannelDirectory(journal, rules, deliveries.rekey)
         relay = Relay(journal, rules, identities, deliveries, self.tally)
+        general = self._config.general
+        limits = BackfillLimits(age=in_seconds(general.backfill), messages=general.backfill_messages)
+        backfill = Backfill(journal, rules, relay, self.tally, drivers, limits)
         platforms = {each.id: each.driver.platform for each in enabled.values()}
-        core = Switchboard(relay, deliveries, channels, identities, self.tally, platforms=platforms)
+        core = Switchboard(backfill, deliveries, channels, identities, self.tally, platforms=platforms)
         for instance in enabled.values():
             running = self.instances[instance.id] = self._instance(instance, core, journal)
             drivers[instance.id] = running.driver
@@ -165,7 +170,9 @@ class Service:
         await channels.load()
         await spool.open()
         stack.push_async_callback(spool.close)
-        return deliveries, ControlServer(self._state, Desk(journal, spool, deliveries).answer)
+        await backfill.load()
+        stack.push_async_callback(backfill.stop)
+        return deliveries, backfill, ControlServer(self._state, Desk(journal, spool, deliveries).answer)
 
     def _instance(self, configured: ConfiguredInstance, core: Core, journal: Journal) -> Instance:
         general = self._config.general

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Mapping
 
+from nextbridge.backfill import Backfill
 from nextbridge.channels import ChannelDirectory
 from nextbridge.delivery import Deliveries
-from nextbridge.driver import Cursor
+from nextbridge.driver import Cursor, Position
 from nextbridge.envelope import Channel, ChannelKey, Event, InstanceId, UserId
 from nextbridge.identities import OwnIdentities
-from nextbridge.relay import Relay
 from nextbridge.tally import Tally
 
 __all__ = ["Switchboard"]
@@ -20,7 +20,7 @@ class Switchboard:
 
     def __init__(
         self,
-        relay: Relay,
+        backfill: Backfill,
         deliveries: Deliveries,
         channels: ChannelDirectory,
         identities: OwnIdentities,
@@ -28,7 +28,7 @@ class Switchboard:
         *,
         platforms: Mapping[InstanceId, str],
     ) -> None:
-        self._relay = relay
+        self._backfill = backfill
         self._deliveries = deliveries
         self._channels = channels
         self._identities = identities
@@ -36,10 +36,15 @@ class Switchboard:
         self._platforms = platforms
 
     async def accept(self, event: Event, cursor: Cursor | None) -> Awaitable[object]:
-        return await self._relay.accept(event, cursor)
+        return await self._backfill.accept(event, cursor)
 
-    def skipped(self, instance: InstanceId, reason: str) -> None:
+    def skipped(self, instance: InstanceId, reason: str, cursor: Cursor | None) -> None:
         self._tally.skipped(instance, reason)
+        if cursor is not None:
+            self._backfill.passed(instance, cursor)
+
+    def gap(self, channel: Channel, newest: Position | None, *, forget: bool) -> None:
+        self._backfill.gap(channel, newest, forget=forget)
 
     async def identified(self, instance: InstanceId, realm: str, me: UserId) -> None:
         await self._identities.learn(instance, self._platforms[instance], realm, me)

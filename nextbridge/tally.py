@@ -40,9 +40,9 @@ class Tally:
         """`instance` showed a message."""
         self._counts[Outcome("delivered", instance, rule)] += 1
 
-    def skipped(self, instance: InstanceId, reason: str, rule: str = "") -> None:
+    def skipped(self, instance: InstanceId, reason: str, rule: str = "", *, number: int = 1) -> None:
         """Something from `instance` is not relayed (by this rule)."""
-        self._counts[Outcome("skipped", instance, rule, reason)] += 1
+        self._counts[Outcome("skipped", instance, rule, reason)] += number
 
     def buried(self, instance: InstanceId, rule: str) -> None:
         """A delivery to `instance` was given up."""

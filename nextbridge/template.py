@@ -71,6 +71,13 @@ class Template(Struct, frozen=True):
         """Whether it is the message and nothing else."""
         return self.parts == (Variable("msg"),)
 
+    def has(self, variable: str) -> bool:
+        """Whether it shows that variable, in a header or outside."""
+        found = Variable(variable)
+        return any(
+            part == found or (isinstance(part, Header) and found in (*part.title, *part.content)) for part in self.parts
+        )
+
 
 _BRACE = re.compile(r"\{\{|\}\}|\{([^{}]*)\}|[{}]")
 _HEADER = re.compile(r"<richheader\b([^<>]*?)/>", re.DOTALL)

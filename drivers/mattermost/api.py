@@ -10,7 +10,8 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
+from email.utils import parsedate_to_datetime
 from typing import IO, TypeVar
 from urllib.parse import quote
 
@@ -123,12 +124,22 @@ class Api:
         self.server = server
         self.token = token
         self.governor = RateGovernor()
+        self._told: tuple[str, float] | None = None
+        """The Date of the server's latest answer, and when that came."""
         self._patience = aiohttp.ClientTimeout(total=patience, sock_connect=patience)
 
     @property
     def authorization(self) -> dict[str, str]:
         """The header that says who we are."""
         return {"Authorization": f"Bearer {self.token}"}
+
+    def server_time(self) -> int:
+        """Now, in milliseconds since 1970, by the server's clock as far as it has told it (to a second)."""
+        with suppress(TypeError, ValueError):
+            if self._told is not None:
+                date, then = self._told
+                return int((parsedate_to_datetime(date).timestamp() + time.monotonic() - then) * 1000)
+        return int(time.time() * 1000)
 
     # --- what is asked for ---
 
@@ -171,6 +182,14 @@ class Api:
     async def posts(self, channel: ChannelKey, *, page: int, per_page: int) -> wire.PostList:
         """A channel's posts, the newest first, by pages from 0."""
         return await self._look_up(f"channels/{_segment(channel)}/posts?page={page}&per_page={per_page}", wire.PostList)
+
+    async def posts_before(self, channel: ChannelKey, post: str, *, most: int) -> wire.PostPage:
+        """A channel's posts that are older than `post`, or all where that is empty: the newest of them first.
+
+        Posts of the very millisecond of `post` are left out.
+        """
+        query = f"per_page={most}&skipFetchThreads=true{f'&before={_segment(post)}' if post else ''}"
+        return await self._look_up(f"channels/{_segment(channel)}/posts?{query}", wire.PostPage)
 
     async def file_info(self, file: str) -> wire.FileInfo:
         """What is known of a file."""
@@ -258,6 +277,8 @@ class Api:
             raise self._unreachable(error) from None
         finally:
             self.governor.end()
+        if date := response.headers.get("Date"):
+            self._told = date, time.monotonic()
         if wait is not None:
             response.release()
             raise Retry("the server's rate limit is used up", after=wait)

@@ -10,8 +10,9 @@ from msgspec import UNSET, Struct
 
 from drivers.mattermost import wire
 from drivers.mattermost.api import Api, Refusal
+from drivers.mattermost.history import Reached
 from drivers.mattermost.settings import MattermostChannel, MattermostSettings, named
-from nextbridge.driver import ConfiguredChannel, Host
+from nextbridge.driver import ConfiguredChannel, Host, Position
 from nextbridge.envelope import ChannelKey
 from nextbridge.errors import Retry
 
@@ -25,18 +26,28 @@ _MANY = 20
 class Unavailable(Exception):
     """A channel that cannot be used for now: `reason` says what the operator is to do."""
 
-    def __init__(self, reason: str, found: wire.ChannelInfo | None = None) -> None:
+    def __init__(self, reason: str, found: wire.ChannelInfo | None = None, *, member: bool = False) -> None:
         super().__init__(reason)
         self.reason = reason
         self.found = found
+        self.member = member
 
 
 class _State(Struct):
     """What is known of a configured channel."""
 
     key: ChannelKey
+    written: str
+    """As the file names it."""
     name: str = ""
+    type: str = ""
     open: bool = False
+    heard: bool = False
+    """Its frames come to us, whether we may post there or not."""
+    member: bool = True
+    """False once the server has said that we are none."""
+    newest: int | None = None
+    """When its newest post was made, by the latest look at it; None where more may have come unheard since."""
 
 
 class Channels:
@@ -48,17 +59,55 @@ class Channels:
         self._configured = configured
         self._settings = settings
         self._host = host
-        self._states = {channel.key: _State(channel.key) for channel in configured}
+        self._states = {each.key: _State(each.key, _as_written(each.settings, settings)) for each in configured}
+        self._by_key: dict[ChannelKey, list[_State]] = {key: [state] for key, state in self._states.items()}
+        """By what they are now; two names in the file may be one channel."""
         self._closed: set[ChannelKey] = set()
         """Channels that the host was told are unavailable."""
 
     def name(self, channel: ChannelKey) -> str:
         """What people call a channel, for messages to the operator: its name where it is known, else its id."""
-        for configured in self._configured:
-            state = self._states[configured.key]
-            if state.key == channel:
-                return state.name or _as_written(configured.settings, self._settings)
+        for state in self._by_key.get(channel, ()):
+            return state.name or state.written
         return channel
+
+    def about(self, channel: ChannelKey) -> wire.PostedData:
+        """What a frame would say about the channel of a post."""
+        for state in self._by_key.get(channel, ()):
+            return wire.PostedData("", state.name, state.type)
+        return wire.PostedData("")
+
+    def anew(self) -> None:
+        """The connection resumes none: what was posted before it is only in the history."""
+        for state in self._states.values():
+            if state.heard:
+                self._gap(state)
+
+    def unheard(self) -> None:
+        """From here on something may be posted that no socket tells of."""
+        for state in self._states.values():
+            state.newest = None
+
+    def missed(self) -> None:
+        """Frames are missing, of whichever channel."""
+        self.unheard()
+        for state in self._states.values():
+            if state.heard:
+                self._gap(state)
+
+    def quiet_since(self, channel: ChannelKey, heard: int) -> bool:
+        """Whether nothing was posted since `heard` (milliseconds), by the latest look. True once for each look."""
+        states = self._by_key.get(channel, [])
+        quiet = any(state.newest is not None and state.newest <= heard for state in states)
+        for state in states:
+            state.newest = None
+        return quiet
+
+    def _gap(self, state: _State, *, forget: bool = False) -> None:
+        newest = None
+        if state.newest is not None:
+            newest = Position(Reached(state.newest).cursor(state.key), state.newest)
+        self._host.gap(state.key, newest, forget=forget)
 
     async def resolve(self, api: Api, me: wire.User) -> None:
         """Look up every channel. Raises Retry and Paused, where none can be looked up."""
@@ -69,11 +118,19 @@ class Channels:
     async def recheck(self, api: Api, me: wire.User) -> None:
         """Look again at those that could not be used: we were added somewhere."""
         for configured in self._configured:
-            if not self._states[configured.key].open:
-                await self._resolve(configured, api, me)
+            state = self._states[configured.key]
+            if state.open:
+                continue
+            was_heard = state.heard
+            await self._resolve(configured, api, me)
+            if state.heard and not was_heard:
+                self._gap(state)
 
     def removed(self, channel: ChannelKey, me: wire.User) -> None:
         """We are no member any more."""
+        for state in self._states.values():
+            if state.key == channel:
+                state.member = False
         self._close(channel, to_be_added(self.name(channel), me.username))
 
     def archived(self, channel: ChannelKey) -> None:
@@ -90,7 +147,7 @@ class Channels:
     def _close(self, channel: ChannelKey, reason: str) -> None:
         states = [state for state in self._states.values() if state.key == channel]
         for state in states:
-            state.open = False
+            state.open = state.heard = False
         if states:
             self._closed.add(channel)
             self._host.unavailable(channel, reason)
@@ -110,14 +167,20 @@ class Channels:
         except Unavailable as error:
             if error.found is not None:
                 await self._known(configured, state, error.found)
-            state.open = False
+            state.open = state.heard = False
+            state.member = state.member and error.member
             self._closed.add(state.key)
             self._host.unavailable(state.key, error.reason)
             return
         if found.type == "D":
             found = msgspec.structs.replace(found, display_name=await _partner(found, api, me))
         await self._known(configured, state, found)
-        state.open = True
+        state.open = state.heard = True
+        state.newest, state.type = found.last_post_at, found.type
+        if not state.member:
+            # what was said while we were not in the channel was not said to us
+            state.member = True
+            self._gap(state, forget=True)
         if state.key in self._closed:
             self._closed.discard(state.key)
             self._host.available(state.key)
@@ -129,7 +192,9 @@ class Channels:
             # what was said of the stand-in holds no longer: the channel has an id now
             self._closed.discard(state.key)
             self._host.available(state.key)
+        self._by_key[state.key].remove(state)
         state.key, state.name = ChannelKey(found.id), found.display_name or found.name
+        self._by_key.setdefault(state.key, []).append(state)
         await self._host.resolved(configured, state.key, state.name)
 
 
@@ -165,7 +230,7 @@ async def find_channel(
         ) from refusal
     name = found.display_name or found.name
     if found.delete_at:
-        raise Unavailable(f"channel {name} is archived; restore it, or take it out of the rules", found)
+        raise Unavailable(f"channel {name} is archived; restore it, or take it out of the rules", found, member=True)
     try:
         await api.membership(ChannelKey(found.id))
     except Refusal as refusal:

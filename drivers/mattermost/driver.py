@@ -16,6 +16,7 @@ from drivers.mattermost.api import PATIENCE, Api, Refusal
 from drivers.mattermost.channels import Channels, to_be_added
 from drivers.mattermost.events import PostReader, Skipped
 from drivers.mattermost.files import Uploaded, download
+from drivers.mattermost.history import HistoryReader, PostsOf, Reached
 from drivers.mattermost.markdown import MARKDOWN
 from drivers.mattermost.marks import Marks
 from drivers.mattermost.people import People
@@ -34,6 +35,7 @@ from nextbridge.config.types import effective_proxy
 from nextbridge.driver import (
     Acknowledgement,
     ConfiguredChannel,
+    Cursor,
     Driver,
     Finding,
     Guarantees,
@@ -41,11 +43,12 @@ from nextbridge.driver import (
     Limits,
     LocalFile,
     Outgoing,
+    Past,
     Receipt,
     Remark,
     RetryRecognition,
 )
-from nextbridge.envelope import Attachment, ChannelKey, Mark, UserId
+from nextbridge.envelope import Attachment, ChannelKey, Event, Mark, UserId
 from nextbridge.errors import Paused, Rejected, Retry
 from nextbridge.http.client import open_session
 from nextbridge.markup import Dialect
@@ -67,7 +70,7 @@ class MattermostDriver(Driver[MattermostSettings, MattermostChannel]):
         acknowledged_by=Acknowledgement.RESPONSE,
         retry_recognised_by=RetryRecognition.KEY_THEN_MARK,
         retry_key_lives=30,
-        history="what a resumed socket brings: a few minutes, while the server runs",
+        history="new messages, from the channel's history: as old and as many as `global.backfill` says",
         sends_while_reconnecting=True,
     )
     default_format: ClassVar[str] = "**{nickname}**: {msg}"
@@ -91,6 +94,7 @@ class MattermostDriver(Driver[MattermostSettings, MattermostChannel]):
         self._channels = Channels(channels, settings, host)
         self._people = People(host.log)
         self._resumption = Resumption()
+        self._history = HistoryReader()
         self._marks = Marks()
         self._uploaded = Uploaded()
 
@@ -134,26 +138,32 @@ class MattermostDriver(Driver[MattermostSettings, MattermostChannel]):
         api = await self._opened()
         me = self._me = await self._account(api)
         self._allowance = Allowance.of(await api.client_config())
-        async with open_socket(api, self._resumption, self.host.log, self.socket_times) as socket:
-            # whoever changed while there was no socket was not told of
-            self._people.forget_all()
-            await self._channels.resolve(api, me)
-            await self.host.connected(UserId(me.id), realm=self._server.realm)
-            reader = PostReader(self.host.instance, me, api, self._people, self.dialect)
-            async with aclosing(socket.frames()) as frames:
-                async for frame in frames:
-                    await self._take(frame, reader, api, me)
+        try:
+            async with open_socket(api, self._resumption, self.host.log, self.socket_times) as socket:
+                # whoever changed while there was no socket was not told of
+                self._people.forget_all()
+                await self._channels.resolve(api, me)
+                await self.host.connected(UserId(me.id), realm=self._server.realm)
+                reader = PostReader(self.host.instance, me, api, self._people, self.dialect)
+                frames_of = socket.frames(anew=self._channels.anew, missed=self._channels.missed)
+                async with aclosing(frames_of) as frames:
+                    async for frame in frames:
+                        await self._take(frame, reader, api, me)
+        finally:
+            self._channels.unheard()
 
     async def _take(self, frame: wire.Frame, reader: PostReader, api: Api, me: wire.User) -> None:
         try:
             if frame.event == "posted":
-                await self.host.accept(await reader.read(frame))
+                event = await reader.read(frame)
+                await self.host.accept(event, cursor=Reached(event.at).cursor(event.channel.key))
             elif frame.event in _NOT_RELAYED:
                 self.host.skipped(frame.event)
             else:
                 await self._note(frame, api, me)
-        except Skipped as reason:
-            self.host.skipped(str(reason))
+        except Skipped as skipped:
+            post = skipped.post
+            self.host.skipped(str(skipped), cursor=Reached(post.create_at).cursor(post.channel_id))
         except msgspec.DecodeError as error:
             self.host.skipped("unreadable")
             self.host.log.warning("frame_unreadable", frame=frame.event, seq=frame.seq, reason=str(error))
@@ -180,6 +190,32 @@ class MattermostDriver(Driver[MattermostSettings, MattermostChannel]):
                 self._allowance = Allowance.of(changed.config)
             case _:
                 pass
+
+    @asynccontextmanager
+    async def history(self, channel: ChannelKey, cursor: Cursor, *, age: float, most: int) -> AsyncIterator[Past]:
+        """As `History.history`; new posts alone. A few channels at a time, others wait for their turn."""
+        api, me, heard = await self._opened(), self._me, Reached.of(cursor)
+        if me is None:
+            raise Retry("it was not connected yet")
+        if self._channels.quiet_since(channel, heard.at):
+            yield Past(events=_nothing(), end=cursor, now=api.server_time())
+            return
+        reader = PostReader(self.host.instance, me, api, self._people, self.dialect)
+        about = self._channels.about(channel)
+
+        async def make(post: msgspec.Raw) -> Event | None:
+            try:
+                return await reader.event(msgspec.json.decode(post, type=wire.Post), about)
+            except Skipped as reason:
+                self.host.skipped(str(reason))
+            except msgspec.DecodeError as error:
+                self.host.skipped("unreadable")
+                self.host.log.warning("post_unreadable", channel=channel, reason=str(error))
+            return None
+
+        posts = PostsOf(api, channel, self._channels.name(channel), UserId(me.id))
+        async with self._history.read(posts, heard, make, age=age, most=most) as past:
+            yield past
 
     # --- sending --------------------------------------------------------------------------------------------------
 
@@ -278,3 +314,8 @@ class MattermostDriver(Driver[MattermostSettings, MattermostChannel]):
         except Refusal as refusal:
             reason = f"{self._server.url} does not tell who we are ({refusal.status}: {refusal.message})"
             raise Retry(f"{reason}; look at server_url") from refusal
+
+
+async def _nothing() -> AsyncIterator[tuple[Event, Cursor]]:
+    return
+    yield

@@ -17,7 +17,11 @@ __all__ = ["PostReader", "Skipped"]
 
 
 class Skipped(Exception):
-    """A frame that is no event, with the short reason that is counted."""
+    """A post that is no event, with the short reason that is counted."""
+
+    def __init__(self, reason: str, post: wire.Post) -> None:
+        super().__init__(reason)
+        self.post = post
 
 
 class PostReader:
@@ -36,16 +40,19 @@ class PostReader:
         A look-up that fails costs the name, never the message.
         """
         data = msgspec.json.decode(frame.data, type=wire.PostedData)
-        post = msgspec.json.decode(data.post, type=wire.Post)
+        return await self.event(msgspec.json.decode(data.post, type=wire.Post), data)
+
+    async def event(self, post: wire.Post, data: wire.PostedData) -> Posted:
+        """As `read`, of a post and what a frame says beside it. `data.post` is not looked at."""
         if post.type.startswith("system_"):
-            raise Skipped("system_post")
+            raise Skipped("system_post", post)
         if post.user_id == self._me.id:
-            raise Skipped("own_post")
+            raise Skipped("own_post", post)
         props = wire.PostProps(post.props)
         text, action = _words(post, props), post.type == "me"
         attachments = tuple([each async for each in self._attachments(post)])
         if not text and not attachments:
-            raise Skipped("empty_post")
+            raise Skipped("empty_post", post)
         return Posted(
             channel=Channel(self._instance, ChannelKey(post.channel_id)),
             message=MessageId(post.id),
@@ -66,7 +73,8 @@ class PostReader:
             return True
         # @channel lists everybody's id, so that our name must be there too
         named = f"@{self._me.username}".casefold() in post.message.casefold()
-        return named and self._me.id in data.mentions
+        # what comes out of the history says nothing of whom it calls
+        return named and (not data.post or self._me.id in data.mentions)
 
     async def _author(self, post: wire.Post, props: wire.PostProps, sender_name: str) -> Author:
         if props.says("from_webhook"):

@@ -7,7 +7,7 @@ up where this one broke off, if the server still knows.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from urllib.parse import urlencode
 
@@ -121,14 +121,18 @@ class Socket:
             raise Retry(f"{reason}; a proxy before the server must let WebSocket connections through")
         self._resumption.taken()
 
-    async def frames(self) -> AsyncGenerator[wire.Frame, None]:
-        """The events in the server's order, until the connection is closed. Raises Retry where it breaks off."""
+    async def frames(self, *, anew: Callable[[], None], missed: Callable[[], None]) -> AsyncGenerator[wire.Frame, None]:
+        """The events in the server's order, until the connection is closed. Raises Retry where it breaks off.
+
+        `anew` is called before the first event of a connection that resumes none, `missed` before one that others
+        should have come before.
+        """
         pings = asyncio.create_task(self._keep_asking())
         try:
             frame = self._first
             while frame is not None:
                 if frame.event:
-                    self._note(frame)
+                    self._note(frame, anew, missed)
                     yield frame
                     self._resumption.sequence = frame.seq + 1
                 elif frame.error is not None and frame.error.status_code == 401:
@@ -140,11 +144,13 @@ class Socket:
             with suppress(asyncio.CancelledError):
                 await pings
 
-    def _note(self, frame: wire.Frame) -> None:
+    def _note(self, frame: wire.Frame, anew: Callable[[], None], missed: Callable[[], None]) -> None:
         if frame.event == "hello":
             self._greeted(frame)
+            anew()
         elif frame.seq > self._resumption.sequence:
-            self._log.warning("gap", missed=frame.seq - self._resumption.sequence, before=frame.seq)
+            self._log.info("gap", missed=frame.seq - self._resumption.sequence, before=frame.seq)
+            missed()
 
     def _greeted(self, frame: wire.Frame) -> None:
         try:
@@ -152,7 +158,7 @@ class Socket:
         except msgspec.DecodeError:
             hello = wire.Hello()
         if self._resumption.greeted(hello.connection_id, frame.seq):
-            self._log.warning("gap", reason="the server did not resume the connection; what it missed is unknown")
+            self._log.info("gap", reason="the server did not resume the connection")
         self._log.info("socket_open", server_version=hello.server_version)
 
     async def _keep_asking(self) -> None:

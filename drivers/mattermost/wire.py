@@ -29,6 +29,7 @@ __all__ = [
     "NewPost",
     "Post",
     "PostList",
+    "PostPage",
     "PostProps",
     "PostedData",
     "ServerError",
@@ -180,6 +181,13 @@ class PostList(Struct, frozen=True, gc=False):
     posts: dict[str, Post] = field(default_factory=dict)
 
 
+class PostPage(Struct, frozen=True, gc=False):
+    """A page of posts to be read one by one, so that one that cannot be read costs itself alone."""
+
+    order: tuple[str, ...] = ()
+    posts: dict[str, Raw] = field(default_factory=dict)
+
+
 class AttachmentField(Struct, frozen=True, gc=False):
     title: str | None = None
     value: str | int | float | bool | None = None
@@ -272,6 +280,8 @@ class ChannelInfo(Struct, frozen=True, gc=False):
     name: str = ""
     type: str = ""
     delete_at: int = 0
+    last_post_at: int = 0
+    """When the newest post was made, in milliseconds; 0 where there is none."""
 
 
 class Team(Struct, frozen=True, gc=False):

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 from msgspec import Meta, Struct
 
-from nextbridge.config.types import Duration, ProxyUrl, Settings, in_seconds
+from nextbridge.config.types import Duration, Off, ProxyUrl, Settings, in_seconds
 from nextbridge.driver import Driver
 from nextbridge.envelope import Channel, ChannelKey, InstanceId
 
@@ -58,6 +58,16 @@ class GlobalSettings(Settings, frozen=True):
             "finds it."
         ),
     ] = "30d"
+    backfill: Annotated[
+        Duration | Off,
+        Meta(
+            description="How old a message may be that was posted while there was no connection and is relayed "
+            "afterwards, where the platform keeps a history. 0: nothing is relayed afterwards."
+        ),
+    ] = "24h"
+    backfill_messages: Annotated[
+        int, Meta(ge=1, description="How many messages of one channel are relayed afterwards at most: the newest.")
+    ] = 1000
     spool_size: Annotated[
         int, Meta(ge=0, description="Bytes that attachments on their way may take on disk, all together.")
     ] = 1_073_741_824
@@ -67,6 +77,11 @@ class GlobalSettings(Settings, frozen=True):
             raise ValueError(
                 f"remember ({self.remember}) is shorter than give_up_after ({self.give_up_after}): "
                 "a message that arrives late could not be edited any more"
+            )
+        if in_seconds(self.remember) < in_seconds(self.backfill):
+            raise ValueError(
+                f"remember ({self.remember}) is shorter than backfill ({self.backfill}): "
+                "what was relayed could not be told from what was missed"
             )
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import structlog
 from structlog.typing import FilteringBoundLogger
 
-from nextbridge.driver import ConfiguredChannel, Cursor
+from nextbridge.driver import ConfiguredChannel, Cursor, Position
 from nextbridge.envelope import ChannelKey, Event, InstanceId, UserId
 
 __all__ = ["MemoryStore", "RecordingHost"]
@@ -43,6 +43,8 @@ class RecordingHost:
         self.events: list[Event] = []
         self.cursors: dict[str, str] = {}
         self.skips: dict[str, int] = {}
+        self.gaps: list[tuple[ChannelKey, Position | None]] = []
+        self.forgotten: list[ChannelKey] = []
         self.me: UserId | None = None
         self.realm: str | None = None
         self.is_connected = False
@@ -61,8 +63,16 @@ class RecordingHost:
         done.set_result(None)
         return done
 
-    def skipped(self, reason: str) -> None:
+    def skipped(self, reason: str, *, cursor: Cursor | None = None) -> None:
         self.skips[reason] = self.skips.get(reason, 0) + 1
+        if cursor is not None:
+            self.cursors[cursor.name] = cursor.value
+        self._notify()
+
+    def gap(self, channel: ChannelKey, newest: Position | None = None, *, forget: bool = False) -> None:
+        self.gaps.append((channel, newest))
+        if forget:
+            self.forgotten.append(channel)
         self._notify()
 
     async def connected(self, me: UserId, *, realm: str) -> None:

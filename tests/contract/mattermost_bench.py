@@ -14,7 +14,7 @@ from markdown_it import MarkdownIt
 from drivers.mattermost import MattermostDriver
 from drivers.mattermost.settings import MattermostChannel, MattermostSettings
 from nextbridge.config.types import Secret
-from nextbridge.driver import Deletes, Edits, History, Pages, Reactions, Threads, Typing
+from nextbridge.driver import Deletes, Edits, Pages, Reactions, Threads, Typing
 from nextbridge.sandbox.cable import Cable
 from nextbridge.sandbox.contract import Bench, Heard
 from nextbridge.sandbox.mattermost import Account, SandboxMattermost
@@ -35,7 +35,6 @@ class MattermostBench(Bench):
         Deletes: _NOT_YET,
         Reactions: _NOT_YET,
         Threads: _NOT_YET,
-        History: _NOT_YET,
         Typing: _NOT_YET,
         Pages: "not needed: what happens comes by the server's WebSocket",
     }

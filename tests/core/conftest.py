@@ -29,6 +29,8 @@ def daemon(tmp_path: Path) -> RunDaemon:
         *rules: Rule,
         spool_size: int = 1_000_000,
         give_up_after: str = "24h",
+        backfill: str | int = "24h",
+        backfill_messages: int = 1000,
         state: str = "state",
         clock: Callable[[], float] = monotonic,
         disabled: Sequence[str] = (),
@@ -36,7 +38,13 @@ def daemon(tmp_path: Path) -> RunDaemon:
     ) -> AsyncIterator[Daemon]:
         config = Config(
             path=tmp_path / "config.json",
-            general=GlobalSettings(http=HttpSettings(port=0), spool_size=spool_size, give_up_after=give_up_after),
+            general=GlobalSettings(
+                http=HttpSettings(port=0),
+                spool_size=spool_size,
+                give_up_after=give_up_after,
+                backfill=backfill,
+                backfill_messages=backfill_messages,
+            ),
             instances={
                 InstanceId(name): ConfiguredInstance(
                     id=InstanceId(name), driver=driver, settings=ScriptSettings(), enabled=name not in disabled

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 import unicodedata
 from typing import Any, ClassVar
 
@@ -69,6 +70,32 @@ def test_every_variable_is_filled() -> None:
     event = post("libera", "hi", author=Author(id=UserId("u9"), username="al", name="Alice"), channel_name="#ops")
     template = "{platform}|{instance_id}|{from}|{user}|{nickname}|{username}|{user_id}|{msg}"
     assert texts(event, ScriptDriver, msg_format=template) == ["irc|libera|#ops|Alice|Alice|al|u9|hi"]
+
+
+@pytest.mark.parametrize(
+    ("driver", "settings", "expected"),
+    [
+        (ScriptDriver, {"msg_format": "<{nickname}> {msg}"}, "[%s] <Alice> x"),
+        (IdentityDriver, {}, "[%s] x"),
+        (ScriptDriver, {"msg_format": "{msg} ({time})"}, "x (%s)"),
+        (ScriptDriver, {"msg_format": '<richheader title="{user}" content="at {time}"/>{msg}'}, "Alice · at %s\nx"),
+        (IdentityDriver, {"name_format": "{nickname} at {time}"}, "x"),
+    ],
+)
+def test_a_late_message_shows_its_time_once(
+    driver: type[ScriptDriver], settings: dict[str, Any], expected: str
+) -> None:
+    """In brackets before it, unless the operator's own words show it, in the text or in the name."""
+    event = post("a", "x", late=True)
+    at = time.strftime("%Y-%m-%d %H:%M", time.localtime(event.at / 1000))
+    assert texts(event, driver, **settings) == [expected.replace("%s", at)]
+
+
+def test_a_block_stands_below_the_time_of_a_late_message() -> None:
+    """Code begins on a line of its own, behind the time too."""
+    event = msgspec.structs.replace(post("a", "", late=True), text=RichText((CodeBlock("x = 1"),)))
+    (text,) = texts(event, msg_format="{msg}")
+    assert text.endswith("] \n```\nx = 1\n```")
 
 
 def test_the_time_is_the_messages_own() -> None:

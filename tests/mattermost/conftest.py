@@ -21,7 +21,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
@@ -124,9 +124,9 @@ async def play(server: Server, drive: Drive) -> AsyncIterator[Play]:
 
     playing: list[Running] = []
 
-    def start(*scripts: Script) -> Running:
+    def start(*scripts: Script, channels: Sequence[str] = ()) -> Running:
         server.scripts = list(scripts)
-        playing.append(drive(str(listening.make_url("")), "t" * 26))
+        playing.append(drive(str(listening.make_url("")), "t" * 26, *channels))
         return playing[-1]
 
     yield start

@@ -64,6 +64,8 @@ class Server:
         app.router.add_get("/api/v4/users/me", self._me)
         app.router.add_get("/api/v4/users/{user_id}", self._user)
         app.router.add_get("/api/v4/config/client", self._config)
+        app.router.add_get("/api/v4/channels/{channel_id}", self._channel)
+        app.router.add_get("/api/v4/channels/{channel_id}/members/me", self._member)
         app.router.add_get("/api/v4/websocket", self._socket)
         return app
 
@@ -77,6 +79,12 @@ class Server:
 
     async def _config(self, _: web.Request) -> web.Response:
         return web.json_response({})
+
+    async def _channel(self, request: web.Request) -> web.Response:
+        return web.json_response({"id": request.match_info["channel_id"], "name": "town", "type": "O"})
+
+    async def _member(self, request: web.Request) -> web.Response:
+        return web.json_response({"channel_id": request.match_info["channel_id"], "user_id": self.me})
 
     async def _socket(self, request: web.Request) -> web.WebSocketResponse:
         ws = web.WebSocketResponse()

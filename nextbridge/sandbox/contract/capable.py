@@ -7,18 +7,19 @@ from pathlib import Path
 
 import aiohttp
 
-from nextbridge.driver import Downloads, Identity, LocalFile, Pages, Uploads
-from nextbridge.envelope import Attachment
+from nextbridge.driver import Cursor, Downloads, History, Identity, LocalFile, Pages, Uploads
+from nextbridge.envelope import Attachment, Posted
 from nextbridge.errors import Gone, Rejected
 from nextbridge.sandbox.contract.bench import Bench
 from nextbridge.sandbox.contract.needs import needs
-from nextbridge.sandbox.contract.supervised import error_of, spooled
+from nextbridge.sandbox.contract.supervised import Supervised, error_of, said, spooled
 
 __all__ = ["ShowsCapabilities"]
 
 _NAMES = ("holiday photo (1).png", "Größe & «quotes» \"x\" 'y'; a=b.txt")
 """Names that people give to files, and that a header or an address has to be careful with."""
 _LARGEST = 1000
+_MANY = 30
 
 
 class ShowsCapabilities:
@@ -115,6 +116,54 @@ class ShowsCapabilities:
         error = await error_of(_content(relay.driver, Attachment(id="n" * 26, name="nothing")))
         assert isinstance(error, Gone | Rejected), error
 
+    @needs(History)
+    async def test_the_first_connection_tells_of_a_gap_before_its_first_event(self, bench: Bench) -> None:
+        """History: for each channel, with where it stands, so that a rule which begins now begins there."""
+        relay = await bench.relay()
+        await bench.say("hello")
+        event = await relay.received("hello")
+        told = dict(relay.host.gaps)
+        assert told.keys() == {relay.room(0), relay.room(1)}
+        newest = told[relay.room(0)]
+        assert newest is not None
+        assert newest.at < event.at
+        assert newest.cursor.name in relay.host.cursors
+        assert newest.cursor.value != relay.host.cursors[newest.cursor.name]
+
+    @needs(History)
+    async def test_what_was_said_meanwhile_is_given_back_in_order(self, bench: Bench) -> None:
+        """History: after the cursor of what was heard, once each, as the same events; also after a restart."""
+        relay = await bench.relay()
+        await bench.say("heard")
+        heard = await relay.received("heard")
+        (cursor,) = (Cursor(*each) for each in relay.host.cursors.items())
+        await relay.stop()
+        texts = [f"missed {number}" for number in range(_MANY)]
+        for text in texts:
+            await bench.say(text)
+        assert [text for text in await _missed(relay, cursor) if text != "heard"] == texts
+        again = bench.make(store=relay.host.store)
+        await bench.connect(again)
+        events = await _events(again, cursor)
+        assert [said(event) for event in events if event.key != heard.key] == texts
+        assert len({event.key for event in events}) == len(events)
+
+    @needs(History)
+    async def test_no_more_is_given_back_than_is_asked_for(self, bench: Bench) -> None:
+        """History: the newest; the others are counted."""
+        relay = await bench.relay()
+        await bench.say("heard")
+        await relay.received("heard")
+        (cursor,) = (Cursor(*each) for each in relay.host.cursors.items())
+        await relay.stop()
+        for number in range(_MANY):
+            await bench.say(f"missed {number}")
+        assert isinstance(relay.driver, History)
+        async with relay.driver.history(relay.room(0), cursor, age=3600, most=5) as past:
+            given = [said(event) async for event, _ in past.events if isinstance(event, Posted)]
+        assert given == [f"missed {number}" for number in range(_MANY - 5, _MANY)]
+        assert past.over == _MANY - 5
+
     @needs(Pages)
     async def test_pages_are_served_below_the_instance(self, bench: Bench) -> None:
         """Pages: the daemon's HTTP server passes on what is asked for there, and the driver answers."""
@@ -138,3 +187,13 @@ class ShowsCapabilities:
 async def _content(driver: Downloads, attachment: Attachment) -> bytes:
     async with driver.open_attachment(attachment) as chunks:
         return b"".join([chunk async for chunk in chunks])
+
+
+async def _events(relay: Supervised, cursor: Cursor) -> list[Posted]:
+    assert isinstance(relay.driver, History)
+    async with relay.driver.history(relay.room(0), cursor, age=3600, most=1000) as past:
+        return [event async for event, _ in past.events if isinstance(event, Posted)]
+
+
+async def _missed(relay: Supervised, cursor: Cursor) -> list[str]:
+    return [said(event) for event in await _events(relay, cursor)]
