@@ -162,7 +162,7 @@ class Backfill:
         tail.forget = tail.forget or forget
         if not self._limits.age:
             self._beginning.add(task := asyncio.create_task(self._begin(tail)))
-            task.add_done_callback(self._beginning.discard)
+            task.add_done_callback(self._began)
             return
         if tail.filling is not None:
             tail.filling.cancel()
@@ -172,6 +172,11 @@ class Backfill:
         if tail.released is None:
             tail.released = asyncio.get_running_loop().create_future()
         tail.filling = asyncio.create_task(self._fill(tail), name=f"backfill {channel}")
+
+    def _began(self, task: asyncio.Task[bool]) -> None:
+        self._beginning.discard(task)
+        if not task.cancelled():
+            task.exception()  # of the journal's trouble the service knows already
 
     def _history(self, instance: InstanceId) -> History | None:
         if instance not in self._histories:
@@ -208,7 +213,10 @@ class Backfill:
                 if ask:
                     await self._ask(tail)
                 while tail.held:
-                    last = await self._relay.accept(*tail.held[0], live=False)
+                    try:
+                        last = await self._relay.accept(*tail.held[0], live=False)
+                    except Exception:  # what makes the relay fail must not silence the channel
+                        tail.log.exception("event_failed")
                     tail.held.popleft()
                     self._held -= 1
                 if not tail.overflown:
@@ -275,9 +283,8 @@ class Backfill:
 
     async def _relay_history(self, tail: _Tail) -> None:
         channel = tail.channel
-        assert tail.cursor_name is not None  # noqa: S101 - looked at by _begin
-        cursor = await self._journal.cursor(channel.instance, tail.cursor_name)
-        if cursor is None:
+        cursor = tail.cursor_name and await self._journal.cursor(channel.instance, tail.cursor_name)
+        if not cursor:
             return
         began = [
             (self._moments[rule, channel], rule)

@@ -15,7 +15,7 @@ from structlog.testing import capture_logs
 from nextbridge.driver import Cursor
 from nextbridge.errors import Rejected, Retry
 from tests.core.remembering import LONG_AGO, RememberingDriver, Server
-from tests.core.script import Daemon, RunDaemon, ScriptDriver, rule
+from tests.core.script import Daemon, RunDaemon, ScriptDriver, post, rule
 
 RULE = rule("r", "a/1", to=["b/1"])
 
@@ -388,3 +388,23 @@ async def test_the_same_words_in_a_gap_are_no_loop(daemon: RunDaemon, server: Se
     await server.post(*["yes"] * 10)
     async with daemon(RULE, **platforms()) as running:
         await running["b"].until(lambda: running["b"].texts == ["yes"] * 10)
+
+
+async def test_a_held_event_that_cannot_be_taken_costs_itself(daemon: RunDaemon, server: Server) -> None:
+    """What no driver should hand over is logged with its traceback, and what was held behind it follows."""
+    async with daemon(RULE, **platforms()) as running:
+        await listening(running)
+        await server.post("before")
+        await shown(running, "before")
+    await server.post("missed")
+    server.gate = asyncio.Event()
+    with capture_logs() as logs:
+        async with daemon(RULE, **platforms()) as running:
+            driver = await listening(running)
+            await driver.until(lambda: server.asked == 1)
+            broken: Any = "no mark"
+            await driver.host.accept(post("a", "broken", mark=broken))
+            await server.post("after")
+            server.gate.set()
+            await shown(running, "missed", "after")
+    assert [each["event"] for each in logs if each["log_level"] == "error"] == ["event_failed"]
