@@ -7,7 +7,7 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import aiohttp
@@ -27,14 +27,19 @@ class Daemon:
     def is_running(self) -> bool:
         return self._process is not None and self._process.returncode is None
 
-    async def start(self, file: Mapping[str, object], *, until_ready: bool = True) -> None:
-        """Start it on this file and, unless told otherwise, wait until it says that every instance is connected."""
+    async def start(
+        self, file: Mapping[str, object], *, until_ready: bool = True, program: Sequence[str] = ("nextbridge",)
+    ) -> None:
+        """Start it on this file and, unless told otherwise, wait until it says that every instance is connected.
+
+        `program` is the module to run, with what stands before the command.
+        """
         path = self._folder / "config.json"
         path.write_text(json.dumps(file))
         path.chmod(0o600)
         with self.log.open("ab") as log:
             self._process = await asyncio.create_subprocess_exec(
-                sys.executable, "-m", "nextbridge", "run", "--debug",
+                sys.executable, "-m", *program, "run", "--debug",
                 "--config", str(path), "--state", str(self._folder / "state"),
                 stdout=log, stderr=log, env={**os.environ, "PYTHONUNBUFFERED": "1"},
             )  # fmt: skip

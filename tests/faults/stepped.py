@@ -1,0 +1,80 @@
+"""`nextbridge run` that kills itself at a named step of a delivery: what the tests start in place of the program.
+
+The steps are around the program's own calls; nothing of this is in the program, so nobody but a test can enable it.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from drivers.mattermost import MattermostDriver
+from nextbridge.cli import main
+from nextbridge.delivery import Deliveries
+from nextbridge.driver import Outgoing, Receipt
+from nextbridge.journal import Delivery
+from nextbridge.journal.sqlite import SqliteJournal
+
+STEPS = ("before the commit", "after the commit", "before the send", "after the send", "after the receipt")
+
+
+def _dies(after: int) -> Callable[[], None]:
+    """A call that kills the process when it is made for the `after`th time."""
+    left = after
+
+    def call() -> None:
+        nonlocal left
+        left -= 1
+        if left == 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    return call
+
+
+def arm(step: str, after: int) -> None:
+    """Have the process die at `step`, at its `after`th passing."""
+    die = _dies(after)
+    accept, enqueue, send, complete = (
+        SqliteJournal.accept,
+        Deliveries.enqueue,
+        MattermostDriver.send,
+        SqliteJournal.complete,
+    )
+
+    def accepting(self: SqliteJournal, *args: Any, **more: Any) -> Any:
+        if step == "before the commit":
+            die()
+        return accept(self, *args, **more)
+
+    def enqueueing(self: Deliveries, deliveries: Sequence[Delivery]) -> None:
+        if step == "after the commit":
+            die()
+        enqueue(self, tuple(deliveries))
+
+    async def sending(self: MattermostDriver, message: Outgoing) -> Receipt:
+        if step == "before the send":
+            die()
+        receipt = await send(self, message)
+        if step == "after the send":
+            die()
+        return receipt
+
+    def completing(self: SqliteJournal, delivery: int, part: int, receipt: Receipt) -> Any:
+        future = complete(self, delivery, part, receipt)
+        if step == "after the receipt":
+            future.add_done_callback(lambda _: die())
+        return future
+
+    SqliteJournal.accept = accepting  # type: ignore[method-assign]
+    Deliveries.enqueue = enqueueing  # type: ignore[method-assign]
+    MattermostDriver.send = sending  # type: ignore[method-assign]
+    SqliteJournal.complete = completing  # type: ignore[method-assign]
+
+
+if __name__ == "__main__":
+    arm(sys.argv[1], int(sys.argv[2]))
+    sys.argv[1:3] = []
+    main()
