@@ -1,4 +1,4 @@
-"""The long run of the fault tests: `python -m tests.faults --kills 100 > docs/faults.md` writes the table of the docs."""
+"""The long run of the fault tests: `python -m tests.faults --kills 100 > docs/faults.md` writes its table."""
 
 from __future__ import annotations
 
