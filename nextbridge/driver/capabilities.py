@@ -1,0 +1,124 @@
+"""What a driver may be able to do beyond the required core: each a small protocol that its class implements."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager
+from typing import Literal, Protocol, runtime_checkable
+
+from aiohttp import web
+
+from nextbridge.driver.exchange import Cursor, LocalFile, Outgoing, Past
+from nextbridge.envelope import Attachment, Author, ChannelKey, MessageId
+
+__all__ = [
+    "Deletes",
+    "Downloads",
+    "Edits",
+    "History",
+    "Identity",
+    "Pages",
+    "Reactions",
+    "Threads",
+    "Typing",
+    "Uploads",
+]
+
+
+@runtime_checkable
+class Identity(Protocol):
+    """A message can be shown under its author's own name and picture."""
+
+    @property
+    def shows_identity(self) -> bool:
+        """Whether it is so on this server now. No I/O; false until it is known."""
+
+
+@runtime_checkable
+class Uploads(Protocol):
+    """`send` uploads `Outgoing.files` and shows them with the text."""
+
+    def refuses_file(self, channel: ChannelKey, file: LocalFile) -> str | None:
+        """Why this file would not be taken (its size, its type), in a few words, or None. No I/O."""
+
+
+@runtime_checkable
+class Downloads(Protocol):
+    """Attachments of received messages can be fetched."""
+
+    @property
+    def largest_file(self) -> int:
+        """Bytes; a larger attachment is not fetched and shown by its label."""
+
+    def open_attachment(self, attachment: Attachment) -> AbstractAsyncContextManager[AsyncIterator[bytes]]:
+        """The attachment's bytes, in chunks. Entering raises Retry, Rejected or Gone."""
+
+
+@runtime_checkable
+class Pages(Protocol):
+    """Serves pages or webhooks on the daemon's HTTP server, below `/<platform>/<instance>/`."""
+
+    async def handle(self, request: web.Request, path: str) -> web.StreamResponse:
+        """Answer one request. `path` is what follows the instance's name, with its slash; empty without one."""
+
+
+@runtime_checkable
+class Edits(Protocol):
+    """A sent message can be given other text."""
+
+    async def edit(self, message: MessageId, revised: Outgoing) -> None:
+        """Make `message`, which we sent, say `revised.text`. Idempotent. Raises as `send`, and Gone."""
+
+
+@runtime_checkable
+class Deletes(Protocol):
+    """A sent message can be taken back."""
+
+    async def delete(self, channel: ChannelKey, message: MessageId) -> None:
+        """Remove `message`, which we sent. Raises as `send`, and Gone (which is as good)."""
+
+
+@runtime_checkable
+class Reactions(Protocol):
+    """A reaction of our own can be put on a message."""
+
+    async def react(self, channel: ChannelKey, message: MessageId, emoji: str, *, add: bool) -> None:
+        """Add or remove our own reaction. Idempotent. Raises as `send`, and Gone."""
+
+
+@runtime_checkable
+class Threads(Protocol):
+    """A message can be shown as the answer to another."""
+
+    @property
+    def answers(self) -> Literal["any", "root"]:
+        """Whether any message can be answered, or only the root of a thread."""
+
+
+@runtime_checkable
+class History(Protocol):
+    """What happened while there was no connection can be asked for.
+
+    The cursors of such a driver are its channels', one each: it gives one with every event that it accepts and every
+    thing that it skips, and tells `Host.gap`.
+    """
+
+    def history(
+        self, channel: ChannelKey, cursor: Cursor, *, age: float, most: int
+    ) -> AbstractAsyncContextManager[Past]:
+        """What happened in `channel` after `cursor`.
+
+        Nothing that is older than `age` seconds by the platform's own clock, and at most `most` messages, the newest
+        ones. What is left out for that is counted.
+
+        May give back again what was accepted, around the cursor. Called for many channels at a time, also while `run`
+        connects anew. Entering does I/O and raises Retry and Paused; Rejected where it can never be had.
+        """
+
+
+@runtime_checkable
+class Typing(Protocol):
+    """It can be shown that somebody is typing."""
+
+    async def typing(self, channel: ChannelKey, author: Author) -> None:
+        """Show it for the few seconds that the platform shows it. Best effort: raises nothing."""

@@ -1,0 +1,100 @@
+"""The driver itself: the required core of a platform."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Sequence
+from typing import ClassVar, Generic, TypeVar
+
+from nextbridge.config.types import Settings
+from nextbridge.driver.declaration import Guarantees, Limits
+from nextbridge.driver.exchange import ConfiguredChannel, Finding, Outgoing, Receipt, Remark
+from nextbridge.driver.host import Host
+from nextbridge.envelope import ChannelKey
+from nextbridge.markup import Dialect
+
+__all__ = [
+    "Driver",
+]
+
+S = TypeVar("S", bound=Settings)
+C = TypeVar("C", bound=Settings)
+
+
+class Driver(ABC, Generic[S, C]):
+    """One platform. Registered by its name in the entry-point group `nextbridge.drivers`."""
+
+    platform: ClassVar[str]
+    """The key of its block in the operator's file."""
+    title: ClassVar[str]
+    """What people call it: `Mattermost`."""
+    settings_type: ClassVar[type[Settings]]
+    """The structure of an instance's block in the file (`S`); its JSON Schema is made from it."""
+    channel_type: ClassVar[type[Settings]]
+    """The structure of a channel in a rule (`C`), without `msg`, which is the core's."""
+    dialect: ClassVar[Dialect]
+    guarantees: ClassVar[Guarantees]
+    default_format: ClassVar[str] = "<{nickname}> {msg}"
+    """How a message is shown where the operator sets no `msg_format` and no identity is shown."""
+    action_format: ClassVar[str] = "* {nickname} {msg}"
+    """Likewise for an action (`/me`)."""
+    reconnect_delay: float = 5.0
+    """Seconds before the first reconnection; the core backs off from there. An instance may set its own."""
+
+    def __init__(self, settings: S, channels: Sequence[ConfiguredChannel[C]], host: Host) -> None:
+        self.settings = settings
+        self.channels = channels
+        self.host = host
+
+    @classmethod
+    @abstractmethod
+    def channel_key(cls, settings: C) -> ChannelKey:
+        """The stable id of a configured channel or, where only the server knows it, a stand-in that no id looks like.
+
+        Equal for settings that surely name the same channel. No I/O.
+        """
+
+    @classmethod
+    def remarks(cls, settings: S) -> Iterable[Remark]:  # noqa: ARG003 - for subclasses
+        """What is wrong, or was put right, in an instance's settings beyond what its schema says. No I/O."""
+        return ()
+
+    @classmethod
+    def channel_remarks(cls, channel: C, settings: S) -> Iterable[Remark]:  # noqa: ARG003 - for subclasses
+        """Likewise for a channel of an instance with these settings. No I/O."""
+        return ()
+
+    @abstractmethod
+    def limits(self, channel: ChannelKey) -> Limits:
+        """What one message to `channel` may hold, by what is known now. No I/O."""
+
+    def display_name(self, name: str) -> str:
+        """How the name of an author from elsewhere is shown here, e.g. so that it calls nobody. Pure; no I/O."""
+        return name
+
+    @abstractmethod
+    async def run(self) -> None:
+        """Connect, resolve the channels, call `Host.connected`, and receive until the connection ends.
+
+        Raises Retry (make the connection again), Paused (the same, slowly: the token is refused), or anything else,
+        which is a bug that is logged with its traceback; returning means that the connection was closed. In each case
+        it is awaited again after a delay. Cancelled at the end.
+        """
+
+    @abstractmethod
+    async def send(self, message: Outgoing) -> Receipt:
+        """Send one part and return once the platform has acknowledged it, as `guarantees` says.
+
+        Does I/O, within a bound of its own (30 s is usual). Raises Retry, Rejected, FileRejected or Paused. May be
+        cancelled at any moment; it is then sent again with the same key and `attempted` set.
+        """
+
+    @abstractmethod
+    async def probe(self) -> list[Finding]:
+        """Look whether it can work: the token, each channel, the rights. Does I/O, raises nothing.
+
+        Called for `check --online` and tests, without `run`; posts nothing and changes nothing.
+        """
+
+    async def close(self) -> None:
+        """Let go of what `run` and `send` share. Awaited once, last."""

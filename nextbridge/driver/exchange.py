@@ -1,0 +1,130 @@
+"""What crosses the contract between the core and a driver."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Generic, TypeVar
+
+from msgspec import Struct
+
+from nextbridge.config.types import Settings
+from nextbridge.envelope import Author, ChannelKey, DeliveryKey, Event, Mark, MessageId
+
+__all__ = [
+    "ConfiguredChannel",
+    "Cursor",
+    "Finding",
+    "LocalFile",
+    "Outgoing",
+    "Past",
+    "Position",
+    "Receipt",
+    "Remark",
+]
+
+C = TypeVar("C", bound=Settings)
+
+
+class Cursor(Struct, frozen=True):
+    """How far an instance, or one of its channels, was read. Opaque to the core; named by the driver."""
+
+    name: str
+    value: str
+
+
+class Position(Struct, frozen=True):
+    """Where a channel stands now: what it holds up to here is there already."""
+
+    cursor: Cursor
+    at: int
+    """The time of its newest message in milliseconds since 1970, by the platform's clock; 0 where it has none."""
+
+
+class Past(Struct, frozen=True, kw_only=True):
+    """What happened in a channel after a cursor, and where that ends."""
+
+    events: AsyncIterator[tuple[Event, Cursor]]
+    """In the platform's order, each with the cursor that it moves. Iterated once. Raises Retry and Paused."""
+    end: Cursor
+    """How far the channel is read once all of them are accepted."""
+    now: int
+    """When it was asked for, in milliseconds since 1970 by the platform's clock."""
+    over: int = 0
+    """Messages after the cursor that are left out, since they are older or more than was asked for."""
+    counted: bool = True
+    """Whether `over` is all of them, and not only as many as were counted."""
+
+
+class ConfiguredChannel(Struct, Generic[C], frozen=True):
+    """A channel as the operator's file names it, once for each different `key`."""
+
+    key: ChannelKey
+    """What `Driver.channel_key` made of the settings: the stable id itself, or a stand-in until it is resolved."""
+    settings: C
+    rules: tuple[str, ...]
+    """The rules that name it, for messages to the operator."""
+
+
+class LocalFile(Struct, frozen=True):
+    """A file of a message, spooled on disk. The driver reads it, streams it, and never changes it."""
+
+    path: Path
+    name: str
+    """As the author named it; to be shown, never used as a path."""
+    media_type: str
+    size: int
+    """Bytes."""
+
+
+class Outgoing(Struct, frozen=True, kw_only=True):
+    """One part of one message as the target is to show it: within its limits, in its dialect."""
+
+    key: DeliveryKey
+    """The same at each attempt: the idempotency key, where the platform has one."""
+    channel: ChannelKey
+    text: str
+    """In the driver's dialect; may be empty where there are files."""
+    mark: Mark
+    """To be left on the message where the platform has room for it."""
+    author: Author
+    """Who said it, on the platform where it was said."""
+    platform: str = ""
+    """What people call that platform (`Driver.title`); empty where its instance is not in the file any more."""
+    name: str | None = None
+    """The name to show it under; set only where the driver is an Identity that shows identities."""
+    avatar: str | None = None
+    """Likewise: an address that anybody can fetch."""
+    action: bool = False
+    """`text` is what the author does, without decoration (`waves`): show it as the platform shows actions."""
+    files: tuple[LocalFile, ...] = ()
+    """Only where the driver implements Uploads."""
+    reply_to: MessageId | None = None
+    """The message in this channel that it answers; only where the driver implements Threads."""
+    attempted: int | None = None
+    """When it may have been sent before without a receipt (milliseconds since 1970), else None."""
+
+
+class Receipt(Struct, frozen=True):
+    """What a part became: its id on the target, or None where the platform gives none."""
+
+    message: MessageId | None = None
+
+
+class Remark(Struct, frozen=True):
+    """Something in the operator's file that a driver finds wrong (an error) or has put right (a warning)."""
+
+    path: tuple[str | int, ...]
+    """Below the settings that were asked about, e.g. `("token",)`."""
+    text: str
+    fatal: bool = True
+
+
+class Finding(Struct, frozen=True):
+    """What `probe` found out about the connection, a channel or a right."""
+
+    ok: bool
+    subject: str
+    """What was looked at: `token`, `channel town`."""
+    text: str
+    """What was found and, where it is not ok, what the operator is to do."""
