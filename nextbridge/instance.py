@@ -15,6 +15,7 @@ import structlog
 from structlog.typing import FilteringBoundLogger
 
 from nextbridge.backoff import Backoff
+from nextbridge.cancellation import is_ours_to_end
 from nextbridge.circuit import Circuit
 from nextbridge.driver import ConfiguredChannel, Cursor, Driver, DriverError, Paused, Position, Retry
 from nextbridge.envelope import Channel, ChannelKey, Event, InstanceId, UserId
@@ -98,7 +99,10 @@ class Instance:
         self.circuit = Circuit()
         self._core = core
         self._connected_at: float | None = None
-        self._unpause: asyncio.TimerHandle | None = None
+        self._is_refused = False
+        """A send was refused for the whole instance, and none has passed since."""
+        self._trial: asyncio.TimerHandle | None = None
+        """When sending is tried again after that."""
         self._driver: Driver[Any, Any] | None = None
 
     @property
@@ -123,14 +127,20 @@ class Instance:
             self.log.error("instance_paused", reason=reason)
         self.state, self.reason = State.PAUSED, reason
         self.can_send.clear()
-        if self._unpause is not None:
-            self._unpause.cancel()
-        self._unpause = asyncio.get_running_loop().call_later(_PAUSED_WAIT, self._try_again)
+        self._forget_pause()
+        self._is_refused = True
+        self._trial = asyncio.get_running_loop().call_later(_PAUSED_WAIT, self._try_again)
 
     def _try_again(self) -> None:
-        if self.state is State.PAUSED and self._connected_at is not None:
-            self.can_send.set()
-            self.wake_lanes()
+        self.can_send.set()
+        self.wake_lanes()
+
+    def _forget_pause(self) -> None:
+        """What a send found out is overtaken."""
+        self._is_refused = False
+        if self._trial is not None:
+            self._trial.cancel()
+            self._trial = None
 
     def sent(self, channel: ChannelKey) -> None:
         """A message went through: neither the channel nor the instance refuses us (any more)."""
@@ -138,8 +148,10 @@ class Instance:
             self.wake_lanes()
         if channel in self.closed_channels:
             self.available(channel)
-        if self.state is State.PAUSED:
+        if self._is_refused:
+            self._forget_pause()
             self.state, self.reason = State.CONNECTED, ""
+            self.can_send.set()
             self.wake_lanes()
 
     async def run(self) -> None:
@@ -152,6 +164,7 @@ class Instance:
                 await asyncio.sleep(wait)
                 self.state = State.CONNECTING
         finally:
+            self._forget_pause()
             self.can_send.clear()
             self.state, self.reason = State.STOPPED, "the daemon is stopping"
 
@@ -174,13 +187,13 @@ class Instance:
         except JournalError:
             reason = "the journal cannot be used"  # which ends the daemon: the journal has told the service
         except (Exception, asyncio.CancelledError) as error:  # a bug in one driver must not end the others
-            task = asyncio.current_task()
-            if isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling():
+            if isinstance(error, asyncio.CancelledError) and is_ours_to_end():
                 raise
             reason = f"the driver failed: {type(error).__name__}"
             self.log.exception("driver_failed")
         if self._was_steady():
             backoff.reset()
+        self._forget_pause()
         self.state, self.reason = state, reason
         if state is State.PAUSED or not self.driver.guarantees.sends_while_reconnecting:
             self.can_send.clear()
@@ -207,6 +220,7 @@ class Instance:
         await self._core.identified(self.instance, realm, me)
         if self.state is not State.CONNECTED:
             self.log.info("connected", realm=realm)
+        self._forget_pause()
         self._connected_at = monotonic()
         self.state, self.reason = State.CONNECTED, ""
         self.can_send.set()
@@ -216,6 +230,7 @@ class Instance:
 
     def disconnected(self, reason: str) -> None:
         self.log.warning("disconnected", reason=reason)
+        self._forget_pause()
         self.state, self.reason = State.WAITING, reason
         self.can_send.clear()
 

@@ -12,6 +12,7 @@ import structlog
 from structlog.typing import FilteringBoundLogger
 
 from nextbridge.backoff import Backoff
+from nextbridge.cancellation import is_ours_to_end
 from nextbridge.delivery.surroundings import Surroundings
 from nextbridge.driver import FileRejected, LocalFile, Outgoing, Paused, Receipt, Rejected, Retry, Uploads
 from nextbridge.envelope import DeliveryKey, Mark, Posted
@@ -89,7 +90,7 @@ class Attempts:
         except DriverError as error:
             await self._bury(error.reason)
         except (Exception, asyncio.CancelledError) as error:  # a bug in the driver must not end the lane
-            if isinstance(error, asyncio.CancelledError) and _is_cancelled():
+            if isinstance(error, asyncio.CancelledError) and is_ours_to_end():
                 raise
             self._bugs += 1
             self._log.exception("send_failed", attempt=self._bugs)
@@ -246,12 +247,6 @@ class Attempts:
         reason, detail = redaction.mask(reason), redaction.mask(detail)
         await self._around.journal.bury(self._delivery.id, reason=_storable(reason), detail=_storable(detail))
         self._around.tally.buried(self._delivery.target.instance, self._delivery.rule)
-
-
-def _is_cancelled() -> bool:
-    """Whether it is our own task that is to end, and not something inside a driver that was cancelled."""
-    task = asyncio.current_task()
-    return task is not None and task.cancelling() > 0
 
 
 def _storable(text: str) -> str:

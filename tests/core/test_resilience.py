@@ -298,6 +298,32 @@ async def test_a_refusal_of_the_whole_instance_pauses_it_once(daemon: RunDaemon)
         await driver.until(lambda: len(driver.shown) == 20)
 
 
+async def test_a_message_that_passes_after_a_refusal_ends_the_pause(daemon: RunDaemon) -> None:
+    """One lane is refused while another's send is on its way: when that one passes, all lanes go on."""
+    rules = [rule(f"r{number}", f"a/{number}", f"b/{number}") for number in range(3)]
+    async with daemon(*rules, a=ScriptDriver, b=ScriptDriver) as running:
+        driver, slow = running["b"], asyncio.Event()
+
+        async def answer(message: Outgoing) -> Receipt:
+            if message.channel == "0":
+                await slow.wait()
+            elif not slow.is_set():
+                raise Paused("the token is refused", scope="instance")
+            return await driver.deliver(message)
+
+        driver.answer = answer
+        await running["a"].post("slow", channel="0")
+        await driver.until(lambda: len(driver.sent) == 1)
+        await running["a"].post("refused", channel="1")
+        async with asyncio.timeout(5):
+            while "b" not in running.service.not_ready():  # noqa: ASYNC110 - a state tells nobody
+                await asyncio.sleep(0)
+        await running["a"].post("later", channel="2")
+        slow.set()
+        await driver.until(lambda: sorted(driver.texts) == ["later", "refused", "slow"])
+        assert running.service.not_ready() == {}
+
+
 async def test_a_channel_that_works_again_is_not_closed(daemon: RunDaemon) -> None:
     """A message that got through opens the channel, whoever said that it was closed."""
     async with daemon(R, a=ScriptDriver, b=ScriptDriver) as running:
