@@ -1,4 +1,4 @@
-"""The channels of the file: the stable id behind a configured name, and what people call it."""
+"""The channels of the file: the stable id behind a configured name."""
 
 from __future__ import annotations
 
@@ -30,7 +30,6 @@ class ChannelDirectory:
         self._journal = journal
         self._rules = rules
         self._rekey_lane = rekey_lane
-        self._names: dict[Channel, str] = {}
         self._moves: set[asyncio.Task[None]] = set()
         self._log = structlog.get_logger()
 
@@ -45,7 +44,6 @@ class ChannelDirectory:
     async def resolve(self, configured: Channel, key: ChannelKey, name: str) -> None:
         """The server says: `configured` is the channel `key`, called `name`."""
         channel = Channel(configured.instance, key)
-        self._names[channel] = name
         before = self._rules.present(configured)
         if before == channel:
             return
@@ -69,7 +67,3 @@ class ChannelDirectory:
         else:
             log.warning("channel_repointed", before=before.key, reason="the configured name is another channel's now")
         await self._journal.write(_NAMESPACE, f"{configured.instance}{_SEPARATOR}{configured.key}", channel.key)
-
-    def name(self, channel: Channel) -> str:
-        """What people call it, or its key."""
-        return self._names.get(channel, channel.key)

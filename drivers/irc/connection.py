@@ -33,7 +33,7 @@ class Connection:
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, pacer: Pacer) -> None:
         self.overlong = 0
-        """Lines that were thrown away because they were longer than any line may be."""
+        """Lines that were thrown away because they were longer than any line may be, and are not counted yet."""
         self._reader = reader
         self._writer = writer
         self._pacer = pacer

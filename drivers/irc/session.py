@@ -118,6 +118,9 @@ class Session:
                 continue
             self._heard = clock()
             self._asked = None
+            while self._connection.overlong:
+                self._connection.overlong -= 1
+                self._host.skipped("overlong_line")
             await self._take(line)
 
     def _keep(self, now: float) -> float:

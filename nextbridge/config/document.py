@@ -186,10 +186,6 @@ class Document:
             excerpt=_masked(text, guarded(text), column - 1),
         )
 
-    def file_problem(self, message: str, suggestion: str = "") -> Problem:
-        """A problem with the file as a whole."""
-        return Problem(severity="error", file=str(self.path), message=message, suggestion=suggestion)
-
     def _line(self, line: int) -> str:
         end = self._starts[line] if line < len(self._starts) else len(self.text)
         return self.text[self._starts[line - 1] : end].rstrip("\r\n")

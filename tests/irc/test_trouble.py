@@ -317,6 +317,7 @@ async def test_a_line_without_end_is_thrown_away(relays: Relays) -> None:
         await relay.host.until(lambda: bool(relay.host.events))
         assert texts(relay.host.events) == ["grüße"]
         assert relay.ends == []
+        assert relay.host.skips["overlong_line"] == 1
 
 
 COMMANDS = (
