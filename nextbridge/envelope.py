@@ -24,10 +24,13 @@ __all__ = [
     "Event",
     "EventKey",
     "InstanceId",
+    "Joined",
+    "Left",
     "Mark",
     "MessageId",
     "Posted",
     "Reacted",
+    "TopicChanged",
     "UserId",
     "decode",
     "encode",
@@ -148,16 +151,37 @@ class Edited(_Event, frozen=True, tag="edited"):
 class Deleted(_Event, frozen=True, tag="deleted"):
     """A message is gone."""
 
+    with_thread: bool = False
+    """What answered it is gone with it, and of that the platform says nothing more."""
+
 
 class Reacted(_Event, frozen=True, tag="reacted"):
-    """Somebody added a reaction to a message, or took it back."""
+    """Somebody added a reaction to a message, or took it back. `version` differs at each."""
 
     emoji: str
-    """The character, or the name of a custom one."""
+    """The character, or the name of a custom one (without colons)."""
     added: bool = True
 
 
-Event: TypeAlias = Posted | Edited | Deleted | Reacted
+class Joined(_Event, frozen=True, tag="joined"):
+    """The author came into the channel. A driver generates `message`."""
+
+
+class Left(_Event, frozen=True, tag="left"):
+    """The author is in the channel no more. A driver generates `message`."""
+
+    reason: str = ""
+    """What they said when they went, or who removed them and why; empty where there is nothing to say."""
+
+
+class TopicChanged(_Event, frozen=True, tag="topic"):
+    """The author gave the channel another topic. A driver generates `message`."""
+
+    topic: str
+    """As plain text; empty where it was taken away."""
+
+
+Event: TypeAlias = Posted | Edited | Deleted | Reacted | Joined | Left | TopicChanged
 
 _encoder = msgspec.msgpack.Encoder()
 _decoder: msgspec.msgpack.Decoder[Event] = msgspec.msgpack.Decoder(Event)

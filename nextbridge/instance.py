@@ -18,7 +18,7 @@ from nextbridge.backoff import Backoff
 from nextbridge.cancellation import is_ours_to_end
 from nextbridge.circuit import Circuit
 from nextbridge.driver import ConfiguredChannel, Cursor, Driver, DriverError, Paused, Position, Retry
-from nextbridge.envelope import Channel, ChannelKey, Event, InstanceId, UserId
+from nextbridge.envelope import Author, Channel, ChannelKey, Event, InstanceId, UserId
 from nextbridge.errors import JournalError
 from nextbridge.journal import Journal
 
@@ -50,6 +50,9 @@ class Core(Protocol):
 
     def skipped(self, instance: InstanceId, reason: str, cursor: Cursor | None) -> None:
         """See Host.skipped."""
+
+    def typing(self, channel: Channel, author: Author) -> None:
+        """See Host.typing."""
 
     def gap(self, channel: Channel, newest: Position | None, *, forget: bool) -> None:
         """See Host.gap."""
@@ -212,6 +215,9 @@ class Instance:
     def skipped(self, reason: str, *, cursor: Cursor | None = None) -> None:
         self._core.skipped(self.instance, reason, cursor)
         self.log.debug("message_skipped", reason=reason)
+
+    def typing(self, channel: ChannelKey, author: Author) -> None:
+        self._core.typing(Channel(self.instance, channel), author)
 
     def gap(self, channel: ChannelKey, newest: Position | None = None, *, forget: bool = False) -> None:
         self._core.gap(Channel(self.instance, channel), newest, forget=forget)

@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from nextbridge.config.model import MessageSettings
+from nextbridge.config.model import MessageSettings, Terms
 from nextbridge.driver import Driver, Limits
 from nextbridge.envelope import Attachment, ChannelKey, Posted
 from nextbridge.journal import PlannedPart
@@ -35,7 +35,7 @@ from nextbridge.markup import (
 from nextbridge.markup.split import lines, split
 from nextbridge.template import VARIABLES, Header, Literal, Template, Variable, parse
 
-__all__ = ["Origin", "Rendered", "label", "render"]
+__all__ = ["Origin", "Rendered", "label", "render", "terms_of"]
 
 _LONGEST_NAME = 80
 """Characters of a name that are shown; a longer one is cut, so that no name can push a message out of its limits."""
@@ -83,8 +83,9 @@ def _parsed_name(text: str) -> Template:
 
 
 @lru_cache(maxsize=4096)
-def _message_settings(text: str) -> MessageSettings:
-    return msgspec.json.decode(text, type=MessageSettings)
+def terms_of(settings: str) -> Terms:
+    """What a delivery was accepted under, out of the journal's canonical JSON."""
+    return msgspec.json.decode(settings, type=Terms)
 
 
 def label(attachment: Attachment) -> str:
@@ -123,7 +124,7 @@ def render(
     `settings` are the delivery's; `missing` names the attachments (by place) that are shown by a label, whether the
     target cannot take them or they could not be fetched. Pure: no I/O.
     """
-    style = _style(event, _message_settings(settings), driver)
+    style = _style(event, terms_of(settings).msg, driver)
     limits = driver.limits(channel)
     values = _values(event, origin, driver)
     dialect = driver.dialect

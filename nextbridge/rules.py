@@ -11,7 +11,7 @@ from collections.abc import Collection, Sequence
 import msgspec
 from msgspec import Struct
 
-from nextbridge.config.model import Endpoint, MessageSettings, Rule
+from nextbridge.config.model import Endpoint, Rule, Terms
 from nextbridge.envelope import Channel, InstanceId
 
 __all__ = ["Route", "Routes", "RuleTable", "TwiceInRule"]
@@ -23,7 +23,7 @@ class Route(Struct, frozen=True, gc=False):
     rule: str
     target: Channel
     settings: str
-    """The target's MessageSettings as canonical JSON, as the journal keeps them with a delivery."""
+    """The way's Terms as canonical JSON, as the journal keeps them with a delivery."""
 
 
 class Routes(Struct, frozen=True):
@@ -51,7 +51,7 @@ class RuleTable:
         """`without` are the disabled instances: their channels are as if they were not in the rules."""
         self._rules = [rule for rule in rules if rule.enabled]
         self._without = frozenset(without)
-        self._settings: dict[MessageSettings, str] = {}
+        self._terms: dict[Terms, str] = {}
         self._sources: dict[Channel, list[int]] = {}
         """By configured channel, the places of the rules that take messages from it."""
         self._named: dict[Channel, list[int]] = {}
@@ -142,12 +142,11 @@ class RuleTable:
                     shadowed.append(rule.id)
                     continue
                 seen.add(target)
-                ways.append(Route(rule.id, target, self._canonical(endpoint.msg)))
+                ways.append(Route(rule.id, target, self._canonical(Terms(endpoint.msg, rule.settings))))
         return Routes(tuple(ways), tuple(shadowed))
 
-    def _canonical(self, settings: MessageSettings) -> str:
-        text = self._settings.get(settings)
+    def _canonical(self, terms: Terms) -> str:
+        text = self._terms.get(terms)
         if text is None:
-            text = msgspec.json.encode(settings, order="sorted").decode()
-            self._settings[settings] = text
+            text = self._terms[terms] = msgspec.json.encode(terms, order="sorted").decode()
         return text

@@ -8,7 +8,7 @@ from nextbridge.backfill import Backfill
 from nextbridge.channels import ChannelDirectory
 from nextbridge.delivery import Deliveries
 from nextbridge.driver import Cursor, Position
-from nextbridge.envelope import Channel, ChannelKey, Event, InstanceId, UserId
+from nextbridge.envelope import Author, Channel, ChannelKey, Event, InstanceId, UserId
 from nextbridge.identities import OwnIdentities
 from nextbridge.tally import Tally
 
@@ -42,6 +42,9 @@ class Switchboard:
         self._tally.skipped(instance, reason)
         if cursor is not None:
             self._backfill.passed(instance, cursor)
+
+    def typing(self, channel: Channel, author: Author) -> None:  # noqa: ARG002 - no rule asks for it yet
+        self._tally.skipped(channel.instance, "typing")
 
     def gap(self, channel: Channel, newest: Position | None, *, forget: bool) -> None:
         self._backfill.gap(channel, newest, forget=forget)

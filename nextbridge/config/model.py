@@ -12,7 +12,17 @@ from nextbridge.config.types import Duration, Off, ProxyUrl, Settings, in_second
 from nextbridge.driver import Driver
 from nextbridge.envelope import Channel, ChannelKey, InstanceId
 
-__all__ = ["Config", "Endpoint", "GlobalSettings", "HttpSettings", "Instance", "MessageSettings", "Rule"]
+__all__ = [
+    "Config",
+    "Endpoint",
+    "GlobalSettings",
+    "HttpSettings",
+    "Instance",
+    "MessageSettings",
+    "Rule",
+    "RuleSettings",
+    "Terms",
+]
 
 
 class HttpSettings(Settings, frozen=True):
@@ -85,7 +95,7 @@ class GlobalSettings(Settings, frozen=True):
             )
 
 
-class MessageSettings(Settings, frozen=True):
+class MessageSettings(Settings, frozen=True, omit_defaults=True):
     """How messages are shown in a channel: its `msg`."""
 
     msg_format: Annotated[
@@ -104,6 +114,36 @@ class MessageSettings(Settings, frozen=True):
             examples=["{nickname} ({platform})"],
         ),
     ] = None
+
+
+class RuleSettings(Settings, frozen=True, omit_defaults=True):
+    """What a rule says beside its channels: how what happens to messages is shown where a platform cannot show it."""
+
+    on_edit: Annotated[
+        Literal["copy", "nothing"],
+        Meta(
+            description="What an edit does where the platform cannot change a message (any more): copy posts the new "
+            "text, marked as a correction; nothing leaves the old text."
+        ),
+    ] = "copy"
+    on_delete: Annotated[
+        Literal["notice", "nothing"],
+        Meta(
+            description="What a deletion does where the platform cannot take a message back: notice says that it was "
+            "deleted; nothing leaves it."
+        ),
+    ] = "nothing"
+    on_reaction: Annotated[
+        Literal["line", "nothing"],
+        Meta(description="What a reaction does where the platform has none: line says who reacted to what, and how."),
+    ] = "nothing"
+
+
+class Terms(Struct, frozen=True, omit_defaults=True):
+    """What a delivery is accepted under, whatever the file says later: the journal keeps it with the delivery."""
+
+    msg: MessageSettings = MessageSettings()
+    rule: RuleSettings = RuleSettings()
 
 
 class Instance(Struct, frozen=True, kw_only=True):
@@ -138,6 +178,7 @@ class Rule(Struct, frozen=True, kw_only=True):
     kind: Literal["connect", "forward"]
     sources: tuple[Endpoint, ...]
     targets: tuple[Endpoint, ...]
+    settings: RuleSettings = RuleSettings()
     enabled: bool = True
 
 

@@ -12,11 +12,11 @@ from msgspec import Struct, json
 from nextbridge import template
 from nextbridge.config.document import Mapping, Node, Scalar, Sequence, plain
 from nextbridge.config.instances import Named, converted, remarked
-from nextbridge.config.model import Endpoint, MessageSettings, Rule
+from nextbridge.config.model import Endpoint, MessageSettings, Rule, RuleSettings
 from nextbridge.config.problem import Path, short, words
 from nextbridge.config.report import Report, did_you_mean
 from nextbridge.config.resolution import Resolution
-from nextbridge.config.schemas import RULE, Schema
+from nextbridge.config.schemas import RULE, RULE_DEFINITIONS, Schema
 from nextbridge.config.structure import Structure
 from nextbridge.envelope import Channel, InstanceId
 from nextbridge.template import Header, TemplateError, Variable
@@ -46,7 +46,7 @@ class RuleReader:
         self._platforms = {each.platform for each in named.values()}
         self._report = report
         self._resolution = resolution
-        base = {key: each for key, each in RULE.items() if key not in _EDITORS_ONLY}
+        base = {key: each for key, each in RULE.items() if key not in _EDITORS_ONLY} | {"$defs": RULE_DEFINITIONS}
         self._structures = {
             kind: Structure({**base, "required": ["type", *sides], "x-unsuggested": [*_EVERY_SIDE - {*sides}]})
             for kind, sides in _SIDES.items()
@@ -66,7 +66,7 @@ class RuleReader:
         return tuple(rule for rule in rules if rule is not None)
 
     def _rule(self, node: Node, path: Path, place: int) -> Rule | None:
-        self._resolution.resolve(node, RULE, {}, path, secrets_only=True)
+        self._resolution.resolve(node, RULE, RULE_DEFINITIONS, path, secrets_only=True)
         given = _word(node, "id")
         if given is not None:
             self._report.rule_ids[place] = short(given)
@@ -106,12 +106,17 @@ class RuleReader:
         name = given if given is not None else _made_id(kind, sources, targets)
         if given is None and not self._id_once(name, node, path, place):
             return None
+        own = {key: each for key, each in node.entries.items() if key in RuleSettings.__struct_fields__}
+        settings = converted(Mapping(own, node.start, node.end), RuleSettings, node.start, path, self._report)
+        if settings is None:
+            return None
         enabled = node.get("enabled")
         return Rule(
             id=name,
             kind=kind,
             sources=sources,
             targets=targets,
+            settings=settings,
             enabled=not isinstance(enabled, Scalar) or enabled.value is True,
         )
 

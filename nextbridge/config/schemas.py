@@ -8,12 +8,22 @@ from typing import Any, TypeAlias
 import msgspec
 from msgspec import Struct
 
-from nextbridge.config.model import GlobalSettings, MessageSettings
+from nextbridge.config.model import GlobalSettings, MessageSettings, RuleSettings
 from nextbridge.config.platforms import PlatformUnusable
 from nextbridge.config.types import Secret
 from nextbridge.driver import Driver
 
-__all__ = ["DIALECT", "INSTANCE_ID", "RULE", "PlatformSchema", "Schema", "file_schema", "general_schema", "resolved"]
+__all__ = [
+    "DIALECT",
+    "INSTANCE_ID",
+    "RULE",
+    "RULE_DEFINITIONS",
+    "PlatformSchema",
+    "Schema",
+    "file_schema",
+    "general_schema",
+    "resolved",
+]
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 INSTANCE_ID = r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$"
@@ -44,7 +54,7 @@ _ENABLED: Schema = {"type": "boolean", "default": True, "description": "false: a
 _LISTED = {"instance": {"type": "string", "description": "One of the instances above."}}
 _SIDE: Schema = {"type": ["object", "array"], "minProperties": 1, "minItems": 1}
 
-RULE: Schema = {
+_RULE: Schema = {
     "type": "object",
     "properties": {
         "id": {
@@ -81,7 +91,6 @@ RULE: Schema = {
         },
     ],
 }
-"""A rule, its channels left open."""
 
 
 class PlatformSchema(Struct, frozen=True):
@@ -131,7 +140,7 @@ def file_schema(
 ) -> Schema:
     """The schema of the whole file. With `instances` (by platform), rules may name these only, each with its keys."""
     general = general_schema()
-    definitions: dict[str, Schema] = {**general.pop("$defs")}
+    definitions: dict[str, Schema] = {**general.pop("$defs"), **RULE_DEFINITIONS}
     del general["$schema"]
     definitions["global"] = general
     for name, platform in platforms.items():
@@ -247,3 +256,13 @@ def _plainer(schema: Any) -> Any:  # noqa: ANN401 - any part of a schema
             merged = {key: each for branch in branches for key, each in branch.items()}
             schema = {**merged, **schema, "type": kinds}
     return schema
+
+
+def _rule() -> tuple[Schema, dict[str, Schema]]:
+    (settings,), definitions = _components("rule", RuleSettings)
+    properties = {**_RULE["properties"], **resolved(settings, definitions)["properties"]}
+    return {**_RULE, "properties": properties}, definitions
+
+
+RULE, RULE_DEFINITIONS = _rule()
+"""A rule, its channels left open, and the definitions that it refers to."""

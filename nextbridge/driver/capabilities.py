@@ -8,18 +8,22 @@ from typing import Literal, Protocol, runtime_checkable
 
 from aiohttp import web
 
-from nextbridge.driver.exchange import Cursor, LocalFile, Outgoing, Past
-from nextbridge.envelope import Attachment, Author, ChannelKey, MessageId
+from nextbridge.driver.exchange import Cursor, Excerpt, LocalFile, Outgoing, Past
+from nextbridge.envelope import Attachment, Author, ChannelKey, MessageId, UserId
 
 __all__ = [
     "Deletes",
+    "DirectMessages",
     "Downloads",
     "Edits",
     "History",
     "Identity",
+    "Members",
     "Pages",
     "Reactions",
+    "Recall",
     "Threads",
+    "Topics",
     "Typing",
     "Uploads",
 ]
@@ -67,7 +71,11 @@ class Edits(Protocol):
     """A sent message can be given other text."""
 
     async def edit(self, message: MessageId, revised: Outgoing) -> None:
-        """Make `message`, which we sent, say `revised.text`. Idempotent. Raises as `send`, and Gone."""
+        """Make `message`, which we sent, say `revised.text`; its files stay. Idempotent.
+
+        Does I/O. Raises as `send`: Rejected where this message cannot be changed (any more), so that the core does what
+        the rule says instead. And Gone.
+        """
 
 
 @runtime_checkable
@@ -75,24 +83,64 @@ class Deletes(Protocol):
     """A sent message can be taken back."""
 
     async def delete(self, channel: ChannelKey, message: MessageId) -> None:
-        """Remove `message`, which we sent. Raises as `send`, and Gone (which is as good)."""
+        """Remove `message`, which we sent. Does I/O. Raises as `edit`, and Gone (which is as good)."""
 
 
 @runtime_checkable
 class Reactions(Protocol):
-    """A reaction of our own can be put on a message."""
+    """A reaction of our own can be put on a message, whoever sent it."""
 
     async def react(self, channel: ChannelKey, message: MessageId, emoji: str, *, add: bool) -> None:
-        """Add or remove our own reaction. Idempotent. Raises as `send`, and Gone."""
+        """Add or remove our own reaction. Idempotent. Does I/O.
+
+        `emoji` is a character, or the name of a custom one: Rejected where the platform does not have it. Otherwise
+        raises as `send`, and Gone.
+        """
 
 
 @runtime_checkable
 class Threads(Protocol):
-    """A message can be shown as the answer to another."""
+    """A message can be shown as the answer to another: `send` looks at `Outgoing.reply_to`."""
 
     @property
     def answers(self) -> Literal["any", "root"]:
-        """Whether any message can be answered, or only the root of a thread."""
+        """Whether any message can be answered, or only the root of a thread. No I/O."""
+
+
+@runtime_checkable
+class Recall(Protocol):
+    """What an earlier message of a channel said can be asked for."""
+
+    async def recall(self, channel: ChannelKey, message: MessageId) -> Excerpt | None:
+        """What `message` says, or None where that is not to be had. Does I/O, within a few seconds; raises nothing."""
+
+
+@runtime_checkable
+class Topics(Protocol):
+    """A channel's topic can be set."""
+
+    async def set_topic(self, channel: ChannelKey, topic: str) -> None:
+        """Give the channel this topic (plain text, cut by the driver to what fits). Idempotent. Raises as `send`."""
+
+
+@runtime_checkable
+class Members(Protocol):
+    """Who is in a channel can be asked for, to call somebody by name."""
+
+    async def member(self, channel: ChannelKey, name: str) -> Author | None:
+        """The one in the channel whose whole handle or shown name is `name`; None where it is nobody, or several.
+
+        The platform's own rule says which letters are equal. Does I/O where it must, within a few seconds; raises
+        nothing.
+        """
+
+
+@runtime_checkable
+class DirectMessages(Protocol):
+    """Something can be said to one person alone."""
+
+    async def tell(self, user: UserId, text: str) -> None:
+        """Say it. `text` is in the driver's dialect. Does I/O; raises as `send`."""
 
 
 @runtime_checkable
@@ -121,4 +169,4 @@ class Typing(Protocol):
     """It can be shown that somebody is typing."""
 
     async def typing(self, channel: ChannelKey, author: Author) -> None:
-        """Show it for the few seconds that the platform shows it. Best effort: raises nothing."""
+        """Show it for the few seconds that the platform shows it. Best effort: raises nothing. Does I/O, briefly."""

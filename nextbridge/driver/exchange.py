@@ -14,6 +14,7 @@ from nextbridge.envelope import Author, ChannelKey, DeliveryKey, Event, Mark, Me
 __all__ = [
     "ConfiguredChannel",
     "Cursor",
+    "Excerpt",
     "Finding",
     "LocalFile",
     "Outgoing",
@@ -100,7 +101,10 @@ class Outgoing(Struct, frozen=True, kw_only=True):
     files: tuple[LocalFile, ...] = ()
     """Only where the driver implements Uploads."""
     reply_to: MessageId | None = None
-    """The message in this channel that it answers; only where the driver implements Threads."""
+    """The message in this channel that it answers; only where the driver implements Threads.
+
+    Where that knows roots alone it is a root.
+    """
     attempted: int | None = None
     """When it may have been sent before without a receipt (milliseconds since 1970), else None."""
 
@@ -109,6 +113,15 @@ class Receipt(Struct, frozen=True):
     """What a part became: its id on the target, or None where the platform gives none."""
 
     message: MessageId | None = None
+
+
+class Excerpt(Struct, frozen=True):
+    """What an earlier message said, for a line that quotes it."""
+
+    name: str
+    """Its author, as people see it."""
+    text: str
+    """As plain text; its beginning is enough."""
 
 
 class Remark(Struct, frozen=True):

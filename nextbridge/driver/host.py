@@ -8,7 +8,7 @@ from typing import Any, Protocol
 from structlog.typing import FilteringBoundLogger
 
 from nextbridge.driver.exchange import ConfiguredChannel, Cursor, Position
-from nextbridge.envelope import ChannelKey, Event, InstanceId, UserId
+from nextbridge.envelope import Author, ChannelKey, Event, InstanceId, UserId
 
 __all__ = [
     "Host",
@@ -61,6 +61,9 @@ class Host(Protocol):
 
         The cursor moves as by `accept`.
         """
+
+    def typing(self, channel: ChannelKey, author: Author) -> None:
+        """Somebody is typing in `channel`. To be called as often as the platform says so; nothing is kept of it."""
 
     def gap(self, channel: ChannelKey, newest: Position | None = None, *, forget: bool = False) -> None:
         """What happened in `channel` since the last cursor may not have reached us. For drivers with History.

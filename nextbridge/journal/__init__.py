@@ -39,8 +39,8 @@ class NewDelivery(Struct, frozen=True, gc=False):
     target: Channel
     rule: str
     settings: str
-    """The target's `msg` settings as canonical JSON: what the delivery is accepted under, whatever the file says
-    later. Few different ones exist; the journal keeps each once."""
+    """The way's Terms as canonical JSON: what the delivery is accepted under, whatever the file says later. Few
+    different ones exist; the journal keeps each once."""
 
 
 class PlannedPart(Struct, frozen=True):

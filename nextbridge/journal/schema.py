@@ -22,13 +22,21 @@ import secrets
 import sqlite3
 from pathlib import Path
 
-from nextbridge.envelope import Deleted, Edited, Event, Posted, Reacted
+from nextbridge.envelope import Deleted, Edited, Event, Joined, Left, Posted, Reacted, TopicChanged
 from nextbridge.errors import JournalError
 from nextbridge.journal.faults import explained
 
 __all__ = ["KINDS", "PERIOD", "VERSION", "connect_reader", "open_file"]
 
-KINDS: dict[type[Event], int] = {Posted: 1, Edited: 2, Deleted: 3, Reacted: 4}
+KINDS: dict[type[Event], int] = {
+    Posted: 1,
+    Edited: 2,
+    Deleted: 3,
+    Reacted: 4,
+    Joined: 5,
+    Left: 6,
+    TopicChanged: 7,
+}
 """An event's kind as the file has it. Numbers are never given anew."""
 
 _APPLICATION_ID = 0x4E42_4A4C  # "NBJL": tells our file from any other SQLite database

@@ -10,7 +10,7 @@ import structlog
 from structlog.typing import FilteringBoundLogger
 
 from nextbridge.driver import ConfiguredChannel, Cursor, Position
-from nextbridge.envelope import ChannelKey, Event, InstanceId, UserId
+from nextbridge.envelope import Author, ChannelKey, Event, InstanceId, UserId
 
 __all__ = ["MemoryStore", "RecordingHost"]
 
@@ -45,6 +45,7 @@ class RecordingHost:
         self.skips: dict[str, int] = {}
         self.gaps: list[tuple[ChannelKey, Position | None]] = []
         self.forgotten: list[ChannelKey] = []
+        self.typists: list[tuple[ChannelKey, Author]] = []
         self.me: UserId | None = None
         self.realm: str | None = None
         self.is_connected = False
@@ -67,6 +68,10 @@ class RecordingHost:
         self.skips[reason] = self.skips.get(reason, 0) + 1
         if cursor is not None:
             self.cursors[cursor.name] = cursor.value
+        self._notify()
+
+    def typing(self, channel: ChannelKey, author: Author) -> None:
+        self.typists.append((channel, author))
         self._notify()
 
     def gap(self, channel: ChannelKey, newest: Position | None = None, *, forget: bool = False) -> None:

@@ -13,13 +13,17 @@ from drivers.irc.settings import IrcChannel, IrcSettings
 from nextbridge.config.types import Secret
 from nextbridge.driver import (
     Deletes,
+    DirectMessages,
     Downloads,
     Edits,
     History,
     Identity,
+    Members,
     Pages,
     Reactions,
+    Recall,
     Threads,
+    Topics,
     Typing,
     Uploads,
 )
@@ -46,6 +50,10 @@ class IrcBench(Bench):
         Threads: "not implemented yet; few servers and clients know them",
         History: "not implemented yet; few servers keep one",
         Typing: "not implemented yet; few servers and clients know it",
+        DirectMessages: "not implemented yet",
+        Members: "not implemented yet",
+        Recall: "a server keeps no messages",
+        Topics: "not implemented yet",
         Situation.LOST_RECEIVING: "one connection does both",
     }
 

@@ -14,7 +14,18 @@ from markdown_it import MarkdownIt
 from drivers.mattermost import MattermostDriver
 from drivers.mattermost.settings import MattermostChannel, MattermostSettings
 from nextbridge.config.types import Secret
-from nextbridge.driver import Deletes, Edits, Pages, Reactions, Threads, Typing
+from nextbridge.driver import (
+    Deletes,
+    DirectMessages,
+    Edits,
+    Members,
+    Pages,
+    Reactions,
+    Recall,
+    Threads,
+    Topics,
+    Typing,
+)
 from nextbridge.sandbox.cable import Cable
 from nextbridge.sandbox.contract import Bench, Heard
 from nextbridge.sandbox.mattermost import Account, SandboxMattermost
@@ -36,6 +47,10 @@ class MattermostBench(Bench):
         Reactions: _NOT_YET,
         Threads: _NOT_YET,
         Typing: _NOT_YET,
+        DirectMessages: _NOT_YET,
+        Members: _NOT_YET,
+        Recall: _NOT_YET,
+        Topics: _NOT_YET,
         Pages: "not needed: what happens comes by the server's WebSocket",
     }
 

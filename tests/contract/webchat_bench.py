@@ -11,7 +11,20 @@ import msgspec
 
 from drivers.webchat import WebChatDriver
 from drivers.webchat.settings import RoomSettings, WebChatSettings
-from nextbridge.driver import Deletes, Downloads, Edits, History, Reactions, Threads, Typing, Uploads
+from nextbridge.driver import (
+    Deletes,
+    DirectMessages,
+    Downloads,
+    Edits,
+    History,
+    Members,
+    Reactions,
+    Recall,
+    Threads,
+    Topics,
+    Typing,
+    Uploads,
+)
 from nextbridge.sandbox.contract import Bench, Heard, Situation, Supervised
 
 _NOT_YET = "not implemented yet"
@@ -29,6 +42,10 @@ class WebChatBench(Bench):
         Reactions: _NOT_YET,
         Threads: _NOT_YET,
         Typing: _NOT_YET,
+        DirectMessages: _NOT_YET,
+        Members: _NOT_YET,
+        Recall: _NOT_YET,
+        Topics: _NOT_YET,
         History: "the rooms live in the daemon: there is no time without a connection",
         Situation.NOISE: "a browser sends nothing else that is meant for the room",
         Situation.LOST_CONNECTION: "the rooms live in the daemon: there is no connection to lose",

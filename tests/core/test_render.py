@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from drivers.mattermost.markdown import MARKDOWN
-from nextbridge.config.model import MessageSettings
+from nextbridge.config.model import MessageSettings, Terms
 from nextbridge.driver import Driver
 from nextbridge.envelope import Attachment, Author, ChannelKey, Posted, UserId
 from nextbridge.markup import CodeBlock, Dialect, Paragraph, RichText, Text
@@ -57,7 +57,7 @@ def rendered(event: Posted, driver: type[ScriptDriver] = MarkdownDriver, *, limi
     target: Driver[Any, Any] = driver(ScriptSettings(), [], RecordingHost("t"))
     assert isinstance(target, ScriptDriver)
     target.text_limit = limit
-    told = msgspec.json.encode(msgspec.convert(settings, MessageSettings)).decode()
+    told = msgspec.json.encode(Terms(msgspec.convert(settings, MessageSettings))).decode()
     return render(event, told, target, ChannelKey("1"), Origin("irc", "libera"), missing={})
 
 
