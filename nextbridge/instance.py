@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable
 from enum import Enum
+from pathlib import Path
 from time import monotonic
 from typing import Any, Protocol
 
@@ -85,9 +86,17 @@ class Instance:
     """One account on one platform, running."""
 
     def __init__(
-        self, instance: InstanceId, core: Core, journal: Journal, *, proxy: str | None, base_url: str | None
+        self,
+        instance: InstanceId,
+        core: Core,
+        journal: Journal,
+        *,
+        folder: Path,
+        proxy: str | None,
+        base_url: str | None,
     ) -> None:
         self.instance = instance
+        self.folder = folder
         self.proxy = proxy
         self.base_url = base_url
         self.log: FilteringBoundLogger = structlog.get_logger().bind(instance=instance)

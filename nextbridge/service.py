@@ -177,7 +177,8 @@ class Service:
     def _instance(self, configured: ConfiguredInstance, core: Core, journal: Journal) -> Instance:
         general = self._config.general
         base_url = None if general.base_url is None else general.base_url.rstrip("/")
-        instance = Instance(configured.id, core, journal, proxy=general.proxy, base_url=base_url)
+        folder = self._state / "instances" / configured.id
+        instance = Instance(configured.id, core, journal, folder=folder, proxy=general.proxy, base_url=base_url)
         instance.supervise(configured.driver(configured.settings, self._channels_of(configured.id), instance))
         return instance
 

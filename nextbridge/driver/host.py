@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable
+from pathlib import Path
 from typing import Any, Protocol
 
 from structlog.typing import FilteringBoundLogger
@@ -38,6 +39,13 @@ class Host(Protocol):
 
     @property
     def store(self) -> Store: ...
+
+    @property
+    def folder(self) -> Path:
+        """A folder of the instance's own in the state folder, for files too large for `store`.
+
+        The driver makes it where it is not there, bounds what is in it, and does its I/O off the event loop.
+        """
 
     @property
     def proxy(self) -> str | None:

@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
+import tempfile
+import weakref
 from collections.abc import Callable
+from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import structlog
@@ -16,10 +21,17 @@ __all__ = ["MemoryStore", "RecordingHost"]
 
 
 class MemoryStore:
-    """A driver's durable state, kept in memory."""
+    """A driver's durable state, kept in memory, and the folder for its files, for as long as this object is there."""
 
     def __init__(self) -> None:
         self.values: dict[str, str] = {}
+
+    @cached_property
+    def folder(self) -> Path:
+        """Made when it is first asked for."""
+        made = Path(tempfile.mkdtemp(prefix="nextbridge-"))
+        weakref.finalize(self, shutil.rmtree, made, ignore_errors=True)
+        return made
 
     async def get(self, key: str) -> str | None:
         return self.values.get(key)
@@ -54,6 +66,10 @@ class RecordingHost:
         self.unavailable_channels: dict[ChannelKey, str] = {}
         self._changed = asyncio.Condition()
         self._tasks: set[asyncio.Task[None]] = set()
+
+    @property
+    def folder(self) -> Path:
+        return self.store.folder
 
     async def accept(self, event: Event, *, cursor: Cursor | None = None) -> asyncio.Future[None]:
         self.events.append(event)
