@@ -136,6 +136,8 @@ class Posted(_Event, frozen=True, tag="posted"):
     """The root of the thread it stands in."""
     addressed: bool = False
     """It speaks to the relay: names the bot, answers it, or is a direct message."""
+    direct: bool = False
+    """It is said to the relay alone: `channel` is the place of that conversation, which is in no rule."""
     late: bool = False
     """It reached us long after it was said, out of its channel's history: it is shown with its time."""
 

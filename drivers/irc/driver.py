@@ -52,6 +52,8 @@ class IrcDriver(Driver[IrcSettings, IrcChannel]):
     )
     default_format = "<{nickname}> {msg}"
     action_format = "* {nickname} {msg}"
+    accounts_last = False
+    calls_by_bare_name = True
 
     def __init__(self, settings: IrcSettings, channels: Sequence[ConfiguredChannel[IrcChannel]], host: Host) -> None:
         super().__init__(settings, channels, host)
@@ -74,6 +76,10 @@ class IrcDriver(Driver[IrcSettings, IrcChannel]):
     @classmethod
     def channel_remarks(cls, channel: IrcChannel, settings: IrcSettings) -> Iterable[Remark]:  # noqa: ARG003
         return channel_remarks(channel)
+
+    @property
+    def own_name(self) -> str:
+        return self._server.nick
 
     def display_name(self, name: str) -> str:
         return display_name(name)

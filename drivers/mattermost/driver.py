@@ -117,6 +117,10 @@ class MattermostDriver(Driver[MattermostSettings, MattermostChannel]):
     def limits(self, channel: ChannelKey) -> Limits:  # noqa: ARG002 - all channels are alike
         return self._allowance.limits
 
+    @property
+    def own_name(self) -> str:
+        return "" if self._me is None else self._me.username
+
     def display_name(self, name: str) -> str:
         # in the text a name with an @ would call whoever bears it
         return name.replace("@", "@\u200b")

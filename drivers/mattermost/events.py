@@ -66,6 +66,7 @@ class PostReader:
             reply_to=MessageId(post.root_id) if post.root_id else None,
             thread=MessageId(post.root_id) if post.root_id else None,
             addressed=self._addressed(post, data),
+            direct=data.channel_type == "D",
         )
 
     def _addressed(self, post: wire.Post, data: wire.PostedData) -> bool:

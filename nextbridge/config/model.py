@@ -57,6 +57,14 @@ class GlobalSettings(Settings, frozen=True):
     ) = None
     proxy: ProxyUrl | None = None
     http: HttpSettings = HttpSettings()
+    command_prefix: Annotated[
+        str,
+        Meta(
+            pattern=r"^[A-Za-z0-9_-]{1,20}$(?!\n)",
+            description="The word that begins a command to the relay: with nb, `!nb help`.",
+            extra_json_schema={"x-hint": "write up to 20 letters and digits, without the exclamation mark"},
+        ),
+    ] = "nb"
     give_up_after: Annotated[
         Duration,
         Meta(description="How long a message may wait for a target before it becomes a dead letter, with the reason."),
@@ -137,6 +145,13 @@ class RuleSettings(Settings, frozen=True, omit_defaults=True):
         Literal["line", "nothing"],
         Meta(description="What a reaction does where the platform has none: line says who reacted to what, and how."),
     ] = "nothing"
+    allow_mass_mentions: Annotated[
+        bool,
+        Meta(
+            description="Whether @all, @channel, @here and the like call everybody on the other side, too. False: they "
+            "are shown and call nobody."
+        ),
+    ] = False
 
 
 class Terms(Struct, frozen=True, omit_defaults=True):

@@ -38,6 +38,10 @@ class Driver(ABC, Generic[S, C]):
     """How a message is shown where the operator sets no `msg_format` and no identity is shown."""
     action_format: ClassVar[str] = "* {nickname} {msg}"
     """Likewise for an action (`/me`)."""
+    accounts_last: ClassVar[bool] = True
+    """Whether a user id stays one person's: an account, and no name that whoever comes next may bear."""
+    calls_by_bare_name: ClassVar[bool] = False
+    """Whether people here call somebody by beginning a message with `name:` or `name,`."""
     reconnect_delay: float = 5.0
     """Seconds before the first reconnection; the core backs off from there. An instance may set its own."""
 
@@ -67,6 +71,11 @@ class Driver(ABC, Generic[S, C]):
     @abstractmethod
     def limits(self, channel: ChannelKey) -> Limits:
         """What one message to `channel` may hold, by what is known now. No I/O."""
+
+    @property
+    def own_name(self) -> str:
+        """The name, without a sign, that people here call the relay by; empty where it is not known. No I/O."""
+        return ""
 
     def display_name(self, name: str) -> str:
         """How the name of an author from elsewhere is shown here, e.g. so that it calls nobody. Pure; no I/O."""

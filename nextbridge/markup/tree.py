@@ -107,6 +107,8 @@ class Mention(_Node, frozen=True, tag="mention"):
     name: str
     kind: MentionKind = MentionKind.USER
     user: str | None = None
+    permitted: bool = False
+    """Everybody may be called by it: set by the core where a rule lets that through, and never by a reader."""
 
 
 class Emoji(_Node, frozen=True, tag="emoji"):
