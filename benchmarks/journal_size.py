@@ -62,14 +62,14 @@ def fill(folder: Path, receipts: int) -> None:
         end = min(receipts, start + _AT_ONCE)
         connection.execute("BEGIN")
         connection.executemany(
-            "INSERT INTO event VALUES (?, ?, ?, 1, '', ?, ?)",
+            "INSERT INTO event VALUES (?, ?, ?, 1, '', ?, ?, NULL)",
             (
                 (event, source, message, now - _AGE + _AGE * place // receipts, before + message.encode() + after)
                 for place, (event, message) in enumerate(messages(start, end), start)
             ),
         )
         connection.executemany(
-            "INSERT INTO receipt VALUES (?, ?, 0, 1, ?)",
+            "INSERT INTO receipt VALUES (?, ?, 0, 1, ?, NULL)",
             ((event, target, message) for event, message in messages(start, end)),
         )
         connection.execute("COMMIT")
@@ -103,7 +103,7 @@ async def look_up(folder: Path, messages: list[str]) -> list[float]:
     took = []
     for message in messages:
         started = time.perf_counter()
-        assert await journal.became(TARGET.target, message) is not None
+        assert await journal.fate(TARGET.target, TARGET.target, message) is not None
         took.append((time.perf_counter() - started) * 1000)
     await journal.close()
     return sorted(took)

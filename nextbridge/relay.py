@@ -12,9 +12,10 @@ from typing import Any
 import structlog
 from structlog.typing import FilteringBoundLogger
 
+from nextbridge.config.model import RuleSettings
 from nextbridge.delivery import Deliveries
 from nextbridge.driver import Cursor
-from nextbridge.envelope import Event, Mark, Posted
+from nextbridge.envelope import Deleted, Edited, Event, Joined, Left, Mark, Posted, TopicChanged
 from nextbridge.errors import EntryRefused, JournalError
 from nextbridge.identities import OwnIdentities
 from nextbridge.journal import Delivery, Journal, NewDelivery
@@ -58,7 +59,7 @@ class Relay:
         instance = event.channel.instance
         reason = self._reason_to_skip(event)
         targets: tuple[NewDelivery, ...] = ()
-        if reason is None and isinstance(event, Posted):
+        if reason is None:
             reason, targets = self._targets(event, live, without)
         if reason is not None:
             self._skip(event, reason)
@@ -73,19 +74,15 @@ class Relay:
         return _Kept(kept)
 
     def _reason_to_skip(self, event: Event) -> str | None:
-        if not isinstance(event, Posted):
-            return f"kind_{event.key.kind}"
         if self._identities.is_ours(event.channel.instance, event.author.id):
             return "own_post"
-        if event.mark is not None and event.mark.daemon == self._journal.daemon_id:
+        if event.mark is not None and event.mark.daemon == self._journal.daemon_id and _is_about_a_copy(event):
             return "own_mark"
-        if not event.text and not event.attachments:
+        if isinstance(event, Posted) and not event.text and not event.attachments:
             return "empty"
         return None
 
-    def _targets(
-        self, event: Posted, live: bool, without: frozenset[str]
-    ) -> tuple[str | None, tuple[NewDelivery, ...]]:
+    def _targets(self, event: Event, live: bool, without: frozenset[str]) -> tuple[str | None, tuple[NewDelivery, ...]]:
         """Where it goes, or why it goes nowhere."""
         routes = self._rules.routes(event.channel, without=without)
         for rule in routes.shadowed:
@@ -97,7 +94,11 @@ class Relay:
             ways = self._without_return(event, event.mark, ways)
             if not ways:
                 return "came_from_there", ()
-        if live and self._is_loop(event, ways):
+        if not isinstance(event, Posted):
+            ways = tuple(way for way in ways if _is_wanted(event, way.switches))
+            if not ways:
+                return f"{event.key.kind}_off", ()
+        elif live and self._is_loop(event, ways):
             return "loop", ()
         return None, tuple(NewDelivery(way.target, way.rule, way.settings) for way in ways)
 
@@ -114,7 +115,7 @@ class Relay:
         self._loops.relayed(event, (way.target for way in ways), returns)
         return False
 
-    def _without_return(self, event: Posted, mark: Mark, ways: tuple[Route, ...]) -> tuple[Route, ...]:
+    def _without_return(self, event: Event, mark: Mark, ways: tuple[Route, ...]) -> tuple[Route, ...]:
         """Another relay posted it; it does not go back to where that relay had it from."""
         been = {mark.origin, *mark.via}
         onwards = tuple(way for way in ways if self._identities.address(way.target) not in been)
@@ -146,6 +147,21 @@ class Relay:
         rules = ",".join(dict.fromkeys(each.rule for each in deliveries))
         self._log.debug("message_accepted", **_about(event), rule=rules, deliveries=len(deliveries))
         self._deliveries.enqueue(deliveries)
+
+
+def _is_about_a_copy(event: Event) -> bool:
+    """Whether a mark of ours on it says that it is our own post, and not that it is about one."""
+    return isinstance(event, Posted | Edited | Deleted)
+
+
+def _is_wanted(event: Event, switches: RuleSettings) -> bool:
+    match event:
+        case Joined() | Left():
+            return switches.joins
+        case TopicChanged():
+            return switches.topics or switches.sync_topic
+        case _:
+            return True
 
 
 class _Kept:

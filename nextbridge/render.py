@@ -16,10 +16,11 @@ import msgspec
 from msgspec import Struct
 
 from nextbridge.config.model import MessageSettings, Terms
-from nextbridge.driver import Driver, Limits
+from nextbridge.driver import Driver, Excerpt, Limits
 from nextbridge.envelope import Attachment, ChannelKey, Posted
 from nextbridge.journal import PlannedPart
 from nextbridge.markup import (
+    PLAIN,
     Block,
     Bold,
     Dialect,
@@ -29,16 +30,19 @@ from nextbridge.markup import (
     Mention,
     MentionKind,
     Paragraph,
+    Quote,
     RichText,
     Text,
 )
 from nextbridge.markup.split import lines, split
 from nextbridge.template import VARIABLES, Header, Literal, Template, Variable, parse
 
-__all__ = ["Origin", "Rendered", "label", "render", "terms_of"]
+__all__ = ["Origin", "Rendered", "excerpt", "label", "one_line", "render", "terms_of"]
 
 _LONGEST_NAME = 80
 """Characters of a name that are shown; a longer one is cut, so that no name can push a message out of its limits."""
+_LONGEST_EXCERPT = 80
+"""Characters of a message that is quoted."""
 _NAME_VARIABLES = VARIABLES - {"msg"}
 
 
@@ -95,6 +99,12 @@ def label(attachment: Attachment) -> str:
     return f"[{kinds.get(kind, 'File')}: {one_line(attachment.name) or 'unnamed'}]"
 
 
+def excerpt(event: Posted) -> str:
+    """What a message says, in one short line without formatting."""
+    words = one_line(PLAIN.write(event.text.blocks), _LONGEST_EXCERPT)
+    return words or (label(event.attachments[0]) if event.attachments else "")
+
+
 def one_line(text: str, longest: int | None = None) -> str:
     """`text` as a single line without control characters or direction overrides, cut to `longest` characters."""
     if not text.isprintable():  # which most texts are, and then hold nothing to be taken out
@@ -118,11 +128,13 @@ def render(
     origin: Origin,
     *,
     missing: Mapping[int, str],
+    quote: Excerpt | None = None,
 ) -> Rendered:
     """Plan a message for a target channel.
 
     `settings` are the delivery's; `missing` names the attachments (by place) that are shown by a label, whether the
-    target cannot take them or they could not be fetched. Pure: no I/O.
+    target cannot take them or they could not be fetched. `quote` is what it answers, where that stands above it. Pure:
+    no I/O.
     """
     style = _style(event, terms_of(settings).msg, driver)
     limits = driver.limits(channel)
@@ -133,6 +145,8 @@ def render(
         blocks = tuple(_italic(block) for block in blocks)
     files = [place for place in range(len(event.attachments)) if place not in missing]
     whole = _unchanged(event.text, dialect) if not missing and blocks is event.text.blocks else None
+    if quote is not None:
+        blocks, whole = (_quoted(quote, driver), *blocks), None
     blocks = _with_labels(blocks, [label(event.attachments[place]) for place in sorted(missing)])
     frame = _fitting(style.template, values, dialect, limits)
     if event.late and not style.shows_time:
@@ -143,6 +157,12 @@ def render(
         return Rendered(parts, action=style.action)
     name = one_line(_words(style.name.parts, values), _LONGEST_NAME) or values["nickname"]
     return Rendered(parts, name, event.author.avatar, style.action)
+
+
+def _quoted(quote: Excerpt, driver: Driver[Any, Any]) -> Block:
+    name = driver.display_name(one_line(quote.name, _LONGEST_NAME))
+    words = one_line(quote.text, _LONGEST_EXCERPT)
+    return Quote((Paragraph((Text(f"{name}: {words}" if words else name),)),))
 
 
 def _style(event: Posted, settings: MessageSettings, driver: Driver[Any, Any]) -> _Style:

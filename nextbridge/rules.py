@@ -11,7 +11,7 @@ from collections.abc import Collection, Sequence
 import msgspec
 from msgspec import Struct
 
-from nextbridge.config.model import Endpoint, Rule, Terms
+from nextbridge.config.model import Endpoint, Rule, RuleSettings, Terms
 from nextbridge.envelope import Channel, InstanceId
 
 __all__ = ["Route", "Routes", "RuleTable", "TwiceInRule"]
@@ -24,6 +24,8 @@ class Route(Struct, frozen=True, gc=False):
     target: Channel
     settings: str
     """The way's Terms as canonical JSON, as the journal keeps them with a delivery."""
+    switches: RuleSettings = RuleSettings()
+    """What the rule says beside its channels."""
 
 
 class Routes(Struct, frozen=True):
@@ -142,7 +144,7 @@ class RuleTable:
                     shadowed.append(rule.id)
                     continue
                 seen.add(target)
-                ways.append(Route(rule.id, target, self._canonical(Terms(endpoint.msg, rule.settings))))
+                ways.append(Route(rule.id, target, self._canonical(Terms(endpoint.msg, rule.settings)), rule.settings))
         return Routes(tuple(ways), tuple(shadowed))
 
     def _canonical(self, terms: Terms) -> str:

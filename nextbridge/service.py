@@ -36,6 +36,7 @@ from nextbridge.rules import RuleTable
 from nextbridge.switchboard import Switchboard
 from nextbridge.systemd import ServiceManager
 from nextbridge.tally import Tally
+from nextbridge.typing_signs import TypingSigns
 
 __all__ = ["DRAIN_SECONDS", "Service"]
 
@@ -161,7 +162,9 @@ class Service:
         limits = BackfillLimits(age=in_seconds(general.backfill), messages=general.backfill_messages)
         backfill = Backfill(journal, rules, relay, self.tally, drivers, limits)
         platforms = {each.id: each.driver.platform for each in enabled.values()}
-        core = Switchboard(backfill, deliveries, channels, identities, self.tally, platforms=platforms)
+        typing = TypingSigns(rules, self.instances, identities, self.tally)
+        stack.push_async_callback(typing.stop)
+        core = Switchboard(backfill, deliveries, channels, identities, self.tally, typing, platforms=platforms)
         for instance in enabled.values():
             running = self.instances[instance.id] = self._instance(instance, core, journal)
             drivers[instance.id] = running.driver

@@ -11,6 +11,7 @@ from nextbridge.driver import Cursor, Position
 from nextbridge.envelope import Author, Channel, ChannelKey, Event, InstanceId, UserId
 from nextbridge.identities import OwnIdentities
 from nextbridge.tally import Tally
+from nextbridge.typing_signs import TypingSigns
 
 __all__ = ["Switchboard"]
 
@@ -25,6 +26,7 @@ class Switchboard:
         channels: ChannelDirectory,
         identities: OwnIdentities,
         tally: Tally,
+        typing: TypingSigns,
         *,
         platforms: Mapping[InstanceId, str],
     ) -> None:
@@ -33,6 +35,7 @@ class Switchboard:
         self._channels = channels
         self._identities = identities
         self._tally = tally
+        self._typing = typing
         self._platforms = platforms
 
     async def accept(self, event: Event, cursor: Cursor | None) -> Awaitable[object]:
@@ -43,8 +46,8 @@ class Switchboard:
         if cursor is not None:
             self._backfill.passed(instance, cursor)
 
-    def typing(self, channel: Channel, author: Author) -> None:  # noqa: ARG002 - no rule asks for it yet
-        self._tally.skipped(channel.instance, "typing")
+    def typing(self, channel: Channel, author: Author) -> None:
+        self._typing.show(channel, author)
 
     def gap(self, channel: Channel, newest: Position | None, *, forget: bool) -> None:
         self._backfill.gap(channel, newest, forget=forget)

@@ -152,6 +152,16 @@ class RuleSettings(Settings, frozen=True, omit_defaults=True):
             "are shown and call nobody."
         ),
     ] = False
+    joins: Annotated[bool, Meta(description="Say who joins and leaves.")] = False
+    topics: Annotated[bool, Meta(description="Say when somebody changes a channel's topic.")] = False
+    sync_topic: Annotated[
+        bool,
+        Meta(
+            description="Give the other channels the same topic, where the platform has topics and the relay may set "
+            "them."
+        ),
+    ] = False
+    typing: Annotated[bool, Meta(description="Show who is typing, where both platforms can.")] = False
 
 
 class Terms(Struct, frozen=True, omit_defaults=True):

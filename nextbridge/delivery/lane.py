@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections import deque
 from time import monotonic
 from typing import Literal
 
 import structlog
 from msgspec import Struct
+from msgspec.structs import replace
 
 from nextbridge.backoff import Backoff
 from nextbridge.delivery.attempts import Attempts
 from nextbridge.delivery.surroundings import Surroundings
-from nextbridge.envelope import Channel
+from nextbridge.envelope import Channel, Deleted, Edited, Posted
 from nextbridge.errors import JournalError
 from nextbridge.instance import State
 from nextbridge.journal import Delivery
@@ -52,6 +54,10 @@ class Lane:
         self._window: deque[Delivery] = deque()
         self._behind = False
         """There is more on disk than in the window."""
+        self._newest_change: float = 0
+        """The last edit or deletion that may be waiting, behind its message; infinite while nobody knows."""
+        self._folded: set[int] = set()
+        """Edits whose text their message took along."""
         self._newest = 0
         """The last delivery that came into the window."""
         self._last = 0
@@ -87,6 +93,8 @@ class Lane:
         else:
             self._window.append(delivery)
             self._newest = delivery.id
+        if isinstance(delivery.event, Edited | Deleted):
+            self._newest_change = max(self._newest_change, delivery.id)
         self._work()
 
     def hold(self) -> None:
@@ -96,11 +104,13 @@ class Lane:
     def resume(self) -> None:
         """Go on with what is on disk."""
         self._held, self._behind = False, True
+        self._newest_change = math.inf
         self._work()
 
     def look(self) -> None:
         """Something was put at its end on disk."""
         self._behind = True
+        self._newest_change = math.inf
         self._work()
 
     def wake(self) -> None:
@@ -145,9 +155,15 @@ class Lane:
                 await self._wait_until_woken(backoff.wait())
 
     async def _next(self) -> Delivery | None:
-        while self._behind and not self._window:
-            await self._load()
-        return self._window.popleft() if self._window else None
+        while True:
+            while self._behind and not self._window:
+                await self._load()
+            if not self._window:
+                return None
+            delivery = self._window.popleft()
+            if delivery.id not in self._folded:
+                return delivery
+            self._folded.discard(delivery.id)
 
     async def _load(self) -> None:
         self._behind = False  # what is accepted while the journal is being read sets it again
@@ -160,6 +176,9 @@ class Lane:
         appended = [each for each in self._window if each.id > newest]
         self._window = deque([*loaded, *appended])
         self._newest = self._window[-1].id if self._window else self._last
+        if not self._behind and self._newest_change == math.inf:
+            changes = [each.id for each in self._window if isinstance(each.event, Edited | Deleted)]
+            self._newest_change = max(changes, default=0)
 
     async def _deliver(self, delivery: Delivery) -> None:
         """Until it is delivered or buried; or the lane stops, and it stays on disk."""
@@ -180,15 +199,45 @@ class Lane:
             elif wait := instance.circuit.wait(self._target):
                 await self._wait_until_woken(min(wait, left))
             else:
+                if delivery.attempted is None and self._newest_change > delivery.id and not attempts.has_begun:
+                    changed = await self._with_changes(delivery)
+                    if changed is None:
+                        return
+                    if changed is not delivery:
+                        delivery, attempts = changed, Attempts(changed, self._around)
                 self._sending = delivery
                 try:
                     wait_or_done = await attempts.attempt(instance)
                 finally:
                     self._sending = None
                 if wait_or_done is None:
+                    if attempts.was_requeued:
+                        self._behind = True
                     return
                 waited = True
                 await self._wait_until_woken(min(wait_or_done, left))
+
+    async def _with_changes(self, delivery: Delivery) -> Delivery | None:
+        """A message that was never sent takes along what was done to it meanwhile. None where it was deleted."""
+        event = delivery.event
+        if not isinstance(event, Posted):
+            return delivery
+        changes = await self._around.journal.changes(delivery)
+        if not changes:
+            return delivery
+        if any(isinstance(each.event, Deleted) for each in changes):
+            self._around.journal.withdraw([delivery.id, *(each.id for each in changes)])
+            self._around.tally.skipped(event.channel.instance, "deleted_before_sent", delivery.rule)
+            self._folded.update(each.id for each in changes)
+            if event.attachments:
+                self._around.spool.delivered()
+            return None
+        await self._around.journal.supersede(delivery.id, changes)
+        self._folded.update(each.id for each in changes)
+        last = changes[-1].event
+        assert isinstance(last, Edited)  # noqa: S101 - there are no other changes
+        self._around.tally.skipped(event.channel.instance, "edited_before_sent", delivery.rule, number=len(changes))
+        return replace(delivery, event=replace(event, text=last.text, action=last.action), amended=True)
 
     async def give_up_overdue(self) -> float | None:
         """Bury what has waited too long for an instance that does not run.

@@ -19,12 +19,13 @@ from typing import Protocol
 from msgspec import Struct
 
 from nextbridge.driver import Cursor, Receipt
-from nextbridge.envelope import Channel, Event, InstanceId
+from nextbridge.envelope import Channel, Event, InstanceId, Posted
 from nextbridge.errors import JournalError
 
 __all__ = [
     "DeadLetter",
     "Delivery",
+    "Fate",
     "Journal",
     "NewDelivery",
     "PlannedPart",
@@ -78,6 +79,29 @@ class Delivery(Struct, frozen=True, kw_only=True):
     the names it had, so that an earlier attempt of it is recognised."""
     retried_at: int | None = None
     """When it came back from the dead letters, if it was one (milliseconds since 1970)."""
+    amended: bool = False
+    """`event` bears the text of an edit that came before it was shown."""
+
+
+class Fate(Struct, frozen=True, kw_only=True):
+    """What became of a message in one target channel."""
+
+    event_id: int
+    event: Posted
+    """The message as it was posted, wherever that was."""
+    parts: tuple[str | None, ...] = ()
+    """The ids of what is there, in order; the message's own where it was posted in the target itself. A None is a part
+    whose id the platform did not tell."""
+    dead: int | None = None
+    """The dead letter that it is there."""
+    waiting: int | None = None
+    """The delivery that still waits there."""
+    note: str | None = None
+    """As it was given to `Journal.complete`."""
+
+    def is_at_home(self, target: Channel) -> bool:
+        """Whether it was posted in the target itself: then it is somebody's own and not ours to change."""
+        return self.event.channel == target
 
 
 class Waiting(Struct, frozen=True):
@@ -159,10 +183,11 @@ class Journal(Protocol):
     def part_done(self, delivery: int, part: int, receipt: Receipt) -> asyncio.Future[None]:
         """Part number `part` (from 0) of several arrived, more are to come. Like `complete`, on disk soon."""
 
-    def complete(self, delivery: int, part: int, receipt: Receipt) -> asyncio.Future[None]:
+    def complete(self, delivery: int, part: int, receipt: Receipt, note: str | None = None) -> asyncio.Future[None]:
         """The last part arrived: the delivery is done. On disk with what is written next, within 50 ms.
 
-        A crash before that leaves the delivery to be sent again, which is recognised where the platform allows.
+        A crash before that leaves the delivery to be sent again, which is recognised where the platform allows. `note`
+        is kept for whoever edits the message later, and is the caller's.
         """
 
     def postpone(self, delivery: int, *, attempts: int, reason: str) -> asyncio.Future[None]:
@@ -199,8 +224,44 @@ class Journal(Protocol):
     async def delivered_ids(self, event_id: int) -> Mapping[Channel, tuple[str, ...]]:
         """What an event became: the ids of its parts by target channel, for targets that have delivered."""
 
-    async def became(self, target: Channel, message: str) -> int | None:
-        """The id of the event that this message of a target was made from, as a whole or in part; None for others."""
+    async def fate(self, target: Channel, channel: Channel, message: str) -> Fate | None:
+        """What became, in `target`, of the message that `channel` knows as `message`.
+
+        That is one that was posted there, or one that a message from elsewhere became there. None where it is unknown:
+        it was never relayed, or is forgotten.
+        """
+
+    async def thread(self, target: Channel, channel: Channel, root: str) -> list[Fate]:
+        """What became, in `target`, of all that answers `root` of `channel`, there or where `root` was relayed to."""
+
+    async def changes(self, delivery: Delivery) -> list[Delivery]:
+        """The edits and deletions of a delivery's message that wait behind it in its lane, in order."""
+
+    async def supersede(self, old: int, by: Sequence[Delivery]) -> None:
+        """A waiting delivery or dead letter takes the text of the last of these edits, which are thereby done.
+
+        Its plan, if it had one, is forgotten.
+        """
+
+    def withdraw(self, deliveries: Sequence[int]) -> asyncio.Future[None]:
+        """Nothing of these is to be shown (any more), whether they wait or are dead letters. On disk soon."""
+
+    def revise(
+        self, delivery: int, event_id: int, parts: Sequence[str | None], note: str | None = None
+    ) -> asyncio.Future[None]:
+        """An edit has arrived: `parts` is what the event `event_id` is now in the delivery's target. On disk soon."""
+
+    def erase(self, delivery: int, events: Sequence[int]) -> asyncio.Future[None]:
+        """A deletion has arrived: nothing of these events is in the delivery's target any more. On disk soon."""
+
+    async def reactors(self, target: Channel, event_id: int, emoji: str) -> frozenset[str]:
+        """Who has reacted so to the event, as `react` was told for this target."""
+
+    def react(self, delivery: int, event_id: int, emoji: str, reactor: str, *, added: bool) -> asyncio.Future[None]:
+        """A reaction has arrived in the delivery's target, or was taken back there. On disk soon."""
+
+    def requeue(self, delivery: int) -> asyncio.Future[None]:
+        """Put a waiting delivery at the end of its lane, under a new id. It keeps its `key`."""
 
     async def undelivered_events(self) -> set[int]:
         """The event ids that some delivery or dead letter still needs (for what is kept beside the journal)."""

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Mapping
+from typing import Any
 
 import msgspec
 
 from nextbridge.driver import Cursor
-from nextbridge.envelope import Channel, ChannelKey, Event, InstanceId, decode
+from nextbridge.envelope import Channel, Deleted, Edited, InstanceId
 from nextbridge.journal import DeadLetter, Delivery, PlannedPart, Waiting
-from nextbridge.journal.schema import PERIOD
+from nextbridge.journal.fates import Fates
+from nextbridge.journal.rows import amended, channel_of, event_of
+from nextbridge.journal.schema import KINDS
 
 __all__ = ["Reader"]
 
@@ -23,25 +26,44 @@ _WAITING = """
     JOIN event ON event.id = waiting.event
     ORDER BY lane.first
 """
-_LOAD = """
+_DELIVERIES = """
     SELECT waiting.id, event.id, event.data, source.instance, source.key, terms.rule, terms.settings,
         event.accepted_at, waiting.attempts, waiting.plan, waiting.parts_done, waiting.key,
-        waiting.retried_at
+        waiting.retried_at, edit.data
     FROM waiting
     JOIN event ON event.id = waiting.event
     JOIN channel AS source ON source.id = event.channel
     JOIN terms ON terms.id = waiting.terms
+    LEFT JOIN event AS edit ON edit.id = waiting.says
+"""
+_LOAD = f"""
+    {_DELIVERIES}
     WHERE waiting.target = (SELECT id FROM channel WHERE instance = ? AND key = ?) AND waiting.id > ?
     ORDER BY waiting.id LIMIT ?
-"""
+"""  # noqa: S608 - ours
+# From the message's other events, of which there are few, to the one delivery that each may have here.
+_CHANGES = f"""
+    {_DELIVERIES}
+    WHERE waiting.id IN (
+        SELECT behind.id FROM event AS change CROSS JOIN waiting AS behind
+            ON behind.target = (SELECT id FROM channel WHERE instance = :target_instance AND key = :target_key)
+            AND behind.event = change.id AND behind.id > change.id
+            AND behind.id < coalesce((SELECT min(id) FROM event WHERE id > change.id), 9223372036854775807)
+        WHERE change.channel = (SELECT id FROM channel WHERE instance = :instance AND key = :key)
+            AND change.message = :message AND change.kind IN ({KINDS[Edited]}, {KINDS[Deleted]})
+    ) AND waiting.id > :after
+    ORDER BY waiting.id
+"""  # noqa: S608 - KINDS are ours
 _DEAD_LETTERS = """
     SELECT dead_letter.id, event.data, source.instance, source.key, target.instance, target.key, terms.rule,
-        dead_letter.reason, dead_letter.detail, dead_letter.attempts, dead_letter.buried_at, event.accepted_at
+        dead_letter.reason, dead_letter.detail, dead_letter.attempts, dead_letter.buried_at, event.accepted_at,
+        edit.data
     FROM dead_letter
     JOIN event ON event.id = dead_letter.event
     JOIN channel AS source ON source.id = event.channel
     JOIN channel AS target ON target.id = dead_letter.target
     JOIN terms ON terms.id = dead_letter.terms
+    LEFT JOIN event AS edit ON edit.id = dead_letter.says
 """
 _NEWEST = f"{_DEAD_LETTERS} ORDER BY dead_letter.buried_at DESC, dead_letter.id DESC LIMIT ?"
 _ONE = f"{_DEAD_LETTERS} WHERE dead_letter.id = ?"
@@ -50,21 +72,6 @@ _DELIVERED_IDS = """
     FROM receipt JOIN channel ON channel.id = receipt.target
     WHERE receipt.event = ? ORDER BY receipt.target, receipt.part
 """
-
-_BECAME = f"""
-    WITH RECURSIVE
-        goal (target) AS (SELECT id FROM channel WHERE instance = :instance AND key = :key),
-        bounds (first, last) AS (
-            SELECT (SELECT min(event) FROM receipt) >> {PERIOD}, (SELECT max(event) FROM receipt) >> {PERIOD}
-        ),
-        period (number) AS (
-            SELECT last FROM bounds UNION ALL SELECT number - 1 FROM period, bounds WHERE number > first
-        )
-    SELECT receipt.event FROM goal CROSS JOIN period CROSS JOIN receipt
-        ON receipt.target = goal.target AND receipt.event >> {PERIOD} = period.number AND receipt.message = :message
-    LIMIT 1
-"""  # noqa: S608 - PERIOD is ours
-
 _plans = msgspec.msgpack.Decoder(tuple[PlannedPart, ...])
 
 
@@ -73,6 +80,7 @@ class Reader:
 
     def __init__(self, connection: sqlite3.Connection, *, first_id: int) -> None:
         self._connection = connection
+        self.fates = Fates(connection)
         self._first_id = first_id
         """Deliveries below this were accepted before the file was opened."""
 
@@ -84,44 +92,45 @@ class Reader:
 
     def waiting(self) -> list[Waiting]:
         return [
-            Waiting(_channel(instance, key), depth, oldest_at, attempts, reason)
+            Waiting(channel_of(instance, key), depth, oldest_at, attempts, reason)
             for instance, key, depth, oldest_at, attempts, reason in self._connection.execute(_WAITING)
         ]
 
     def load(self, target: Channel, after: int, limit: int) -> list[Delivery]:
         rows = self._connection.execute(_LOAD, (target.instance, target.key, after, limit))
-        return [
-            Delivery(
-                id=number,
-                event_id=event_id,
-                event=_event(data, instance, key),
-                target=target,
-                rule=rule,
-                settings=settings,
-                accepted_at=accepted_at,
-                attempts=attempts,
-                attempted=accepted_at if number < self._first_id or attempts or parts_done or was else None,
-                plan=None if plan is None else _plans.decode(plan),
-                parts_done=parts_done,
-                key=was,
-                retried_at=retried_at,
-            )
-            for (
-                number,
-                event_id,
-                data,
-                instance,
-                key,
-                rule,
-                settings,
-                accepted_at,
-                attempts,
-                plan,
-                parts_done,
-                was,
-                retried_at,
-            ) in rows
-        ]
+        return [self._delivery(target, row) for row in rows]
+
+    def changes(self, delivery: Delivery) -> list[Delivery]:
+        target, source = delivery.target, delivery.event.channel
+        names = {
+            "target_instance": target.instance,
+            "target_key": target.key,
+            "instance": source.instance,
+            "key": source.key,
+            "message": delivery.event.message,
+            "after": delivery.id,
+        }
+        return [self._delivery(target, row) for row in self._connection.execute(_CHANGES, names)]
+
+    def _delivery(self, target: Channel, row: tuple[Any, ...]) -> Delivery:
+        number, event_id, data, instance, key, rule, settings, accepted_at, *more = row
+        attempts, plan, parts_done, was, retried_at, edit = more
+        return Delivery(
+            id=number,
+            event_id=event_id,
+            event=amended(event_of(data, instance, key), edit),
+            target=target,
+            rule=rule,
+            settings=settings,
+            accepted_at=accepted_at,
+            attempts=attempts,
+            attempted=accepted_at if number < self._first_id or attempts or parts_done or was else None,
+            plan=None if plan is None else _plans.decode(plan),
+            parts_done=parts_done,
+            key=was,
+            retried_at=retried_at,
+            amended=edit is not None,
+        )
 
     def dead_letters(self, limit: int) -> list[DeadLetter]:
         return self._dead_letters(_NEWEST, limit)
@@ -138,8 +147,8 @@ class Reader:
         return [
             DeadLetter(
                 id=number,
-                event=_event(data, instance, key),
-                target=_channel(target_instance, target_key),
+                event=amended(event_of(data, instance, key), edit),
+                target=channel_of(target_instance, target_key),
                 rule=rule,
                 reason=reason,
                 detail=detail,
@@ -160,6 +169,7 @@ class Reader:
                 attempts,
                 buried_at,
                 accepted_at,
+                edit,
             ) in rows
         ]
 
@@ -167,16 +177,11 @@ class Reader:
         parts: dict[Channel, tuple[str, ...]] = {}
         whole: dict[Channel, tuple[str, ...]] = {}
         for instance, key, message, last in self._connection.execute(_DELIVERED_IDS, (event_id,)):
-            target = _channel(instance, key)
+            target = channel_of(instance, key)
             parts[target] = parts.get(target, ()) + (() if message is None else (message,))
             if last:
                 whole[target] = parts[target]
         return whole
-
-    def became(self, target: Channel, message: str) -> int | None:
-        names = {"instance": target.instance, "key": target.key, "message": message}
-        row = self._connection.execute(_BECAME, names).fetchone()
-        return None if row is None else row[0]
 
     def undelivered_events(self) -> set[int]:
         rows = self._connection.execute("SELECT event FROM waiting UNION SELECT event FROM dead_letter")
@@ -193,15 +198,3 @@ class Reader:
 
     def close(self) -> None:
         self._connection.close()
-
-
-def _channel(instance: str, key: str) -> Channel:
-    return Channel(InstanceId(instance), ChannelKey(key))
-
-
-def _event(data: bytes, instance: str, key: str) -> Event:
-    """The event as it was written, in the channel whose key may have changed since."""
-    event = decode(data)
-    if event.channel.key != key or event.channel.instance != instance:
-        return msgspec.structs.replace(event, channel=_channel(instance, key))
-    return event

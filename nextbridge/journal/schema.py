@@ -99,7 +99,25 @@ CREATE INDEX dead ON dead_letter (event);
 DROP INDEX became;
 CREATE INDEX became ON receipt (target, event >> {PERIOD}, message);
 """
-_MIGRATIONS = (_VERSION_1, _VERSION_2)
+_VERSION_3 = """
+-- The root of the thread that a message stands in: a deleted root takes along what answers it.
+ALTER TABLE event ADD COLUMN root TEXT;
+CREATE INDEX thread ON event (channel, root) WHERE root IS NOT NULL;
+-- The event of the edit whose text a message takes that was not shown yet.
+ALTER TABLE waiting ADD COLUMN says INTEGER;
+ALTER TABLE dead_letter ADD COLUMN says INTEGER;
+CREATE INDEX amended ON waiting (says) WHERE says IS NOT NULL;
+CREATE INDEX amended_dead ON dead_letter (says) WHERE says IS NOT NULL;
+-- What is to be known when the message is edited (see Journal.complete); on its last part's row.
+ALTER TABLE receipt ADD COLUMN note TEXT;
+-- Who has reacted to what, as far as the target was told of it.
+CREATE TABLE reaction (
+    event INTEGER NOT NULL, target INTEGER NOT NULL, emoji TEXT NOT NULL, reactor TEXT NOT NULL,
+    PRIMARY KEY (event, target, emoji, reactor)
+) WITHOUT ROWID;
+UPDATE terms SET settings = json_object('msg', json(settings));
+"""
+_MIGRATIONS = (_VERSION_1, _VERSION_2, _VERSION_3)
 """Each makes a file of the version before it into one of its own."""
 VERSION = len(_MIGRATIONS)
 """The newest version of the file that this program writes and reads."""

@@ -25,7 +25,7 @@ import msgspec
 from nextbridge.driver import Cursor, Receipt
 from nextbridge.envelope import Channel, Event, InstanceId
 from nextbridge.errors import EntryRefused, JournalError, NextBridgeError
-from nextbridge.journal import DeadLetter, Delivery, NewDelivery, PlannedPart, Purged, Waiting
+from nextbridge.journal import DeadLetter, Delivery, Fate, NewDelivery, PlannedPart, Purged, Waiting
 from nextbridge.journal.faults import explained
 from nextbridge.journal.folder import StateFolder
 from nextbridge.journal.reader import Reader
@@ -125,8 +125,28 @@ class SqliteJournal:
     def part_done(self, delivery: int, part: int, receipt: Receipt) -> asyncio.Future[None]:
         return self._soon(self._writer.part_done, delivery, part, receipt)
 
-    def complete(self, delivery: int, part: int, receipt: Receipt) -> asyncio.Future[None]:
-        return self._soon(self._writer.complete, delivery, part, receipt)
+    def complete(self, delivery: int, part: int, receipt: Receipt, note: str | None = None) -> asyncio.Future[None]:
+        return self._soon(self._writer.complete, delivery, part, receipt, note)
+
+    async def supersede(self, old: int, by: Sequence[Delivery]) -> None:
+        await self._now(self._writer.supersede, old, [(each.id, each.event_id) for each in by])
+
+    def withdraw(self, deliveries: Sequence[int]) -> asyncio.Future[None]:
+        return self._soon(self._writer.withdraw, deliveries)
+
+    def revise(
+        self, delivery: int, event_id: int, parts: Sequence[str | None], note: str | None = None
+    ) -> asyncio.Future[None]:
+        return self._soon(self._writer.revise, delivery, event_id, parts, note)
+
+    def erase(self, delivery: int, events: Sequence[int]) -> asyncio.Future[None]:
+        return self._soon(self._writer.erase, delivery, events)
+
+    def react(self, delivery: int, event_id: int, emoji: str, reactor: str, *, added: bool) -> asyncio.Future[None]:
+        return self._soon(self._writer.react, delivery, event_id, emoji, reactor, added)
+
+    def requeue(self, delivery: int) -> asyncio.Future[None]:
+        return self._now(self._writer.requeue, delivery)
 
     def postpone(self, delivery: int, *, attempts: int, reason: str) -> asyncio.Future[None]:
         return self._soon(self._writer.postpone, delivery, attempts, reason)
@@ -181,8 +201,17 @@ class SqliteJournal:
     async def delivered_ids(self, event_id: int) -> Mapping[Channel, tuple[str, ...]]:
         return await self._read(self._reader.delivered_ids, event_id)
 
-    async def became(self, target: Channel, message: str) -> int | None:
-        return await self._read(self._reader.became, target, message)
+    async def fate(self, target: Channel, channel: Channel, message: str) -> Fate | None:
+        return await self._read(self._reader.fates.of, target, channel, message)
+
+    async def thread(self, target: Channel, channel: Channel, root: str) -> list[Fate]:
+        return await self._read(self._reader.fates.thread, target, channel, root)
+
+    async def changes(self, delivery: Delivery) -> list[Delivery]:
+        return await self._read(self._reader.changes, delivery)
+
+    async def reactors(self, target: Channel, event_id: int, emoji: str) -> frozenset[str]:
+        return await self._read(self._reader.fates.reactors, target, event_id, emoji)
 
     async def undelivered_events(self) -> set[int]:
         return await self._read(self._reader.undelivered_events)

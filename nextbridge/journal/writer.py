@@ -14,7 +14,7 @@ from typing import TypeVar
 import msgspec
 
 from nextbridge.driver import Cursor, Receipt
-from nextbridge.envelope import Channel, ChannelKey, Event, InstanceId, encode
+from nextbridge.envelope import Channel, ChannelKey, Event, InstanceId, Posted, encode
 from nextbridge.errors import EntryRefused
 from nextbridge.journal import Delivery, NewDelivery, PlannedPart, Purged
 from nextbridge.journal.faults import is_fatal
@@ -32,30 +32,41 @@ _REMEMBERED = 50_000
 _BLOCK = 1_000
 """Ids are reserved on disk this many at a time. A crash leaves a hole of at most so many, and gives no id twice."""
 
-_EVENT = "INSERT INTO event VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"
+_EVENT = "INSERT INTO event VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"
 _WAITING = "INSERT INTO waiting (id, target, event, terms) VALUES (?, ?, ?, ?)"
 _CURSOR = "INSERT OR REPLACE INTO cursor VALUES (?, ?, ?)"
-_RECEIPT = "INSERT OR REPLACE INTO receipt SELECT event, target, ?, 1, ? FROM waiting WHERE id = ?"
-_PART = "INSERT OR REPLACE INTO receipt SELECT event, target, ?, 0, ? FROM waiting WHERE id = ?"
+_RECEIPT = "INSERT OR REPLACE INTO receipt SELECT event, target, ?, 1, ?, ? FROM waiting WHERE id = ?"
+_PART = "INSERT OR REPLACE INTO receipt SELECT event, target, ?, 0, ?, NULL FROM waiting WHERE id = ?"
 _BURIED = (
-    "INSERT INTO dead_letter (id, target, event, terms, attempts, parts_done, plan, key, reason, detail, buried_at)"
-    " SELECT id, target, event, terms, attempts, parts_done, plan, key, ?, ?, ? FROM waiting WHERE id = ?"
+    "INSERT INTO dead_letter"
+    " (id, target, event, terms, attempts, parts_done, plan, key, says, reason, detail, buried_at)"
+    " SELECT id, target, event, terms, attempts, parts_done, plan, key, says, ?, ?, ? FROM waiting WHERE id = ?"
 )
 _DEAD = (
     "SELECT channel.instance, channel.key FROM dead_letter JOIN channel ON channel.id = dead_letter.target"
     " WHERE dead_letter.id = ?"
 )
 _RETRIED = (
-    "INSERT INTO waiting (id, target, event, terms, parts_done, plan, key, retried_at)"
-    " SELECT ?, target, event, terms, parts_done, plan, coalesce(key, id), ? FROM dead_letter WHERE id = ?"
+    "INSERT INTO waiting (id, target, event, terms, parts_done, plan, key, says, retried_at)"
+    " SELECT ?, target, event, terms, parts_done, plan, coalesce(key, id), says, ? FROM dead_letter WHERE id = ?"
 )
 _DROPPED = "DELETE FROM dead_letter WHERE id = ?"
 _NEEDED = """
     SELECT event FROM waiting WHERE id BETWEEN :first AND :last
     UNION SELECT event FROM waiting WHERE key IS NOT NULL AND event BETWEEN :first AND :last
     UNION SELECT event FROM dead_letter WHERE event BETWEEN :first AND :last
+    UNION SELECT says FROM waiting WHERE says BETWEEN :first AND :last
+    UNION SELECT says FROM dead_letter WHERE says BETWEEN :first AND :last
 """
 _GONE = "DELETE FROM waiting WHERE id = ?"
+_TARGET = "(SELECT target FROM waiting WHERE id = ?)"
+_REVISED = "INSERT INTO receipt SELECT ?, target, ?, ?, ?, ? FROM waiting WHERE id = ?"
+_FORGOTTEN = f"DELETE FROM receipt WHERE event = ? AND target = {_TARGET}"  # noqa: S608 - ours
+_REACTED = (
+    "INSERT OR IGNORE INTO reaction (event, emoji, reactor, target) SELECT ?, ?, ?, target FROM waiting WHERE id = ?"
+)
+_NO_LONGER = f"DELETE FROM reaction WHERE event = ? AND emoji = ? AND reactor = ? AND target = {_TARGET}"  # noqa: S608
+_REQUEUED = "UPDATE waiting SET key = coalesce(key, id), id = ? WHERE id = ?"
 
 # The same for many rows, given as JSON, in one step: between two steps the writer waits for its turn among the threads.
 _WAITING_MANY = (
@@ -63,8 +74,8 @@ _WAITING_MANY = (
     " json_extract(value, '$[2]'), json_extract(value, '$[3]') FROM json_each(?)"
 )
 _RECEIPT_MANY = (
-    "INSERT OR REPLACE INTO receipt SELECT event, target, json_extract(value, '$[0]'), 1, json_extract(value, '$[1]')"
-    " FROM json_each(?) CROSS JOIN waiting ON waiting.id = json_extract(value, '$[2]')"
+    "INSERT OR REPLACE INTO receipt SELECT event, target, json_extract(value, '$[0]'), 1, json_extract(value, '$[1]'),"
+    " json_extract(value, '$[2]') FROM json_each(?) CROSS JOIN waiting ON waiting.id = json_extract(value, '$[3]')"
 )
 _GONE_MANY = "DELETE FROM waiting WHERE id IN (SELECT json_extract(value, '$[0]') FROM json_each(?))"
 
@@ -91,6 +102,7 @@ _MERGE = (
         AND EXISTS (SELECT 1 FROM receipt AS n WHERE n.event = receipt.event AND n.target = :new)
     """,
     "UPDATE receipt SET target = :new WHERE target = :old",
+    "UPDATE OR REPLACE reaction SET target = :new WHERE target = :old",
     "UPDATE waiting SET target = :new WHERE target = :old",
     "UPDATE dead_letter SET target = :new WHERE target = :old",
     # An event that both channels reported stays with the old one, which then stays too.
@@ -116,7 +128,7 @@ class Writer:
         # What the batch has collected.
         self._waiting: list[tuple[int, int, int, int]] = []
         self._cursors: dict[tuple[str, str], str] = {}
-        self._receipts: list[tuple[int, str | None, int]] = []
+        self._receipts: list[tuple[int, str | None, str | None, int]] = []
         self._done: list[tuple[int]] = []
         self.commits = 0
         self._folded = 0
@@ -226,7 +238,8 @@ class Writer:
         now = self._now
         number = self._next
         channel = self._channels.get(event.channel) or self._channel(event.channel)
-        row = (number, channel, event.message, KINDS[type(event)], event.version, now, encode(event))
+        root = event.thread if type(event) is Posted else None
+        row = (number, channel, event.message, KINDS[type(event)], event.version, now, encode(event), root)
         if not self._cursor.execute(_EVENT, row).rowcount:
             if cursor is not None:
                 self.move_cursor(*cursor)
@@ -263,8 +276,8 @@ class Writer:
         self._cursor.execute(_PART, (part, receipt.message, delivery))
         self._cursor.execute("UPDATE waiting SET parts_done = ? WHERE id = ?", (part + 1, delivery))
 
-    def complete(self, delivery: int, part: int, receipt: Receipt) -> None:
-        self._receipts.append((part, receipt.message, delivery))
+    def complete(self, delivery: int, part: int, receipt: Receipt, note: str | None = None) -> None:
+        self._receipts.append((part, receipt.message, note, delivery))
         self._done.append((delivery,))
 
     def postpone(self, delivery: int, attempts: int, reason: str) -> None:
@@ -308,8 +321,52 @@ class Writer:
         needed = {event for (event,) in execute(_NEEDED, {"first": old[0], "last": following - 1})}
         gone = [(number,) for number in old if number not in needed]
         self._cursor.executemany("DELETE FROM receipt WHERE event = ?", gone)
+        self._cursor.executemany("DELETE FROM reaction WHERE event = ?", gone)
         self._cursor.executemany("DELETE FROM event WHERE id = ?", gone)
         return Purged(len(gone), old[-1], done=len(found) <= limit or len(old) < limit)
+
+    # What becomes of messages that were changed, deleted and reacted to.
+
+    def supersede(self, old: int, by: Sequence[tuple[int, int]]) -> None:
+        """`by` are the edits' deliveries, each with its event."""
+        self._write_collected()
+        for table in ("waiting", "dead_letter"):
+            self._cursor.execute(f"UPDATE {table} SET says = ?, plan = NULL WHERE id = ?", (by[-1][1], old))  # noqa: S608
+        self._cursor.executemany(_GONE, [(delivery,) for delivery, _ in by])
+
+    def withdraw(self, deliveries: Sequence[int]) -> None:
+        self._write_collected()
+        for each in deliveries:
+            self._cursor.execute(_GONE, (each,))
+            self._cursor.execute(_DROPPED, (each,))
+
+    def revise(self, delivery: int, event_id: int, parts: Sequence[str | None], note: str | None) -> None:
+        self._forget_receipts(delivery, [event_id])
+        last = len(parts) - 1
+        rows = [
+            (event_id, part, part == last, message, note if part == last else None, delivery)
+            for part, message in enumerate(parts)
+        ]
+        self._cursor.executemany(_REVISED, rows)
+        self._cursor.execute(_GONE, (delivery,))
+
+    def erase(self, delivery: int, events: Sequence[int]) -> None:
+        self._forget_receipts(delivery, events)
+        self._cursor.execute(_GONE, (delivery,))
+
+    def _forget_receipts(self, delivery: int, events: Sequence[int]) -> None:
+        self._write_collected()
+        self._cursor.executemany(_FORGOTTEN, [(event, delivery) for event in events])
+
+    def react(self, delivery: int, event_id: int, emoji: str, reactor: str, added: bool) -> None:
+        self._write_collected()
+        self._cursor.execute(_REACTED if added else _NO_LONGER, (event_id, emoji, reactor, delivery))
+        self._cursor.execute(_GONE, (delivery,))
+
+    def requeue(self, delivery: int) -> None:
+        self._write_collected()
+        self._cursor.execute(_REQUEUED, (self._next, delivery))
+        self._next += 1
 
     def rekey(self, old: Channel, new: Channel) -> None:
         self._write_collected()

@@ -10,7 +10,7 @@ from uuid import uuid4
 
 import msgspec
 
-from nextbridge.config.model import Endpoint, MessageSettings, Rule
+from nextbridge.config.model import Endpoint, MessageSettings, Rule, RuleSettings
 from nextbridge.config.types import Settings
 from nextbridge.driver import (
     Acknowledgement,
@@ -233,6 +233,7 @@ def rule(
     to: Sequence[str] | None = None,
     msg: dict[str, str] | None = None,
     enabled: bool = True,
+    **settings_of_rule: Any,
 ) -> Rule:
     """A connect rule over `instance/key` channels, or a forward where `to` is given."""
     settings = msgspec.convert(msg or {"msg_format": "{msg}"}, MessageSettings)
@@ -245,4 +246,11 @@ def rule(
 
     sources = tuple(map(endpoint, channels))
     targets = sources if to is None else tuple(map(endpoint, to))
-    return Rule(id=name, kind="connect" if to is None else "forward", sources=sources, targets=targets, enabled=enabled)
+    return Rule(
+        id=name,
+        kind="connect" if to is None else "forward",
+        sources=sources,
+        targets=targets,
+        settings=msgspec.convert(settings_of_rule, RuleSettings),
+        enabled=enabled,
+    )

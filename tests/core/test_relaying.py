@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from nextbridge.envelope import Author, ChannelKey, Deleted, UserId
+from nextbridge.envelope import Author, ChannelKey, Joined, UserId
 from tests.core.script import IdentityDriver, LateDriver, RunDaemon, ScriptDriver, mark_of, post, rule
 
 
@@ -85,15 +85,15 @@ async def test_what_no_rule_names_is_counted_and_costs_no_disk(daemon: RunDaemon
         assert running.service.tally.count("accepted") == 0
 
 
-async def test_an_empty_message_and_a_kind_that_is_not_relayed_are_counted(daemon: RunDaemon) -> None:
-    """Nothing is dropped in silence: an empty post and a deletion each have their reason."""
+async def test_an_empty_message_and_a_kind_that_no_rule_wants_are_counted(daemon: RunDaemon) -> None:
+    """Nothing is dropped in silence: an empty post and somebody who joins each have their reason."""
     async with daemon(rule("r", "a/1", "b/1"), a=ScriptDriver, b=ScriptDriver) as running:
         event = await running["a"].post("")
         await running["a"].host.accept(
-            Deleted(channel=event.channel, message=event.message, author=event.author, at=event.at)
+            Joined(channel=event.channel, message=event.message, author=event.author, at=event.at)
         )
         assert running.service.tally.count("skipped", reason="empty") == 1
-        assert running.service.tally.count("skipped", reason="kind_deleted") == 1
+        assert running.service.tally.count("skipped", reason="joined_off") == 1
 
 
 async def test_the_first_of_two_rules_to_a_target_wins_and_the_other_is_counted(daemon: RunDaemon) -> None:

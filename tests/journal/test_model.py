@@ -233,7 +233,9 @@ class JournalMachine(RuleBasedStateMachine):
             assert self.run(self.journal.delivered_ids(event)) == became
         for (event, target), came in self.came.items():
             for message in came.ids:
-                assert self.run(self.journal.became(target, message)) == event
+                fate = self.run(self.journal.fate(target, target, message))
+                assert fate is not None
+                assert fate.event_id == event
         assert {(dead.id, dead.target) for dead in self.run(self.journal.dead_letters())} == {
             (number, waits.target) for number, waits in self.dead.items()
         }

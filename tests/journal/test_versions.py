@@ -66,7 +66,7 @@ async def test_everything_is_found_in_an_earlier_file(folder: Path, version: int
     lane = await journal.load(LOBBY)
     assert [each.event.message for each in lane] == ["m2", "m3", "m4"]
     first = lane[0]
-    assert (first.event.channel, first.rule, first.settings) == (TOWN, "lobby", "{}")
+    assert (first.event.channel, first.rule, first.settings) == (TOWN, "lobby", '{"msg":{}}')
     assert (first.attempts, first.attempted, first.accepted_at) == (3, 1_700_000_000_004, 1_700_000_000_004)
     assert isinstance(first.event, Posted)
     assert first.event.text == RichText.plain("text of m2")

@@ -1,0 +1,216 @@
+"""An edit or a deletion on its way: what the message became in the target is changed there, or taken back.
+
+Both stand in the lane behind the message, so that it has arrived or is a dead letter when their turn comes. Where the
+platform cannot do it, or will not any more, the rule says what is done instead.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import msgspec
+from msgspec.structs import replace
+
+from nextbridge.delivery.answering import NOTHING, answer_of, reply_to
+from nextbridge.delivery.errand import Errand
+from nextbridge.delivery.lines import correction, deletion
+from nextbridge.delivery.posting import Posting, outgoing
+from nextbridge.driver import Deletes, Edits, Gone, Outgoing, Rejected
+from nextbridge.envelope import Deleted, Edited, MessageId
+from nextbridge.instance import Instance
+from nextbridge.journal import Fate
+from nextbridge.render import render
+
+__all__ = ["BEHIND", "Deleting", "Editing"]
+
+BEHIND = "behind_its_message"
+"""The reason of a change that was put at the end of its lane again: its message was there, to be tried anew."""
+
+_LEFT_EMPTY = "…"
+
+
+class Editing:
+    """Carries an `Edited`."""
+
+    def __init__(self, errand: Errand, event: Edited) -> None:
+        self._errand = errand
+        self._event = event
+        self._copy: Posting | None = None
+        """The corrected copy, once it is clear that there has to be one."""
+        self._sent: dict[int, MessageId | None] = {}
+        """Further parts that were sent already."""
+        self._attempted = errand.delivery.attempted
+
+    async def carry(self, instance: Instance) -> str | None:
+        if self._copy is not None:
+            return await self._copy.carry(instance)
+        errand, event = self._errand, self._event
+        journal, delivery = errand.around.journal, errand.delivery
+        fate = await journal.fate(delivery.target, event.channel, event.message)
+        if (reason := await _not_ours(fate, errand)) is not None:
+            return reason
+        assert fate is not None  # noqa: S101 - else it is not ours
+        if fate.parts:
+            try:
+                parts = await self._edit(instance, fate)
+            except Gone:
+                await journal.erase(delivery.id, [fate.event_id])
+                return "gone"
+            if parts is None and fate.dead is None:
+                return await self._degrade(instance, fate)
+            if parts is not None and fate.dead is None:
+                await journal.revise(delivery.id, fate.event_id, parts, fate.note)
+                return None
+        assert fate.dead is not None  # noqa: S101 - it is there, or it is dead
+        await journal.supersede(fate.dead, [delivery])
+        return "dead_letter_edited"
+
+    async def _degrade(self, instance: Instance, fate: Fate) -> str | None:
+        errand = self._errand
+        if errand.terms.rule.on_edit == "nothing":
+            errand.around.journal.withdraw([errand.delivery.id])
+            return "cannot_be_edited"
+        answer = await reply_to(fate, errand.delivery.target, instance, errand.around)
+        self._copy = Posting(errand, correction(self._event, fate.event), answer=answer or NOTHING)
+        return await self._copy.carry(instance)
+
+    async def _edit(self, instance: Instance, fate: Fate) -> list[str | None] | None:
+        """The ids of the message's parts once they say what it says now; None where the platform cannot do it."""
+        driver: object = instance.driver
+        if not isinstance(driver, Edits):
+            return None
+        revised = replace(fate.event, text=self._event.text, action=self._event.action)
+        target = self._errand.delivery.target
+        answer = await answer_of(revised, target, instance, self._errand.around)
+        missing: dict[int, str] = msgspec.json.decode(fate.note, type=dict[int, str]) if fate.note else {}
+        settings, origin = self._errand.delivery.settings, self._errand.origin
+        rendered = render(revised, settings, instance.driver, target.key, origin, missing=missing, quote=answer.quote)
+        # the last parts may be files alone: those stay as they are
+        sent_files = len(revised.attachments) - len(missing)
+        per_part = instance.driver.limits(target.key).files
+        only_files = max(math.ceil(sent_files / per_part) - 1, 0) if sent_files and per_part else 0
+        texts = [part.text for part in rendered.parts[: len(rendered.parts) - only_files]]
+        before = list(fate.parts[: max(len(fate.parts) - only_files, 1)])
+        if None in before[: len(texts)] or not texts:
+            return None
+        pieces = [
+            replace(outgoing(self._errand, rendered, place, answer), text=text) for place, text in enumerate(texts)
+        ]
+        try:
+            for message, piece in zip(before, pieces, strict=False):
+                await driver.edit(MessageId(str(message)), piece)
+                instance.sent(target.key)
+            kept = await self._take_away(instance, before[len(texts) :], pieces[0], keep=bool(sent_files))
+        except Rejected as error:
+            self._errand.log.warning("cannot_be_edited", reason=error.reason)
+            return None
+        further = [] if fate.dead is not None else pieces[len(before) :]
+        sent = [await self._send(instance, piece, place) for place, piece in enumerate(further, start=len(before))]
+        return [*before[: len(texts)], *kept, *sent, *fate.parts[len(before) :]]
+
+    async def _take_away(
+        self, instance: Instance, surplus: Sequence[str | None], piece: Outgoing, *, keep: bool
+    ) -> list[str | None]:
+        """The text has fewer parts now. Returns what has to stay of those that are over, since a file hangs on it."""
+        driver: object = instance.driver
+        kept: list[str | None] = []
+        for message in surplus:
+            if message is None:
+                continue
+            try:
+                if isinstance(driver, Deletes) and not keep:
+                    await driver.delete(piece.channel, MessageId(message))
+                elif isinstance(driver, Edits):
+                    await driver.edit(MessageId(message), replace(piece, text=_LEFT_EMPTY))
+                    kept.append(message)
+            except Gone:
+                continue
+            instance.sent(piece.channel)
+        return kept
+
+    async def _send(self, instance: Instance, piece: Outgoing, place: int) -> str | None:
+        """Send a part that is new. What a crash leaves unrecorded is recognised by its key, as any message is."""
+        if place not in self._sent:
+            receipt = await instance.driver.send(replace(piece, attempted=self._attempted))
+            self._sent[place] = receipt.message
+            instance.sent(piece.channel)
+        return self._sent[place]
+
+
+class Deleting:
+    """Carries a `Deleted`."""
+
+    def __init__(self, errand: Errand, event: Deleted) -> None:
+        self._errand = errand
+        self._event = event
+        self._notice: Posting | None = None
+
+    async def carry(self, instance: Instance) -> str | None:
+        if self._notice is not None:
+            return await self._notice.carry(instance)
+        errand, event = self._errand, self._event
+        journal, delivery = errand.around.journal, errand.delivery
+        fate = await journal.fate(delivery.target, event.channel, event.message)
+        if (reason := await _not_ours(fate, errand)) is not None:
+            return reason
+        assert fate is not None  # noqa: S101 - else it is not ours
+        if not fate.parts:
+            _drop([fate], errand)
+            journal.withdraw([delivery.id])
+            return "dead_letter_deleted"
+        answers = await journal.thread(delivery.target, event.channel, event.message) if event.with_thread else []
+        doomed = [fate, *(each for each in answers if not each.is_at_home(delivery.target))]
+        driver: object = instance.driver
+        if not isinstance(driver, Deletes) or any(None in each.parts for each in doomed):
+            return await self._degrade(instance, fate)
+        try:
+            for message in [part for each in doomed for part in each.parts]:
+                await self._delete(driver, instance, MessageId(str(message)))
+        except Rejected as error:
+            errand.log.warning("cannot_be_deleted", reason=error.reason)
+            return await self._degrade(instance, fate)
+        _drop(doomed, errand)
+        journal.erase(delivery.id, [each.event_id for each in doomed])
+        return None
+
+    async def _delete(self, driver: Deletes, instance: Instance, message: MessageId) -> None:
+        channel = self._errand.delivery.target.key
+        try:
+            await driver.delete(channel, message)
+        except Gone:
+            return
+        instance.sent(channel)
+
+    async def _degrade(self, instance: Instance, fate: Fate) -> str | None:
+        errand = self._errand
+        _drop([fate], errand)
+        if errand.terms.rule.on_delete == "nothing":
+            errand.around.journal.withdraw([errand.delivery.id])
+            return "cannot_be_deleted"
+        self._notice = Posting(errand, deletion(self._event, fate.event), answer=NOTHING)
+        return await self._notice.carry(instance)
+
+
+def _drop(fates: Sequence[Fate], errand: Errand) -> None:
+    """What is a dead letter of a deleted message is not to be sent any more."""
+    if dead := [each.dead for each in fates if each.dead is not None]:
+        errand.around.journal.withdraw(dead)
+        errand.around.spool.delivered()
+        errand.log.info("dead_letter_deleted", reason="its message was deleted")
+
+
+async def _not_ours(fate: Fate | None, errand: Errand) -> str | None:
+    """Why a change is not carried to this target; it is then at its end. None where it is to be carried."""
+    delivery, journal = errand.delivery, errand.around.journal
+    if fate is not None and fate.waiting is not None:
+        await journal.requeue(delivery.id)
+        return BEHIND
+    reason = None
+    if fate is None or not (fate.parts or fate.dead is not None):
+        reason = "not_relayed"
+    elif fate.event.channel != delivery.event.channel:
+        reason = "copy_changed"  # somebody changed what we had posted: that is theirs alone
+    if reason is not None:
+        journal.withdraw([delivery.id])
+    return reason

@@ -1,0 +1,180 @@
+"""A message on its way: rendered, cut into parts, and each part sent once."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping
+
+import msgspec
+from msgspec.structs import replace
+
+from nextbridge.delivery.answering import NOTHING, Answer, answer_of, quoting
+from nextbridge.delivery.errand import Errand
+from nextbridge.driver import Edits, FileRejected, Gone, LocalFile, Outgoing, Receipt, Retry, Uploads
+from nextbridge.envelope import Posted
+from nextbridge.errors import EntryRefused
+from nextbridge.instance import Instance
+from nextbridge.journal import PlannedPart
+from nextbridge.markup import Dialect, RichText
+from nextbridge.media import Missing
+from nextbridge.render import Rendered, label, render
+
+__all__ = ["Posting", "outgoing"]
+
+
+class Posting:
+    """Sends a `Posted`: the delivery's own, or the line that stands for another event."""
+
+    def __init__(self, errand: Errand, event: Posted, *, answer: Answer | None = None) -> None:
+        """`answer` is what the message answers, where that is known already."""
+        delivery = errand.delivery
+        self._errand = errand
+        self._event = event
+        self._answers = event.reply_to is not None or event.thread is not None
+        self._answer = answer or (None if self._answers else NOTHING)
+        self._parts_done = delivery.parts_done
+        self._plan = delivery.plan
+        self._attempted = delivery.attempted
+        self._refused: dict[int, str] = {}
+        """Attachments (by place) that the target refused when they were sent."""
+
+    async def carry(self, instance: Instance) -> str | None:
+        errand, target = self._errand, self._errand.delivery.target
+        if self._answer is None:
+            self._answer = await answer_of(self._event, target, instance, errand.around)
+        rendered, files, missing = await self._prepare(instance, self._answer)
+        parts = self._plan or rendered.parts
+        if len(parts) > 1 and self._plan is None:
+            await errand.around.journal.plan(errand.delivery.id, parts)
+            self._plan = parts
+        while self._parts_done < len(parts):
+            receipt = await self._send_part(instance, rendered, parts[self._parts_done], files, self._answer)
+            self._record(receipt, len(parts), missing)
+            instance.sent(target.key)
+        if not parts:  # lines of white space, on a platform that shows no empty line
+            errand.around.journal.complete(errand.delivery.id, 0, Receipt())
+            return "nothing_to_show"
+        if self._event.attachments:
+            errand.around.spool.delivered()
+        return None
+
+    async def _prepare(
+        self, instance: Instance, answer: Answer
+    ) -> tuple[Rendered, Mapping[int, LocalFile], Mapping[int, str]]:
+        errand, event = self._errand, self._event
+        driver, channel = instance.driver, errand.delivery.target.key
+        files: dict[int, LocalFile] = {}
+        missing = dict(self._refused)
+        taker = None
+        if event.attachments and isinstance(driver, Uploads) and driver.limits(channel).files > 0:
+            taker = driver
+        if event.attachments and taker is None:
+            missing = dict.fromkeys(range(len(event.attachments)), "files cannot be sent there")
+        elif taker is not None:
+            for place, file in enumerate(await errand.around.spool.files(errand.delivery.event_id, event)):
+                reason = file.reason if isinstance(file, Missing) else taker.refuses_file(channel, file)
+                if reason is not None:
+                    missing.setdefault(place, reason)
+                    errand.log.warning("file_not_relayed", file=event.attachments[place].name, reason=reason)
+                elif place not in missing and isinstance(file, LocalFile):
+                    files[place] = file
+        settings = errand.delivery.settings
+        rendered = render(event, settings, driver, channel, errand.origin, missing=missing, quote=answer.quote)
+        return rendered, files, missing
+
+    async def _send_part(
+        self,
+        instance: Instance,
+        rendered: Rendered,
+        part: PlannedPart,
+        files: Mapping[int, LocalFile],
+        answer: Answer,
+    ) -> Receipt:
+        sent_before, self._attempted = self._attempted, self._attempted or int(time.time() * 1000)
+        sendable = [place for place in part.files if place in files]
+        message = replace(
+            outgoing(self._errand, rendered, self._parts_done, answer),
+            text=self._with_labels(part, files, instance.driver.dialect),
+            files=tuple(files[place] for place in sendable),
+            attempted=sent_before,
+        )
+        try:
+            receipt = await instance.driver.send(message)
+        except FileRejected as error:
+            place = sendable[error.index]
+            self._errand.log.warning("file_refused", file=files[place].name, reason=error.reason)
+            self._refused[place] = error.reason
+            raise Retry(error.reason, after=0.0) from error
+        except Gone as error:
+            if message.reply_to is None:
+                raise
+            await self._quote_instead()
+            raise Retry(error.reason, after=0.0) from error
+        await self._make_sure(instance, message, receipt)
+        if self._errand.delivery.attempted is None:
+            self._attempted = None  # the next part is new to the platform
+        return receipt
+
+    async def _quote_instead(self) -> None:
+        """What it answers is not there any more."""
+        parent = self._event.reply_to or self._event.thread
+        quote = None
+        if parent is not None:
+            around, target = self._errand.around, self._errand.delivery.target
+            fate = await around.journal.fate(target, self._event.channel, parent)
+            quote = await quoting(fate, self._event, parent, around)
+        self._answer = Answer(quote=quote)
+
+    async def _make_sure(self, instance: Instance, message: Outgoing, receipt: Receipt) -> None:
+        """What an earlier attempt may have made shows the text from before the edit."""
+        driver: object = instance.driver
+        amended = self._errand.delivery.amended and message.attempted is not None
+        if amended and receipt.message is not None and isinstance(driver, Edits):
+            await driver.edit(receipt.message, message)
+
+    def _with_labels(self, part: PlannedPart, files: Mapping[int, LocalFile], dialect: Dialect) -> str:
+        """The part's text; a file that it was planned with and that cannot go along after all has its label there."""
+        labels = [label(self._event.attachments[place]) for place in part.files if place not in files]
+        written = [dialect.write(RichText.plain(each).blocks) for each in labels]
+        return "\n".join([*([part.text] if part.text else []), *written])
+
+    def _record(self, receipt: Receipt, parts: int, missing: Mapping[int, str]) -> None:
+        journal, delivery, part = self._errand.around.journal, self._errand.delivery.id, self._parts_done
+        record: Callable[[Receipt], asyncio.Future[None]]
+        if part == parts - 1:
+            note = msgspec.json.encode(missing).decode() if missing else None
+
+            def record(receipt: Receipt) -> asyncio.Future[None]:
+                return journal.complete(delivery, part, receipt, note)
+        else:
+
+            def record(receipt: Receipt) -> asyncio.Future[None]:
+                return journal.part_done(delivery, part, receipt)
+
+        recorded = record(receipt)
+        recorded.add_done_callback(lambda done: self._look_at(done, record))
+        self._parts_done += 1
+
+    def _look_at(self, done: asyncio.Future[None], record: Callable[[Receipt], asyncio.Future[None]]) -> None:
+        """A receipt that cannot be kept is kept without its id: better that than to send the message again."""
+        if not done.cancelled() and isinstance(error := done.exception(), EntryRefused):
+            self._errand.log.error("receipt_without_id", reason=str(error))
+            record(Receipt())
+
+
+def outgoing(errand: Errand, rendered: Rendered, part: int, answer: Answer = NOTHING) -> Outgoing:
+    """One part of what was rendered, as the driver is given it, still without its text."""
+    key = errand.key(part)
+    return Outgoing(
+        key=key,
+        channel=errand.delivery.target.key,
+        text="",
+        mark=errand.mark(key),
+        author=errand.delivery.event.author,
+        platform=errand.platform,
+        name=rendered.name,
+        avatar=rendered.avatar,
+        action=rendered.action,
+        reply_to=answer.reply_to if part == 0 or answer.on_every_part else None,
+    )

@@ -1,0 +1,59 @@
+"""A reaction on its way. We can only put our own on a message: it stands for all, and goes with the last of them."""
+
+from __future__ import annotations
+
+from nextbridge.delivery.answering import NOTHING
+from nextbridge.delivery.errand import Errand
+from nextbridge.delivery.lines import reaction
+from nextbridge.delivery.posting import Posting
+from nextbridge.driver import Gone, Reactions, Rejected
+from nextbridge.envelope import MessageId, Reacted
+from nextbridge.instance import Instance
+from nextbridge.journal import Fate
+
+__all__ = ["Reacting"]
+
+
+class Reacting:
+    """Carries a `Reacted`."""
+
+    def __init__(self, errand: Errand, event: Reacted) -> None:
+        self._errand = errand
+        self._event = event
+        self._line: Posting | None = None
+
+    async def carry(self, instance: Instance) -> str | None:
+        if self._line is not None:
+            return await self._line.carry(instance)
+        event, delivery = self._event, self._errand.delivery
+        journal = self._errand.around.journal
+        fate = await journal.fate(delivery.target, event.channel, event.message)
+        if fate is None or not fate.parts:
+            journal.withdraw([delivery.id])
+            return "not_relayed"
+        driver: object = instance.driver
+        message = next((part for part in fate.parts if part is not None), None)
+        if not isinstance(driver, Reactions) or message is None:
+            return await self._degrade(instance, fate)
+        reactor = f"{event.channel.instance}/{event.author.id}"
+        others = await journal.reactors(delivery.target, fate.event_id, event.emoji)
+        is_due = not others if event.added else others == {reactor}
+        if is_due:
+            try:
+                await driver.react(delivery.target.key, MessageId(message), event.emoji, add=event.added)
+            except Rejected as error:
+                self._errand.log.debug("reaction_refused", reason=error.reason)
+                return await self._degrade(instance, fate)
+            except Gone:
+                journal.withdraw([delivery.id])
+                return "gone"
+            instance.sent(delivery.target.key)
+        journal.react(delivery.id, fate.event_id, event.emoji, reactor, added=event.added)
+        return None
+
+    async def _degrade(self, instance: Instance, fate: Fate) -> str | None:
+        if self._errand.terms.rule.on_reaction == "nothing" or not self._event.added:
+            self._errand.around.journal.withdraw([self._errand.delivery.id])
+            return "reaction_not_shown"
+        self._line = Posting(self._errand, reaction(self._event, fate.event), answer=NOTHING)
+        return await self._line.carry(instance)

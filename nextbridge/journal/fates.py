@@ -1,0 +1,122 @@
+"""What became of a message: looked up from either side of a way, in SQL, on the reader's connection."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+
+from nextbridge.envelope import Channel, Posted
+from nextbridge.journal import Fate
+from nextbridge.journal.rows import event_of
+from nextbridge.journal.schema import KINDS, PERIOD
+
+__all__ = ["Fates"]
+
+_POSTED = KINDS[Posted]
+_MOST_ANSWERS = 1_000
+"""Of one thread."""
+
+_EVENT = "SELECT event.id, event.channel, event.message, event.kind, event.data, channel.instance, channel.key"
+_OF_MESSAGE = f"""
+    {_EVENT} FROM event JOIN channel ON channel.id = event.channel
+    WHERE event.channel = ? AND event.message = ? AND event.kind = {_POSTED} LIMIT 1
+"""
+_OF_ID = f"{_EVENT} FROM event JOIN channel ON channel.id = event.channel WHERE event.id = ?"
+_ANSWERS = f"""
+    {_EVENT} FROM event JOIN channel ON channel.id = event.channel
+    WHERE event.channel = ? AND event.root = ? ORDER BY event.id LIMIT {_MOST_ANSWERS}
+"""
+_BECAME = f"""
+    WITH RECURSIVE
+        bounds (first, last) AS (
+            SELECT (SELECT min(event) FROM receipt) >> {PERIOD}, (SELECT max(event) FROM receipt) >> {PERIOD}
+        ),
+        period (number) AS (
+            SELECT last FROM bounds UNION ALL SELECT number - 1 FROM period, bounds WHERE number > first
+        )
+    SELECT receipt.event FROM period CROSS JOIN receipt
+        ON receipt.target = :target AND receipt.event >> {PERIOD} = period.number AND receipt.message = :message
+    LIMIT 1
+"""  # noqa: S608 - PERIOD is ours
+_RECEIPTS = "SELECT message, note FROM receipt WHERE event = ? AND target = ? ORDER BY part"
+_DEAD = "SELECT id FROM dead_letter WHERE event = ? AND target = ? LIMIT 1"
+# what has an id of its own time lies between its event and the next; the rest has kept its first id as its key
+_WAITING = """
+    SELECT id FROM waiting WHERE target = :target AND event = :event AND id > :event
+        AND id < coalesce((SELECT min(id) FROM event WHERE id > :event), 9223372036854775807)
+    UNION ALL SELECT id FROM waiting WHERE key IS NOT NULL AND event = :event AND target = :target
+    LIMIT 1
+"""
+_COPIES = "SELECT target, message FROM receipt WHERE event = ? AND message IS NOT NULL"
+_REACTORS = "SELECT reactor FROM reaction WHERE event = ? AND target = ? AND emoji = ?"
+
+Row = tuple[int, int, str, int, bytes, str, str]
+
+
+class Fates:
+    """Use it on the reader's thread."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+
+    def of(self, target: Channel, channel: Channel, message: str) -> Fate | None:
+        """See `Journal.fate`."""
+        row = self._posted(self._number(channel), message)
+        return None if row is None else self._fate(row, self._number(target))
+
+    def thread(self, target: Channel, channel: Channel, root: str) -> list[Fate]:
+        """See `Journal.thread`."""
+        number = self._number(channel)
+        row = self._posted(number, root)
+        roots = [(number, root)]
+        if row is not None:
+            roots += self._connection.execute(_COPIES, (row[0],))
+        place = self._number(target)
+        answers = {each[0]: each for where in dict.fromkeys(roots) for each in self._answers(*where)}
+        return [self._fate(answers[each], place) for each in sorted(answers)]
+
+    def reactors(self, target: Channel, event_id: int, emoji: str) -> frozenset[str]:
+        """See `Journal.reactors`."""
+        rows = self._connection.execute(_REACTORS, (event_id, self._number(target), emoji))
+        return frozenset(reactor for (reactor,) in rows)
+
+    def _number(self, channel: Channel) -> int | None:
+        row = self._connection.execute(
+            "SELECT id FROM channel WHERE instance = ? AND key = ?", (channel.instance, channel.key)
+        ).fetchone()
+        return None if row is None else row[0]
+
+    def _posted(self, channel: int | None, message: str) -> Row | None:
+        """The event that a channel's message is, or was made from."""
+        row: Row | None = self._connection.execute(_OF_MESSAGE, (channel, message)).fetchone()
+        if row is not None:
+            return row
+        found = self._connection.execute(_BECAME, {"target": channel, "message": message}).fetchone()
+        if found is None:
+            return None
+        row = self._connection.execute(_OF_ID, found).fetchone()
+        if row is None or row[3] == _POSTED:
+            return row
+        # what a correction was posted as stands for what it corrects
+        return self._connection.execute(_OF_MESSAGE, (row[1], row[2])).fetchone()  # type: ignore[no-any-return]
+
+    def _answers(self, channel: int | None, root: str) -> Iterator[Row]:
+        yield from self._connection.execute(_ANSWERS, (channel, root))
+
+    def _fate(self, row: Row, target: int | None) -> Fate:
+        number, channel, message, _, data, instance, key = row
+        event = event_of(data, instance, key)
+        assert isinstance(event, Posted)  # noqa: S101 - the row's kind says so
+        if channel == target:
+            return Fate(event_id=number, event=event, parts=(message,))
+        receipts = self._connection.execute(_RECEIPTS, (number, target)).fetchall()
+        dead = self._connection.execute(_DEAD, (number, target)).fetchone()
+        waiting = self._connection.execute(_WAITING, {"event": number, "target": target}).fetchone()
+        return Fate(
+            event_id=number,
+            event=event,
+            parts=tuple(message for message, _ in receipts),
+            dead=None if dead is None else dead[0],
+            waiting=None if waiting is None else waiting[0],
+            note=next((note for _, note in reversed(receipts) if note is not None), None),
+        )
