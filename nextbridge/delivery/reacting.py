@@ -37,7 +37,10 @@ class Reacting:
             return await self._degrade(instance, fate)
         reactor = f"{event.channel.instance}/{event.author.id}"
         others = await journal.reactors(delivery.target, fate.event_id, event.emoji)
-        is_due = not others if event.added else others == {reactor}
+        if not event.added and reactor not in others:
+            journal.withdraw([delivery.id])
+            return "reaction_not_shown"
+        is_due = not others if event.added else len(others) == 1
         if is_due:
             try:
                 await driver.react(delivery.target.key, MessageId(message), event.emoji, add=event.added)

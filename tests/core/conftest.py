@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from time import monotonic
@@ -14,7 +14,16 @@ from nextbridge.config.model import Config, GlobalSettings, HttpSettings, Rule
 from nextbridge.config.model import Instance as ConfiguredInstance
 from nextbridge.envelope import InstanceId
 from nextbridge.service import Service
+from tests.core.conversing import ConversingDriver
 from tests.core.script import Daemon, RunDaemon, ScriptDriver, ScriptSettings
+
+
+@pytest.fixture(autouse=True)
+def _empty_boards() -> Iterator[None]:
+    """What conversing platforms show outlives their drivers, and not the test."""
+    ConversingDriver.boards.clear()
+    yield
+    ConversingDriver.boards.clear()
 
 
 @pytest.fixture

@@ -25,7 +25,7 @@ from nextbridge.envelope import (
     UserId,
 )
 from nextbridge.markup import RichText
-from tests.core.script import ScriptChannel, ScriptDriver, ScriptSettings
+from tests.core.script import Daemon, ScriptChannel, ScriptDriver, ScriptSettings
 
 BOB = Author(id=UserId("u2"), username="bob", name="Bob")
 
@@ -207,3 +207,19 @@ class FixedDriver(ScriptDriver):
     """What was said stays said, and cannot be answered: as IRC."""
 
     platform: ClassVar[str] = "fixed"
+
+
+BOTH = {"a": ConversingDriver, "b": ConversingDriver}
+"""Two sides that can everything."""
+
+
+def conversing(running: Daemon, instance: str) -> ConversingDriver:
+    """One side of a daemon."""
+    driver = running[instance]
+    assert isinstance(driver, ConversingDriver)
+    return driver
+
+
+def sides(running: Daemon) -> tuple[ConversingDriver, ConversingDriver]:
+    """The two sides, `a` and `b`."""
+    return conversing(running, "a"), conversing(running, "b")

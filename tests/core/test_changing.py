@@ -3,36 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import click.testing
-import pytest
 from msgspec.structs import replace
 
 from nextbridge.cli import main
 from nextbridge.driver import Outgoing, Receipt, Rejected, Retry
 from nextbridge.journal.sqlite import open_journal
-from tests.core.conversing import ConversingDriver, FixedDriver
-from tests.core.script import Daemon, LateDriver, RunDaemon, rule
+from tests.core.conversing import BOTH, ConversingDriver, FixedDriver, sides
+from tests.core.script import LateDriver, RunDaemon, rule
 
 Answer = Callable[[Outgoing], Awaitable[Receipt]]
-BOTH = {"a": ConversingDriver, "b": ConversingDriver}
-
-
-@pytest.fixture(autouse=True)
-def boards() -> Iterator[None]:
-    """Empty boards."""
-    ConversingDriver.boards.clear()
-    yield
-    ConversingDriver.boards.clear()
-
-
-def sides(running: Daemon) -> tuple[ConversingDriver, ConversingDriver]:
-    a, b = running["a"], running["b"]
-    assert isinstance(a, ConversingDriver)
-    assert isinstance(b, ConversingDriver)
-    return a, b
 
 
 def refusing(*errors: Exception) -> Callable[[str], Awaitable[None]]:
