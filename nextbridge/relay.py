@@ -15,12 +15,12 @@ from structlog.typing import FilteringBoundLogger
 from nextbridge.config.model import RuleSettings
 from nextbridge.delivery import Deliveries
 from nextbridge.driver import Cursor
-from nextbridge.envelope import Deleted, Edited, Event, Joined, Left, Mark, Posted, TopicChanged
+from nextbridge.envelope import Channel, Deleted, Edited, Event, Joined, Left, Mark, Posted, TopicChanged
 from nextbridge.errors import EntryRefused, JournalError
 from nextbridge.identities import OwnIdentities
 from nextbridge.journal import Delivery, Journal, NewDelivery
 from nextbridge.loops import LoopBreaker
-from nextbridge.rules import Route, RuleTable
+from nextbridge.rules import Route, Routes, RuleTable
 from nextbridge.tally import Tally
 
 __all__ = ["Relay"]
@@ -63,6 +63,7 @@ class Relay:
             reason, targets = self._targets(event, live, without)
         if reason is not None:
             self._skip(event, reason)
+        if not targets:
             if cursor is None:
                 return _done()
             return self._journal.move_cursor(instance, cursor)
@@ -83,13 +84,15 @@ class Relay:
         return None
 
     def _targets(self, event: Event, live: bool, without: frozenset[str]) -> tuple[str | None, tuple[NewDelivery, ...]]:
-        """Where it goes, or why it goes nowhere."""
+        """Where it goes, or why it goes nowhere; neither where each rule's filter said so for itself."""
         routes = self._rules.routes(event.channel, without=without)
         for rule in routes.shadowed:
             self._tally.skipped(event.channel.instance, "target_of_an_earlier_rule", rule)
         if not routes.ways:
             return "before_its_rule" if without else "no_rule", ()
         ways = routes.ways
+        if routes.filtered and not (ways := self._unfiltered(event, routes)):
+            return None, ()
         if event.mark is not None:
             ways = self._without_return(event, event.mark, ways)
             if not ways:
@@ -101,6 +104,22 @@ class Relay:
         elif live and self._is_loop(event, ways):
             return "loop", ()
         return None, tuple(NewDelivery(way.target, way.rule, way.settings) for way in ways)
+
+    def _unfiltered(self, event: Event, routes: Routes) -> tuple[Route, ...]:
+        """The ways whose rules relay it, each target once; what a filter drops is counted, once a rule."""
+        reasons: dict[str, str | None] = {}
+        taken: dict[Channel, Route] = {}
+        for way in (*routes.ways, *routes.behind):
+            if way.target in taken:
+                self._tally.skipped(event.channel.instance, "target_of_an_earlier_rule", way.rule)
+                continue
+            if way.rule not in reasons:
+                reason = reasons[way.rule] = None if way.filter is None else way.filter.reason(event)
+                if reason is not None:
+                    self._skip(event, reason, way.rule)
+            if reasons[way.rule] is None:
+                taken[way.target] = way
+        return tuple(taken.values())
 
     def _is_loop(self, event: Posted, ways: tuple[Route, ...]) -> bool:
         returns = self._loops.returns(event)
@@ -125,9 +144,10 @@ class Relay:
                     self._tally.skipped(event.channel.instance, "came_from_there", way.rule)
         return onwards
 
-    def _skip(self, event: Event, reason: str) -> None:
-        self._tally.skipped(event.channel.instance, reason)
-        self._log.debug("message_skipped", **_about(event), reason=reason)
+    def _skip(self, event: Event, reason: str, rule: str = "") -> None:
+        self._tally.skipped(event.channel.instance, reason, rule)
+        about = {**_about(event), "rule": rule} if rule else _about(event)
+        self._log.debug("message_skipped", **about, reason=reason)
 
     def _committed(self, event: Event, done: asyncio.Future[tuple[Delivery, ...] | None]) -> None:
         self._uncommitted -= 1

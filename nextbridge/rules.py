@@ -13,6 +13,7 @@ from msgspec import Struct
 
 from nextbridge.config.model import Endpoint, Rule, RuleSettings, Terms
 from nextbridge.envelope import Channel, InstanceId
+from nextbridge.filters import Filter, filter_of
 
 __all__ = ["Route", "Routes", "RuleTable", "TwiceInRule"]
 
@@ -26,6 +27,8 @@ class Route(Struct, frozen=True, gc=False):
     """The way's Terms as canonical JSON, as the journal keeps them with a delivery."""
     switches: RuleSettings = RuleSettings()
     """What the rule says beside its channels."""
+    filter: Filter | None = None
+    """Its rule's; None where the rule relays everything as it is."""
 
 
 class Routes(Struct, frozen=True):
@@ -34,6 +37,10 @@ class Routes(Struct, frozen=True):
     ways: tuple[Route, ...] = ()
     shadowed: tuple[str, ...] = ()
     """The rules whose way to a target was already another's."""
+    filtered: bool = False
+    """Whether any way has a filter. What it does not relay goes `behind`."""
+    behind: tuple[Route, ...] = ()
+    """Ways of later rules to the same targets, in the order of the file: taken where the filter of the first drops."""
 
 
 class TwiceInRule(Struct, frozen=True):
@@ -129,7 +136,10 @@ class RuleTable:
     def _compute(self, source: Channel, without: frozenset[str]) -> Routes:
         ways: list[Route] = []
         shadowed: list[str] = []
+        behind: list[Route] = []
         seen: set[Channel] = {source}
+        open_targets: set[Channel] = set()
+        """Targets that so far only ways with filters lead to."""
         for place in self._places_from(source):
             rule = self._rules[place]
             if rule.id in without:
@@ -140,12 +150,16 @@ class RuleTable:
                 if endpoint.instance in self._without or target == source or target in mine:
                     continue
                 mine.add(target)
-                if target in seen:
+                if target in seen and target not in open_targets:
                     shadowed.append(rule.id)
                     continue
+                settings = self._canonical(Terms(endpoint.msg, rule.settings))
+                way = Route(rule.id, target, settings, rule.settings, filter_of(settings))
+                (behind if target in seen else ways).append(way)
                 seen.add(target)
-                ways.append(Route(rule.id, target, self._canonical(Terms(endpoint.msg, rule.settings)), rule.settings))
-        return Routes(tuple(ways), tuple(shadowed))
+                (open_targets.discard if way.filter is None else open_targets.add)(target)
+        filtered = any(way.filter is not None for way in ways)
+        return Routes(tuple(ways), tuple(shadowed), filtered, tuple(behind))
 
     def _canonical(self, terms: Terms) -> str:
         text = self._terms.get(terms)

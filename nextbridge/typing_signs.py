@@ -39,7 +39,11 @@ class TypingSigns:
         """`author` is typing in `channel`."""
         if self._identities.is_ours(channel.instance, author.id):
             return
-        ways = [way for way in self._rules.routes(channel).ways if way.switches.typing]
+        ways = [
+            way
+            for way in self._rules.routes(channel).ways
+            if way.switches.typing and (way.filter is None or way.filter.about_author(author, channel) is None)
+        ]
         if not ways:
             self._tally.skipped(channel.instance, "typing_off")
             return

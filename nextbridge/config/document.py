@@ -144,6 +144,16 @@ class Document:
         line = bisect_right(self._starts, offset)
         return line, offset - self._starts[line - 1] + 1
 
+    def inside(self, scalar: Scalar, offset: int) -> int:
+        """The place in the file of a character of a string; the string's own where it cannot be told."""
+        value = str(scalar.value)
+        written = self.text[scalar.start : scalar.end]
+        if self.notation == "JSON" and "\\" in written:
+            places = [found.start() for found in _JSON_CHARACTER.finditer(written, 1, len(written) - 1)]
+            return scalar.start + places[offset] if offset < len(places) == len(value) else scalar.start
+        begins = written.find(value)
+        return scalar.start if begins < 0 or not value else scalar.start + begins + offset
+
     def line(self, offset: int) -> int:
         """The line of an offset, from 1."""
         return bisect_right(self._starts, offset)
@@ -218,6 +228,7 @@ def _may_be_secret(scalar: Scalar) -> bool:
 
 
 _USER_INFO = re.compile(r"://([^\s/@\"']+)@")
+_JSON_CHARACTER = re.compile(r"\\u[0-9A-Fa-f]{4}|\\?.")
 _JSON_TOKEN = re.compile(
     r"""(?P<key>"[\w$.-]{1,40}"(?=\s*:)|'[\w$.-]{1,40}'(?=\s*:)|^\s*[\w$.-]{1,40}(?=\s*:))
     | (?P<known>[\s{}\[\]:,]+|(?:true|false|null|-?[0-9]{1,6})(?![^\s,}\]]))

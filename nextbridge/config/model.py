@@ -4,24 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeAlias
 
-from msgspec import Meta, Struct
+from msgspec import Meta, Struct, field
 
-from nextbridge.config.types import Duration, Off, ProxyUrl, Settings, in_seconds
+from nextbridge.config.types import Duration, NonBlank, Off, ProxyUrl, Settings, in_seconds
 from nextbridge.driver import Driver
 from nextbridge.envelope import Channel, ChannelKey, InstanceId
 
 __all__ = [
     "Config",
     "Endpoint",
+    "FilterSettings",
     "GlobalSettings",
     "HttpSettings",
     "Instance",
     "MessageSettings",
+    "NamedUser",
+    "ReplaceSettings",
     "Rule",
     "RuleSettings",
     "Terms",
+    "User",
 ]
 
 
@@ -124,6 +128,78 @@ class MessageSettings(Settings, frozen=True, omit_defaults=True):
     ] = None
 
 
+class NamedUser(Settings, frozen=True, omit_defaults=True):
+    """Somebody on one instance alone."""
+
+    user: Annotated[NonBlank, Meta(description="Their id, handle or shown name.")]
+    instance: Annotated[str, Meta(description="The instance on which they are called so.")]
+
+
+User: TypeAlias = NonBlank | NamedUser
+"""Somebody by id, handle or shown name, wherever they are or on one instance."""
+
+Pattern: TypeAlias = Annotated[
+    str,
+    Meta(
+        min_length=1,
+        description="What is looked for: a regular expression of RE2. It is found anywhere; ^ and $ are the text's "
+        "ends, and with (?i) before it capitals do not matter.",
+    ),
+]
+
+
+class ReplaceSettings(Settings, frozen=True):
+    """What is written in place of something."""
+
+    pattern: Pattern
+    put: Annotated[
+        str,
+        Meta(
+            max_length=1000,
+            description=r"What stands there instead: \1 to \9 for what the groups found, \0 for all of it.",
+        ),
+    ] = field(default="", name="with")
+
+
+class FilterSettings(Settings, frozen=True, omit_defaults=True):
+    """What of its channels' conversation a rule relays, and what it changes in it."""
+
+    allow: Annotated[
+        tuple[User, ...],
+        Meta(
+            description="Only what these do is relayed, by id or handle (anybody may take a shown name). Capitals do "
+            "not matter."
+        ),
+    ] = ()
+    deny: Annotated[
+        tuple[User, ...],
+        Meta(description="What these do is not relayed, by id, handle or shown name. Capitals do not matter."),
+    ] = ()
+    ignore_bots: Annotated[bool, Meta(description="What bots do is not relayed.")] = False
+    ignore_text: Annotated[
+        tuple[Pattern, ...], Meta(description="A message in whose text one of these is found is not relayed.")
+    ] = ()
+    ignore_names: Annotated[
+        tuple[Pattern, ...],
+        Meta(description="What those do in whose handle or shown name one of these is found is not relayed."),
+    ] = ()
+    files: Annotated[
+        Literal["keep", "strip", "with_text"],
+        Meta(
+            description="strip: messages are relayed without their files, and not at all where that is all they are. "
+            "with_text: a message of files alone is not relayed."
+        ),
+    ] = "keep"
+    replace: Annotated[
+        tuple[ReplaceSettings, ...],
+        Meta(description="What is found in a text, and what stands there instead; one after the other."),
+    ] = ()
+    formatting: Annotated[
+        Literal["keep", "strip"],
+        Meta(description="strip: bold, italics, headings and code are shown as plain words."),
+    ] = "keep"
+
+
 class RuleSettings(Settings, frozen=True, omit_defaults=True):
     """What a rule says beside its channels: how what happens to messages is shown where a platform cannot show it."""
 
@@ -162,6 +238,9 @@ class RuleSettings(Settings, frozen=True, omit_defaults=True):
         ),
     ] = False
     typing: Annotated[bool, Meta(description="Show who is typing, where both platforms can.")] = False
+    filter: Annotated[
+        FilterSettings, Meta(description="Which messages the rule relays, and what it changes in them.")
+    ] = FilterSettings()
 
 
 class Terms(Struct, frozen=True, omit_defaults=True):

@@ -11,6 +11,7 @@ from msgspec import Struct, json
 
 from nextbridge import template
 from nextbridge.config.document import Mapping, Node, Scalar, Sequence, plain
+from nextbridge.config.filters import check_filter
 from nextbridge.config.instances import Named, converted, remarked
 from nextbridge.config.model import Endpoint, MessageSettings, Rule, RuleSettings
 from nextbridge.config.problem import Path, short, words
@@ -106,6 +107,8 @@ class RuleReader:
         name = given if given is not None else _made_id(kind, sources, targets)
         if given is None and not self._id_once(name, node, path, place):
             return None
+        if not check_filter(node.get("filter"), (*path, "filter"), self._report, self._instance_mistake):
+            return None
         own = {key: each for key, each in node.entries.items() if key in RuleSettings.__struct_fields__}
         settings = converted(Mapping(own, node.start, node.end), RuleSettings, node.start, path, self._report)
         if settings is None:
@@ -190,6 +193,9 @@ class RuleReader:
             return f'"{short(name)}" is a platform, not an instance', f"its instances: {listed}"
         return f'there is no instance "{short(name)}"', did_you_mean(name, self._named, "the instances")
 
+    def _instance_mistake(self, name: str) -> tuple[str, str] | None:
+        return None if name in self._named else self._unknown(name)
+
     def _templates(self, msg: Node | None, path: Path) -> bool:
         right = True
         for key in ("msg_format", "name_format"):
@@ -199,14 +205,8 @@ class RuleReader:
                     _check_template(key, node.value)
                 except TemplateError as error:
                     right = False
-                    self._report.error(self._inside(node, error.offset), (*path, key), error.reason)
+                    self._report.error(self._report.document.inside(node, error.offset), (*path, key), error.reason)
         return right
-
-    def _inside(self, scalar: Scalar, offset: int) -> int:
-        """The place in the file of a character of a string, where the string stands there as it is."""
-        written = self._report.document.text[scalar.start : scalar.end]
-        begins = written.find(str(scalar.value))
-        return scalar.start if begins < 0 or not scalar.value else scalar.start + begins + offset
 
     # --- what may stand once only ---
 

@@ -133,7 +133,7 @@ class Attempts:
 
 
 def _carrier(errand: Errand) -> Carrier:
-    match errand.delivery.event:
+    match errand.shown(errand.delivery.event):
         case Posted() as event:
             return Posting(errand, event)
         case Edited() as event:

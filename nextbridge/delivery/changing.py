@@ -80,12 +80,13 @@ class Editing:
         driver: object = instance.driver
         if not isinstance(driver, Edits):
             return None
-        revised = replace(fate.event, text=self._event.text, action=self._event.action)
+        revised = replace(self._errand.shown(fate.event), text=self._event.text, action=self._event.action)
         target = self._errand.delivery.target
         answer = await answer_of(revised, target, instance, self._errand.around)
         missing: dict[int, str] = msgspec.json.decode(fate.note, type=dict[int, str]) if fate.note else {}
         settings, origin = self._errand.delivery.settings, self._errand.origin
-        rendered = render(revised, settings, instance.driver, target.key, origin, missing=missing, quote=answer.quote)
+        quote = self._errand.quoted(answer.quote)
+        rendered = render(revised, settings, instance.driver, target.key, origin, missing=missing, quote=quote)
         # the last parts may be files alone: those stay as they are
         sent_files = len(revised.attachments) - len(missing)
         per_part = instance.driver.limits(target.key).files

@@ -11,6 +11,7 @@ from nextbridge.delivery.lane import Lane, LaneState
 from nextbridge.delivery.surroundings import Surroundings
 from nextbridge.driver import Uploads
 from nextbridge.envelope import Channel, ChannelKey, InstanceId, Posted
+from nextbridge.filters import filter_of
 from nextbridge.journal import Delivery
 
 __all__ = ["Deliveries"]
@@ -116,6 +117,9 @@ class Deliveries:
     def _fetch_files(self, delivery: Delivery) -> None:
         """Start at once, whatever the state of the target: addresses of files expire."""
         event = delivery.event
+        rule = filter_of(delivery.settings)
+        if rule is not None and not rule.takes_files:
+            return
         if isinstance(event, Posted) and event.attachments and not self._stopping:
             target: object = self._around.instances[delivery.target.instance].driver
             if isinstance(target, Uploads):

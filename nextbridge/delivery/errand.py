@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 from functools import cached_property
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import structlog
 from structlog.typing import FilteringBoundLogger
 
 from nextbridge.config.model import Terms
 from nextbridge.delivery.surroundings import Surroundings
-from nextbridge.envelope import DeliveryKey, Mark
+from nextbridge.driver import Excerpt
+from nextbridge.envelope import DeliveryKey, Event, Mark
+from nextbridge.filters import filter_of
 from nextbridge.instance import Instance
 from nextbridge.journal import Delivery
 from nextbridge.render import Origin, terms_of
 
 __all__ = ["Carrier", "Errand"]
+
+E = TypeVar("E", bound=Event)
 
 _MOST_PLACES = 16
 """Channels that a mark tells a message to have come through."""
@@ -49,6 +53,16 @@ class Errand:
     def terms(self) -> Terms:
         """What it was accepted under."""
         return terms_of(self.delivery.settings)
+
+    def shown(self, event: E) -> E:
+        """What of `event` the rule's filter leaves, as it is to be shown."""
+        found = filter_of(self.delivery.settings)
+        return event if found is None else found.applied(event)
+
+    def quoted(self, quote: Excerpt | None) -> Excerpt | None:
+        """What the rule's filter leaves of what is quoted."""
+        found = filter_of(self.delivery.settings)
+        return quote if quote is None or found is None else found.quoted(quote)
 
     def about(self) -> dict[str, object]:
         """What a log line says of it."""

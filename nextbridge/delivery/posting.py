@@ -80,7 +80,8 @@ class Posting:
                 elif place not in missing and isinstance(file, LocalFile):
                     files[place] = file
         settings = errand.delivery.settings
-        rendered = render(event, settings, driver, channel, errand.origin, missing=missing, quote=answer.quote)
+        quote = errand.quoted(answer.quote)
+        rendered = render(event, settings, driver, channel, errand.origin, missing=missing, quote=quote)
         return rendered, files, missing
 
     async def _send_part(

@@ -58,5 +58,5 @@ class Reacting:
         if self._errand.terms.rule.on_reaction == "nothing" or not self._event.added:
             self._errand.around.journal.withdraw([self._errand.delivery.id])
             return "reaction_not_shown"
-        self._line = Posting(self._errand, reaction(self._event, fate.event), answer=NOTHING)
+        self._line = Posting(self._errand, reaction(self._event, self._errand.shown(fate.event)), answer=NOTHING)
         return await self._line.carry(instance)

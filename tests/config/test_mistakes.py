@@ -26,8 +26,13 @@ AROUND = {
 %s
   ]
 }""",
+    "filters": """{ "pigeon": { "a": { "address": "x", "token": "${T}" }, "b": { "address": "y", "token": "${T}" } },
+  "rules": [ { "type": "connect", "channels": { "a": {"perch": "1"}, "b": {"perch": "1"} }, "filter":
+%s
+} ] }""",
 }
-"""What stands around the text of a table: one instance whose settings begin on line 2, rules that begin on line 5."""
+"""What stands around the text of a table: one instance whose settings begin on line 2, rules that begin on line 5, a
+rule's filter that begins on line 3."""
 
 
 def table(name: str) -> list[object]:
@@ -69,6 +74,12 @@ def test_a_mistake_in_the_blocks_is_told(folder: Folder, text: str, told: str) -
 @pytest.mark.parametrize(("text", "told"), table("settings"))
 def test_a_mistake_in_an_instance_is_told(folder: Folder, text: str, told: str) -> None:
     """Its settings and its secrets."""
+    check(folder, "config.json", text, told)
+
+
+@pytest.mark.parametrize(("text", "told"), table("filters"))
+def test_a_mistake_in_a_filter_is_told(folder: Folder, text: str, told: str) -> None:
+    """Patterns that cannot be matched in bounded time, groups that are not there, people on instances that are none."""
     check(folder, "config.json", text, told)
 
 

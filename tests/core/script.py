@@ -235,7 +235,10 @@ def rule(
     enabled: bool = True,
     **settings_of_rule: Any,
 ) -> Rule:
-    """A connect rule over `instance/key` channels, or a forward where `to` is given."""
+    """A connect rule over `instance/key` channels, or a forward where `to` is given.
+
+    `settings_of_rule` are what it says beside its channels, as the operator's file has it.
+    """
     settings = msgspec.convert(msg or {"msg_format": "{msg}"}, MessageSettings)
 
     def endpoint(text: str) -> Endpoint:
