@@ -8,9 +8,16 @@ from msgspec import Struct
 from nextbridge.envelope import Channel, InstanceId, UserId
 from nextbridge.journal import Journal
 
-__all__ = ["OwnIdentities"]
+__all__ = ["Home", "OwnIdentities"]
 
 _NAMESPACE = "core/own-identities"
+
+
+class Home(Struct, frozen=True, gc=False):
+    """The server or network that user ids belong to; two instances on one server share it."""
+
+    platform: str
+    realm: str
 
 
 class _Identity(Struct, frozen=True):
@@ -53,6 +60,19 @@ class OwnIdentities:
         """
         seen_by = self._by_instance.get(channel.instance)
         return f"{seen_by.platform}:{seen_by.realm}/{channel.key}" if seen_by else str(channel)
+
+    def home(self, instance: InstanceId) -> Home | None:
+        """Where the user ids belong that `instance` sees; None until it has once connected."""
+        seen_by = self._by_instance.get(instance)
+        return None if seen_by is None else Home(seen_by.platform, seen_by.realm)
+
+    def instances_at(self, home: Home) -> list[InstanceId]:
+        """The instances, of this run or an earlier one, that see the user ids of `home`."""
+        return [
+            instance
+            for instance, seen_by in self._by_instance.items()
+            if (seen_by.platform, seen_by.realm) == (home.platform, home.realm)
+        ]
 
     def is_ours(self, instance: InstanceId, user: UserId) -> bool:
         """Whether `user`, as seen by `instance`, is one of our own accounts."""

@@ -10,8 +10,10 @@ from collections.abc import Awaitable, Generator
 from typing import Any
 
 import structlog
+from msgspec.structs import replace
 from structlog.typing import FilteringBoundLogger
 
+from nextbridge.commands import Command, Commands
 from nextbridge.config.model import RuleSettings
 from nextbridge.delivery import Deliveries
 from nextbridge.driver import Cursor
@@ -20,6 +22,7 @@ from nextbridge.errors import EntryRefused, JournalError
 from nextbridge.identities import OwnIdentities
 from nextbridge.journal import Delivery, Journal, NewDelivery
 from nextbridge.loops import LoopBreaker
+from nextbridge.markup import RichText
 from nextbridge.rules import Route, Routes, RuleTable
 from nextbridge.tally import Tally
 
@@ -32,12 +35,19 @@ class Relay:
     """Takes every instance's events. Used on the event loop, by the instances."""
 
     def __init__(
-        self, journal: Journal, rules: RuleTable, identities: OwnIdentities, deliveries: Deliveries, tally: Tally
+        self,
+        journal: Journal,
+        rules: RuleTable,
+        identities: OwnIdentities,
+        deliveries: Deliveries,
+        commands: Commands,
+        tally: Tally,
     ) -> None:
         self._journal = journal
         self._rules = rules
         self._identities = identities
         self._deliveries = deliveries
+        self._commands = commands
         self._tally = tally
         self._loops = LoopBreaker()
         self._uncommitted = 0
@@ -59,11 +69,15 @@ class Relay:
         instance = event.channel.instance
         reason = self._reason_to_skip(event)
         targets: tuple[NewDelivery, ...] = ()
-        if reason is None:
+        command = self._commands.takes(event) if reason is None and isinstance(event, Posted) else None
+        if command is not None:
+            # it goes nowhere, and is kept so that it is obeyed once; its words may hold a code
+            event = replace(event, text=RichText())
+        elif reason is None:
             reason, targets = self._targets(event, live, without)
         if reason is not None:
             self._skip(event, reason)
-        if not targets:
+        if not targets and command is None:
             if cursor is None:
                 return _done()
             return self._journal.move_cursor(instance, cursor)
@@ -71,7 +85,7 @@ class Relay:
         self._uncommitted += 1
         if self._uncommitted >= _MOST_UNCOMMITTED:
             self._room.clear()
-        kept.add_done_callback(lambda done: self._committed(event, done))
+        kept.add_done_callback(lambda done: self._committed(event, command, done))
         return _Kept(kept)
 
     def _reason_to_skip(self, event: Event) -> str | None:
@@ -149,7 +163,9 @@ class Relay:
         about = {**_about(event), "rule": rule} if rule else _about(event)
         self._log.debug("message_skipped", **about, reason=reason)
 
-    def _committed(self, event: Event, done: asyncio.Future[tuple[Delivery, ...] | None]) -> None:
+    def _committed(
+        self, event: Event, command: Command | None, done: asyncio.Future[tuple[Delivery, ...] | None]
+    ) -> None:
         self._uncommitted -= 1
         self._room.set()
         match done.exception():
@@ -167,6 +183,8 @@ class Relay:
         rules = ",".join(dict.fromkeys(each.rule for each in deliveries))
         self._log.debug("message_accepted", **_about(event), rule=rules, deliveries=len(deliveries))
         self._deliveries.enqueue(deliveries)
+        if command is not None and isinstance(event, Posted):
+            self._commands.obey(event, command)
 
 
 def _is_about_a_copy(event: Event) -> bool:

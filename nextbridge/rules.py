@@ -89,6 +89,10 @@ class RuleTable:
             found = self._cache[source] = self._compute(source, without)
         return found
 
+    def is_bridged(self, channel: Channel) -> bool:
+        """Whether any rule names `channel`."""
+        return bool(self._configured.get(channel))
+
     def is_source(self, channel: Channel) -> bool:
         """Whether any rule takes messages from `channel`."""
         return bool(self._places_from(channel))

@@ -14,7 +14,9 @@ from typing import Any
 import structlog
 
 from nextbridge.backfill import Backfill, BackfillLimits
+from nextbridge.bindings import Bindings
 from nextbridge.channels import ChannelDirectory
+from nextbridge.commands import AccountDirectory, Answers, Commands
 from nextbridge.config.model import Config, Endpoint
 from nextbridge.config.model import Instance as ConfiguredInstance
 from nextbridge.config.types import in_seconds
@@ -144,6 +146,7 @@ class Service:
         rules = RuleTable(self._config.rules, without=self._config.instances.keys() - enabled.keys())
         spool = Spool(self._state / "spool", journal, drivers, size=self._config.general.spool_size)
         identities = OwnIdentities(journal)
+        bindings = Bindings(journal, identities)
         deliveries = Deliveries(
             Surroundings(
                 journal=journal,
@@ -157,8 +160,11 @@ class Service:
             )
         )
         channels = ChannelDirectory(journal, rules, deliveries.rekey)
-        relay = Relay(journal, rules, identities, deliveries, self.tally)
         general = self._config.general
+        accounts, answers = AccountDirectory(self.instances, identities), Answers(self.instances, journal, identities)
+        commands = Commands(general.command_prefix, rules, bindings, accounts, answers, self.tally, self._clock)
+        stack.push_async_callback(commands.stop)
+        relay = Relay(journal, rules, identities, deliveries, commands, self.tally)
         limits = BackfillLimits(age=in_seconds(general.backfill), messages=general.backfill_messages)
         backfill = Backfill(journal, rules, relay, self.tally, drivers, limits)
         platforms = {each.id: each.driver.platform for each in enabled.values()}
@@ -170,6 +176,7 @@ class Service:
             drivers[instance.id] = running.driver
             stack.push_async_callback(_close, running)
         await identities.load()
+        await bindings.load()
         await channels.load()
         await spool.open()
         stack.push_async_callback(spool.close)

@@ -64,40 +64,40 @@ class ConversingDriver(ScriptDriver):
         self.shown.append(message)
         number = f"{self.host.instance}-{next(self.numbers)}"
         self.board[number] = Shown(message.text, message.reply_to)
-        await self.tell()
+        await self.nudge()
         return Receipt(MessageId(number))
 
     async def edit(self, message: MessageId, revised: Outgoing) -> None:
         await self._change("edit", message)
         self.board[message].text = revised.text
-        await self.tell()
+        await self.nudge()
 
     async def delete(self, channel: ChannelKey, message: MessageId) -> None:
         await self._change("delete", message)
         del self.board[message]
-        await self.tell()
+        await self.nudge()
 
     async def react(self, channel: ChannelKey, message: MessageId, emoji: str, *, add: bool) -> None:
         await self._change("react" if add else "unreact", message)
         shown = self.board[message]
         shown.reactions = tuple({*shown.reactions, emoji} if add else {*shown.reactions} - {emoji})
-        await self.tell()
+        await self.nudge()
 
     async def set_topic(self, channel: ChannelKey, topic: str) -> None:
         await self._change("topic", None)
         self.topics.append(topic)
-        await self.tell()
+        await self.nudge()
 
     async def typing(self, channel: ChannelKey, author: Author) -> None:
         self.typists.append(author.name)
-        await self.tell()
+        await self.nudge()
 
     async def recall(self, channel: ChannelKey, message: MessageId) -> Excerpt | None:
         return self.recalled.get(message)
 
     async def _change(self, what: str, message: MessageId | None) -> None:
         self.changes.append((what, message or ""))
-        await self.tell()
+        await self.nudge()
         if self.trouble is not None:
             await self.trouble(what)
         if message is not None and message not in self.board:

@@ -67,18 +67,18 @@ class RememberingDriver(ScriptDriver):
 
     async def run(self) -> None:
         self.runs += 1
-        await self.tell()
+        await self.nudge()
         await self.connects.wait()
         await self.host.connected(UserId(f"bot-{self.host.instance}"), realm="here")
         for channel in self.channels:
             self.host.gap(channel.key, self.server.newest(channel.key))
         self.hears = True
-        await self.tell()
+        await self.nudge()
         try:
             await self._cut.wait()
         finally:
             self.hears = False
-            await self.tell()
+            await self.nudge()
         self._cut.clear()
         raise Retry("the cable was cut")
 
@@ -95,7 +95,7 @@ class RememberingDriver(ScriptDriver):
     async def history(self, channel: ChannelKey, cursor: Cursor, *, age: float, most: int) -> AsyncIterator[Past]:
         server = self.server
         server.asked += 1
-        await self.tell()
+        await self.nudge()
         if server.refusals:
             raise server.refusals.pop(0)
         after = int(cursor.value)

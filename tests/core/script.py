@@ -80,6 +80,11 @@ class ScriptDriver(Driver[ScriptSettings, ScriptChannel]):
         self.changed = asyncio.Condition()
         self.text_limit = 1000
 
+    @property
+    def realm(self) -> str:
+        """All are on one server, unless a test says otherwise."""
+        return "here"
+
     @classmethod
     def channel_key(cls, settings: ScriptChannel) -> ChannelKey:
         return ChannelKey(settings.key)
@@ -89,28 +94,28 @@ class ScriptDriver(Driver[ScriptSettings, ScriptChannel]):
 
     async def run(self) -> None:
         self.runs += 1
-        await self.tell()
+        await self.nudge()
         await self.connects.wait()
         if self.connections and (error := self.connections.pop(0)) is not None:
             raise error
-        await self.host.connected(UserId(f"bot-{self.host.instance}"), realm="here")
+        await self.host.connected(UserId(f"bot-{self.host.instance}"), realm=self.realm)
         await asyncio.Event().wait()
 
     async def send(self, message: Outgoing) -> Receipt:
         self.sent.append(message)
-        await self.tell()
+        await self.nudge()
         return await self.answer(message)
 
     async def deliver(self, message: Outgoing) -> Receipt:
         """The default answer: it is shown."""
         self.shown.append(message)
-        await self.tell()
+        await self.nudge()
         return Receipt(MessageId(f"m{len(self.shown)}"))
 
     async def probe(self) -> list[Finding]:
         return []
 
-    async def tell(self) -> None:
+    async def nudge(self) -> None:
         async with self.changed:
             self.changed.notify_all()
 

@@ -1,0 +1,92 @@
+"""How the relay answers: to one person alone where the platform can, else where it was asked. Beside the lanes.
+
+An answer is tried once. One that cannot be given is lost and counted, and disturbs nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import Mapping
+
+from nextbridge.commands.requests import Caller
+from nextbridge.driver import DirectMessages, DriverError, Outgoing
+from nextbridge.envelope import Author, Channel, DeliveryKey, InstanceId, Mark, UserId
+from nextbridge.identities import OwnIdentities
+from nextbridge.instance import Instance
+from nextbridge.journal import Journal
+from nextbridge.markup import Dialect, RichText
+from nextbridge.markup.split import lines, split
+
+__all__ = ["Answers"]
+
+_SECONDS = 30.0
+
+
+class Answers:
+    """Speaks for the relay itself."""
+
+    def __init__(self, instances: Mapping[InstanceId, Instance], journal: Journal, identities: OwnIdentities) -> None:
+        self._instances = instances
+        self._journal = journal
+        self._identities = identities
+
+    def can_tell_alone(self, caller: Caller) -> bool:
+        """Whether something can be said to the caller that nobody else sees."""
+        return caller.direct or isinstance(self._driver(caller.place.instance), DirectMessages)
+
+    async def say(self, caller: Caller, text: str, *, alone: bool = False) -> bool:
+        """Say it, in as many messages as it takes; false where that cannot be done. `alone`: to nobody else."""
+        instance = self._instances.get(caller.place.instance)
+        if instance is None or not instance.can_send.is_set():
+            return False
+        try:
+            async with asyncio.timeout(_SECONDS):
+                return await self._tell(instance, caller, text) or (
+                    (caller.direct or not alone) and await self._post(instance, caller, text)
+                )
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is one answer's trouble
+            reason = error.reason if isinstance(error, DriverError) else type(error).__name__
+            instance.log.warning("command_not_answered", channel=caller.place.key, reason=reason)
+            return False
+
+    async def _tell(self, instance: Instance, caller: Caller, text: str) -> bool:
+        driver = self._driver(instance.instance)
+        if not isinstance(driver, DirectMessages):
+            return False
+        pieces = self._pieces(instance, caller.place, text)
+        try:
+            for piece in pieces:
+                await driver.tell(caller.account.user, piece)
+        except DriverError as error:
+            instance.log.debug("cannot_tell", reason=error.reason)
+            return False
+        return True
+
+    async def _post(self, instance: Instance, caller: Caller, text: str) -> bool:
+        driver, place = instance.driver, caller.place
+        if not caller.direct:
+            text = f"{driver.display_name(caller.name)}: {text}"
+        me = Author(id=UserId(""), username=driver.own_name, name=driver.own_name, bot=True)
+        origin = self._identities.address(place)
+        for piece in self._pieces(instance, place, text):
+            key = DeliveryKey(f"{self._journal.daemon_id}-answer-{secrets.token_hex(8)}")
+            mark = Mark(self._journal.daemon_id, key, origin)
+            await driver.send(Outgoing(key=key, channel=place.key, text=piece, mark=mark, author=me))
+        return True
+
+    def _pieces(self, instance: Instance, place: Channel, text: str) -> list[str]:
+        """The text in the driver's dialect, in parts that fit."""
+        dialect: Dialect = instance.driver.dialect
+        limits = instance.driver.limits(place.key)
+        blocks = RichText.plain(text).blocks
+        cut = [
+            piece
+            for line in ([blocks] if dialect.multiline else lines(blocks))
+            for piece in split(line, write=dialect.write, size=limits.unit.measure, limit=limits.text)
+        ]
+        return [dialect.write(piece) for piece in cut]
+
+    def _driver(self, instance: InstanceId) -> object:
+        running = self._instances.get(instance)
+        return None if running is None else running.driver
