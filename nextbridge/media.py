@@ -19,10 +19,11 @@ import structlog
 from nextbridge.backoff import Backoff
 from nextbridge.driver import Downloads, LocalFile
 from nextbridge.envelope import Attachment, InstanceId, Posted
-from nextbridge.errors import DriverError, Rejected, Retry, SpoolError
+from nextbridge.errors import DriverError, Retry, SpoolError
 from nextbridge.journal import Journal
+from nextbridge.labels import Missing, in_words
 
-__all__ = ["Missing", "Spool"]
+__all__ = ["Spool"]
 
 _TRIES = 5
 _FETCH_SECONDS = 300.0
@@ -30,13 +31,17 @@ _FETCH_SECONDS = 300.0
 _SWEEP_DELAY = 5.0
 
 
-class Missing:
-    """An attachment that is not to be had; the reason is for the log and the label's reader."""
+class _Limit(Exception):
+    """A file that is fetched meets a limit of ours."""
 
-    __slots__ = ("reason",)
+    def __init__(self, missing: Missing) -> None:
+        super().__init__(missing.reason)
+        self.missing = missing
 
-    def __init__(self, reason: str) -> None:
-        self.reason = reason
+
+def _over(largest: int) -> Missing:
+    limit = f"over the {in_words(largest)} that are relayed"
+    return Missing(f"it is {limit}", limit)
 
 
 _Files: TypeAlias = tuple[LocalFile | Missing, ...]
@@ -145,7 +150,7 @@ class Spool:
         if not isinstance(driver, Downloads):
             return Missing("files of its platform cannot be fetched")
         if attachment.size is not None and attachment.size > driver.largest_file:
-            return Missing(f"it has {attachment.size} bytes; the most for {source} is {driver.largest_file}")
+            return _over(driver.largest_file)
         backoff = Backoff(first=1.0, longest=30.0)
         while True:
             try:
@@ -156,6 +161,8 @@ class Spool:
                 if backoff.tries >= _TRIES - 1:
                     return Missing(reason)
                 await asyncio.sleep(max(backoff.wait(), min(getattr(error, "after", None) or 0.0, 60.0)))
+            except _Limit as limit:
+                return limit.missing
             except DriverError as error:
                 return Missing(error.reason)
             except OSError as error:
@@ -174,7 +181,7 @@ class Spool:
                 async for chunk in chunks:
                     size += len(chunk)
                     if size > driver.largest_file:
-                        raise Rejected(f"it is larger than {driver.largest_file} bytes")  # noqa: TRY301
+                        raise _Limit(_over(driver.largest_file))  # noqa: TRY301
                     self._reserve(len(chunk))
                     spooled += len(chunk)
                     await asyncio.to_thread(file.write, chunk)
@@ -189,7 +196,7 @@ class Spool:
 
     def _reserve(self, size: int) -> None:
         if self._used + size > self._size:
-            raise Rejected(f"the spool is full ({self._size} bytes)")
+            raise _Limit(Missing(f"the spool is full ({in_words(self._size)})", "there is no room for it now"))
         self._used += size
 
     @staticmethod

@@ -7,7 +7,6 @@ The template's own words are the operator's, in the target's notation, and go ou
 from __future__ import annotations
 
 import time
-import unicodedata
 from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
@@ -17,8 +16,9 @@ from msgspec import Struct
 
 from nextbridge.config.model import MessageSettings, Terms
 from nextbridge.driver import Driver, Excerpt, Limits
-from nextbridge.envelope import Attachment, ChannelKey, Posted
+from nextbridge.envelope import ChannelKey, Posted
 from nextbridge.journal import PlannedPart
+from nextbridge.labels import Missing, label, label_in
 from nextbridge.markup import (
     PLAIN,
     Block,
@@ -34,10 +34,11 @@ from nextbridge.markup import (
     RichText,
     Text,
 )
+from nextbridge.markup.plain import one_line
 from nextbridge.markup.split import lines, split
 from nextbridge.template import VARIABLES, Header, Literal, Template, Variable, parse
 
-__all__ = ["Origin", "Rendered", "excerpt", "label", "one_line", "render", "terms_of"]
+__all__ = ["Origin", "Rendered", "excerpt", "one_line", "render", "terms_of"]
 
 _LONGEST_NAME = 80
 """Characters of a name that are shown; a longer one is cut, so that no name can push a message out of its limits."""
@@ -92,32 +93,10 @@ def terms_of(settings: str) -> Terms:
     return msgspec.json.decode(settings, type=Terms)
 
 
-def label(attachment: Attachment) -> str:
-    """What stands for a file that cannot be shown: `[Image: cat.png]`."""
-    kind, _, _ = attachment.media_type.partition("/")
-    kinds = {"image": "Image", "video": "Video", "audio": "Audio"}
-    return f"[{kinds.get(kind, 'File')}: {one_line(attachment.name) or 'unnamed'}]"
-
-
 def excerpt(event: Posted) -> str:
     """What a message says, in one short line without formatting."""
     words = one_line(PLAIN.write(event.text.blocks), _LONGEST_EXCERPT)
     return words or (label(event.attachments[0]) if event.attachments else "")
-
-
-def one_line(text: str, longest: int | None = None) -> str:
-    """`text` as a single line without control characters or direction overrides, cut to `longest` characters."""
-    if not text.isprintable():  # which most texts are, and then hold nothing to be taken out
-        # Cf holds the bidirectional overrides; the joiners that emoji and some scripts need stay
-        text = "".join(
-            " " if char in "\n\r\t" else char
-            for char in text
-            if char in "\n\r\t\u200c\u200d" or unicodedata.category(char) not in {"Cc", "Cf", "Cs", "Zl", "Zp"}
-        )
-    line = " ".join(text.split())
-    if longest is not None and len(line) > longest:
-        return line[: longest - 1] + "…"
-    return line
 
 
 def render(
@@ -127,7 +106,7 @@ def render(
     channel: ChannelKey,
     origin: Origin,
     *,
-    missing: Mapping[int, str],
+    missing: Mapping[int, Missing],
     quote: Excerpt | None = None,
 ) -> Rendered:
     """Plan a message for a target channel.
@@ -147,7 +126,7 @@ def render(
     whole = _unchanged(event.text, dialect) if not missing and blocks is event.text.blocks else None
     if quote is not None:
         blocks, whole = (_quoted(quote, driver), *blocks), None
-    blocks = _with_labels(blocks, [label(event.attachments[place]) for place in sorted(missing)])
+    blocks = _with_labels(blocks, [label_in(dialect, event.attachments[at], missing[at]) for at in sorted(missing)])
     frame = _fitting(style.template, values, dialect, limits)
     if event.late and not style.shows_time:
         frame = _Frame(_escaped(f"[{values['time']}]", dialect) + " " + frame.before, frame.after)
@@ -257,7 +236,7 @@ def _header(title: str, content: str, dialect: Dialect) -> str:
     return dialect.write((Paragraph(tuple(inlines)),)) + ("\n" if dialect.multiline else ": ")
 
 
-def _with_labels(blocks: tuple[Block, ...], labels: list[str]) -> tuple[Block, ...]:
+def _with_labels(blocks: tuple[Block, ...], labels: list[tuple[Inline, ...]]) -> tuple[Block, ...]:
     """Labels on lines of their own, right below the text."""
     if not labels:
         return blocks
@@ -268,7 +247,7 @@ def _with_labels(blocks: tuple[Block, ...], labels: list[str]) -> tuple[Block, .
     for each in labels:
         if inlines:
             inlines.append(LineBreak())
-        inlines.append(Text(each))
+        inlines += each
     return (*blocks, Paragraph(tuple(inlines)))
 
 

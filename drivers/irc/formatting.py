@@ -75,6 +75,7 @@ class IrcFormatting:
 
     name = "irc"
     multiline = False
+    names_links = False
 
     def read(self, text: str) -> RichText:
         blocks: list[Inline] = []

@@ -5,8 +5,8 @@ from __future__ import annotations
 from msgspec import Struct
 
 from drivers.mattermost import wire
-from drivers.mattermost.files import in_words
 from nextbridge.driver import Limits
+from nextbridge.labels import in_words
 
 __all__ = ["Allowance"]
 
@@ -47,11 +47,11 @@ class Allowance(Struct, frozen=True):
         if not self.files:
             return "file attachments are turned off on the server"
         if size == 0:
-            return "it is empty, which Mattermost refuses"
+            return "empty, which Mattermost refuses"
         if size > own_limit:
-            return f"it is over max_file_size ({in_words(own_limit)})"
+            return f"over the {in_words(own_limit)} that are relayed"
         if self.file_size is not None and size > self.file_size:
-            return f"it is over the server's limit ({in_words(self.file_size)})"
+            return f"over the {in_words(self.file_size)} that the server takes"
         return None
 
 

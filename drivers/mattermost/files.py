@@ -13,8 +13,9 @@ from drivers.mattermost.api import Api, Refusal
 from nextbridge.driver import LocalFile, Outgoing
 from nextbridge.envelope import Attachment, DeliveryKey
 from nextbridge.errors import FileRejected, Gone, Rejected
+from nextbridge.labels import in_words
 
-__all__ = ["Uploaded", "download", "in_words"]
+__all__ = ["Uploaded", "download"]
 
 _KEPT = 1000
 
@@ -90,13 +91,3 @@ async def _counted(chunks: AsyncIterator[bytes], largest: int) -> AsyncIterator[
 
 def _too_large(largest: int) -> str:
     return f"it is over the {in_words(largest)} that are relayed"
-
-
-def in_words(size: int) -> str:
-    """A size for people: `50 MB`."""
-    amount = float(size)
-    for unit in ("bytes", "KB", "MB"):
-        if amount < 1024:
-            return f"{amount:.4g} {unit}"
-        amount /= 1024
-    return f"{amount:.4g} GB"

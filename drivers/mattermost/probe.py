@@ -8,10 +8,10 @@ from drivers.mattermost import wire
 from drivers.mattermost.allowance import Allowance
 from drivers.mattermost.api import Api, Refusal
 from drivers.mattermost.channels import Unavailable, find_channel
-from drivers.mattermost.files import in_words
 from drivers.mattermost.settings import MattermostChannel, MattermostSettings, Server
 from nextbridge.driver import ConfiguredChannel, Finding
 from nextbridge.errors import DriverError
+from nextbridge.labels import in_words
 
 __all__ = ["probe"]
 

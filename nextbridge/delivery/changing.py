@@ -20,6 +20,7 @@ from nextbridge.driver import Deletes, Edits, Gone, Outgoing, Rejected
 from nextbridge.envelope import Deleted, Edited, MessageId
 from nextbridge.instance import Instance
 from nextbridge.journal import Fate
+from nextbridge.labels import Missing
 from nextbridge.render import render
 
 __all__ = ["BEHIND", "Deleting", "Editing"]
@@ -83,7 +84,7 @@ class Editing:
         revised = replace(self._errand.shown(fate.event), text=self._event.text, action=self._event.action)
         target = self._errand.delivery.target
         answer = await answer_of(revised, target, instance, self._errand.around)
-        missing: dict[int, str] = msgspec.json.decode(fate.note, type=dict[int, str]) if fate.note else {}
+        missing = msgspec.json.decode(fate.note, type=dict[int, Missing]) if fate.note else {}
         settings, origin = self._errand.delivery.settings, self._errand.origin
         quote = self._errand.quoted(answer.quote)
         rendered = render(revised, settings, instance.driver, target.key, origin, missing=missing, quote=quote)

@@ -12,13 +12,13 @@ from msgspec.structs import replace
 from nextbridge.delivery.answering import NOTHING, Answer, answer_of, quoting
 from nextbridge.delivery.errand import Errand
 from nextbridge.driver import Edits, FileRejected, Gone, LocalFile, Outgoing, Receipt, Retry, Uploads
-from nextbridge.envelope import Posted
+from nextbridge.envelope import ChannelKey, Posted
 from nextbridge.errors import EntryRefused
 from nextbridge.instance import Instance
 from nextbridge.journal import PlannedPart
-from nextbridge.markup import Dialect, RichText
-from nextbridge.media import Missing
-from nextbridge.render import Rendered, label, render
+from nextbridge.labels import Missing, label_in
+from nextbridge.markup import Dialect, Paragraph
+from nextbridge.render import Rendered, render
 
 __all__ = ["Posting", "outgoing"]
 
@@ -36,7 +36,7 @@ class Posting:
         self._parts_done = delivery.parts_done
         self._plan = delivery.plan
         self._attempted = delivery.attempted
-        self._refused: dict[int, str] = {}
+        self._refused: dict[int, Missing] = {}
         """Attachments (by place) that the target refused when they were sent."""
 
     async def carry(self, instance: Instance) -> str | None:
@@ -49,7 +49,7 @@ class Posting:
             await errand.around.journal.plan(errand.delivery.id, parts)
             self._plan = parts
         while self._parts_done < len(parts):
-            receipt = await self._send_part(instance, rendered, parts[self._parts_done], files, self._answer)
+            receipt = await self._send_part(instance, rendered, parts[self._parts_done], files, missing)
             self._record(receipt, len(parts), missing)
             instance.sent(target.key)
         if not parts:  # lines of white space, on a platform that shows no empty line
@@ -61,7 +61,7 @@ class Posting:
 
     async def _prepare(
         self, instance: Instance, answer: Answer
-    ) -> tuple[Rendered, Mapping[int, LocalFile], Mapping[int, str]]:
+    ) -> tuple[Rendered, Mapping[int, LocalFile], Mapping[int, Missing]]:
         errand, event = self._errand, self._event
         driver, channel = instance.driver, errand.delivery.target.key
         files: dict[int, LocalFile] = {}
@@ -70,13 +70,13 @@ class Posting:
         if event.attachments and isinstance(driver, Uploads) and driver.limits(channel).files > 0:
             taker = driver
         if event.attachments and taker is None:
-            missing = dict.fromkeys(range(len(event.attachments)), "files cannot be sent there")
+            missing = dict.fromkeys(range(len(event.attachments)), Missing("files cannot be sent there"))
         elif taker is not None:
             for place, file in enumerate(await errand.around.spool.files(errand.delivery.event_id, event)):
-                reason = file.reason if isinstance(file, Missing) else taker.refuses_file(channel, file)
-                if reason is not None:
-                    missing.setdefault(place, reason)
-                    errand.log.warning("file_not_relayed", file=event.attachments[place].name, reason=reason)
+                absent = file if isinstance(file, Missing) else _refused(taker, channel, file)
+                if absent is not None:
+                    missing.setdefault(place, absent)
+                    errand.log.warning("file_not_relayed", file=event.attachments[place].name, reason=absent.reason)
                 elif place not in missing and isinstance(file, LocalFile):
                     files[place] = file
         settings = errand.delivery.settings
@@ -90,13 +90,13 @@ class Posting:
         rendered: Rendered,
         part: PlannedPart,
         files: Mapping[int, LocalFile],
-        answer: Answer,
+        missing: Mapping[int, Missing],
     ) -> Receipt:
         sent_before, self._attempted = self._attempted, self._attempted or int(time.time() * 1000)
         sendable = [place for place in part.files if place in files]
         message = replace(
-            outgoing(self._errand, rendered, self._parts_done, answer),
-            text=self._with_labels(part, files, instance.driver.dialect),
+            outgoing(self._errand, rendered, self._parts_done, self._answer or NOTHING),
+            text=self._with_labels(part, missing, instance.driver.dialect),
             files=tuple(files[place] for place in sendable),
             attempted=sent_before,
         )
@@ -105,7 +105,8 @@ class Posting:
         except FileRejected as error:
             place = sendable[error.index]
             self._errand.log.warning("file_refused", file=files[place].name, reason=error.reason)
-            self._refused[place] = error.reason
+            refusal = f"{instance.driver.title} does not take it"
+            self._refused[place] = _missing(files[place], error.reason, refusal)
             raise Retry(error.reason, after=0.0) from error
         except Gone as error:
             if message.reply_to is None:
@@ -134,13 +135,14 @@ class Posting:
         if amended and receipt.message is not None and isinstance(driver, Edits):
             await driver.edit(receipt.message, message)
 
-    def _with_labels(self, part: PlannedPart, files: Mapping[int, LocalFile], dialect: Dialect) -> str:
+    def _with_labels(self, part: PlannedPart, missing: Mapping[int, Missing], dialect: Dialect) -> str:
         """The part's text; a file that it was planned with and that cannot go along after all has its label there."""
-        labels = [label(self._event.attachments[place]) for place in part.files if place not in files]
-        written = [dialect.write(RichText.plain(each).blocks) for each in labels]
+        absent = [place for place in part.files if place in missing]
+        labels = [label_in(dialect, self._event.attachments[place], missing[place]) for place in absent]
+        written = [dialect.write((Paragraph(each),)) for each in labels]
         return "\n".join([*([part.text] if part.text else []), *written])
 
-    def _record(self, receipt: Receipt, parts: int, missing: Mapping[int, str]) -> None:
+    def _record(self, receipt: Receipt, parts: int, missing: Mapping[int, Missing]) -> None:
         journal, delivery, part = self._errand.around.journal, self._errand.delivery.id, self._parts_done
         record: Callable[[Receipt], asyncio.Future[None]]
         if part == parts - 1:
@@ -179,3 +181,12 @@ def outgoing(errand: Errand, rendered: Rendered, part: int, answer: Answer = NOT
         action=rendered.action,
         reply_to=answer.reply_to if part == 0 or answer.on_every_part else None,
     )
+
+
+def _refused(taker: Uploads, channel: ChannelKey, file: LocalFile) -> Missing | None:
+    limit = taker.refuses_file(channel, file)
+    return None if limit is None else _missing(file, limit, limit)
+
+
+def _missing(file: LocalFile, reason: str, limit: str) -> Missing:
+    return Missing(reason, limit, media_type=file.media_type, size=file.size)

@@ -7,8 +7,9 @@ import time
 import click
 
 from nextbridge.envelope import Channel, Event, Posted
+from nextbridge.labels import label
 from nextbridge.markup import PLAIN
-from nextbridge.render import label, one_line
+from nextbridge.markup.plain import one_line
 
 __all__ = ["Traffic"]
 

@@ -43,7 +43,10 @@ class Uploads(Protocol):
     """`send` uploads `Outgoing.files` and shows them with the text."""
 
     def refuses_file(self, channel: ChannelKey, file: LocalFile) -> str | None:
-        """Why this file would not be taken (its size, its type), in a few words, or None. No I/O."""
+        """Why this file would not be taken, or None. No I/O.
+
+        The limit that it meets, in a few words for the readers of the message: `over the 50 MB that the server takes`.
+        """
 
 
 @runtime_checkable

@@ -20,6 +20,10 @@ class Dialect(Protocol):
     def multiline(self) -> bool:
         """Whether a message may hold line breaks; where not, each line is a message of its own."""
 
+    @property
+    def names_links(self) -> bool:
+        """Whether a link can show other words than its address."""
+
     def read(self, text: str) -> RichText:
         """The tree of `text`. Loses no character that a reader would see; what is not markup is Text."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from itertools import pairwise
 from typing import assert_never
 
@@ -28,7 +29,7 @@ from nextbridge.markup.tree import (
     plain_text,
 )
 
-__all__ = ["PLAIN", "PlainText"]
+__all__ = ["PLAIN", "PlainText", "one_line"]
 
 
 class PlainText:
@@ -36,6 +37,7 @@ class PlainText:
 
     name = "plain"
     multiline = True
+    names_links = False
 
     def read(self, text: str) -> RichText:
         return RichText.plain(text)
@@ -88,3 +90,18 @@ class PlainText:
 
 PLAIN = PlainText()
 """The one plain dialect; it has no state."""
+
+
+def one_line(text: str, longest: int | None = None) -> str:
+    """`text` as a single line without control characters or direction overrides, cut to `longest` characters."""
+    if not text.isprintable():  # which most texts are, and then hold nothing to be taken out
+        # Cf holds the bidirectional overrides; the joiners that emoji and some scripts need stay
+        text = "".join(
+            " " if char in "\n\r\t" else char
+            for char in text
+            if char in "\n\r\t\u200c\u200d" or unicodedata.category(char) not in {"Cc", "Cf", "Cs", "Zl", "Zp"}
+        )
+    line = " ".join(text.split())
+    if longest is not None and len(line) > longest:
+        return line[: longest - 1] + "…"
+    return line

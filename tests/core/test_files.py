@@ -77,7 +77,12 @@ async def test_a_file_that_cannot_be_fetched_leaves_its_label(daemon: RunDaemon)
             "look", attachments=(file("gone.png"), file("huge.png", size=5000), file("liar.png"), file("fine.png"))
         )
         await running["b"].until(lambda: len(running["b"].shown) == 1)
-        assert running["b"].texts == ["look\n[Image: gone.png]\n[Image: huge.png]\n[Image: liar.png]"]
+        assert running["b"].texts[0].split("\n") == [
+            "look",
+            "[Image: gone.png]",
+            "[Image: huge.png (4.883 KB, over the 1000 bytes that are relayed)]",
+            "[Image: liar.png (over the 1000 bytes that are relayed)]",
+        ]
         assert running.filing("b").received == [{"fine.png": b"fine"}]
 
 
@@ -112,12 +117,12 @@ async def test_what_the_target_refuses_beforehand_or_when_it_is_sent_leaves_its_
         target.answer = refuse_once
         await source.post("one", attachments=(file("a"), file("b")))
         await target.until(lambda: len(target.shown) == 1)
-        assert target.texts == ["one\n[Image: b]"]
+        assert target.texts == ["one\n[Image: b (1 byte, Script does not take it)]"]
         assert target.received == [{"a": b"a"}]
         target.refuses = "no files today"
         await source.post("two", attachments=(file("a"),))
         await target.until(lambda: len(target.shown) == 2)
-        assert target.texts[1] == "two\n[Image: a]"
+        assert target.texts[1] == "two\n[Image: a (1 byte, no files today)]"
 
 
 async def test_more_files_than_a_message_holds_go_on_in_further_parts(daemon: RunDaemon) -> None:
@@ -139,7 +144,7 @@ async def test_a_full_spool_leaves_labels_and_blocks_nothing(daemon: RunDaemon) 
         await source.post("look", attachments=(file("small"), file("large")))
         await target.until(lambda: len(target.shown) == 1)
         assert target.received == [{"small": b"12345"}]
-        assert target.texts == ["look\n[Image: large]"]
+        assert target.texts == ["look\n[Image: large (there is no room for it now)]"]
 
 
 async def test_files_that_wait_survive_a_restart_and_go_when_they_are_delivered(

@@ -15,8 +15,9 @@ from drivers.mattermost.markdown import MARKDOWN
 from nextbridge.config.model import MessageSettings, Terms
 from nextbridge.driver import Driver
 from nextbridge.envelope import Attachment, Author, ChannelKey, Posted, UserId
+from nextbridge.labels import label
 from nextbridge.markup import CodeBlock, Dialect, Paragraph, RichText, Text
-from nextbridge.render import Origin, label, one_line, render
+from nextbridge.render import Origin, one_line, render
 from nextbridge.sandbox.host import RecordingHost
 from tests.core.script import IdentityDriver, ScriptDriver, ScriptSettings, post
 
@@ -37,6 +38,7 @@ class LineDriver(ScriptDriver):
     class _Lines:
         name = "lines"
         multiline = False
+        names_links = False
 
         def read(self, text: str) -> RichText:
             return RichText.plain(text)

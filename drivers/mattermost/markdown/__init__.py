@@ -14,6 +14,7 @@ class MattermostMarkdown:
 
     name = "mattermost"
     multiline = True
+    names_links = True
 
     def read(self, text: str) -> RichText:
         return read(text)
