@@ -6,6 +6,7 @@ import asyncio
 from contextlib import suppress
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from nextbridge.delivery.surroundings import Surroundings
 from nextbridge.driver import Excerpt, Recall, Threads
@@ -43,6 +44,8 @@ async def answer_of(event: Posted, target: Channel, instance: Instance, around: 
     fate = await around.journal.fate(target, event.channel, parent)
     for known in (fate, await _root_known(event, parent, target, around)):
         if known is not None and (found := await reply_to(known, target, instance, around)) is not None:
+            if instance.driver.quotes_answers:
+                found = replace(found, quote=await quoting(fate, event, parent, around), on_every_part=True)
             return found
     return Answer(quote=await quoting(fate, event, parent, around))
 

@@ -1,4 +1,12 @@
-"""What a driver may be able to do beyond the required core: each a small protocol that its class implements."""
+"""What a driver may be able to do beyond the required core: each a small protocol that its class implements.
+
+The class says what the platform can do, and the server that we are connected to may be able to do less: it is older,
+or does not let us. There is one way to say so for all of them, and the core then goes on as if the class did not have
+the capability. **What is asked before says no**: `Identity.shows_identity` is false, `Threads.answers` is None, an
+`Excerpt` or an `Author` is None. **What is told to do something raises `Rejected`**, with the reason for the operator:
+an edit becomes a corrected copy then, a topic a line, and so on, as the rule says. That includes a right that we lack
+for it alone (to set a topic, say): `Paused` would hold up the messages behind it. What is best effort does nothing.
+"""
 
 from __future__ import annotations
 
@@ -106,8 +114,11 @@ class Threads(Protocol):
     """A message can be shown as the answer to another: `send` looks at `Outgoing.reply_to`."""
 
     @property
-    def answers(self) -> Literal["any", "root"]:
-        """Whether any message can be answered, or only the root of a thread. No I/O."""
+    def answers(self) -> Literal["any", "root"] | None:
+        """Whether any message can be answered, or only the root of a thread; None where this server has neither.
+
+        No I/O. What was answered is quoted where it is None, and besides where `Driver.quotes_answers` says so.
+        """
 
 
 @runtime_checkable
@@ -123,7 +134,10 @@ class Topics(Protocol):
     """A channel's topic can be set."""
 
     async def set_topic(self, channel: ChannelKey, topic: str) -> None:
-        """Give the channel this topic (plain text, cut by the driver to what fits). Idempotent. Raises as `send`."""
+        """Give the channel this topic (plain text, cut by the driver to what fits). Idempotent. Does I/O.
+
+        Raises as `send`, and Rejected where we may not: a line about it is then shown, where the rule wants one.
+        """
 
 
 @runtime_checkable
@@ -143,7 +157,7 @@ class DirectMessages(Protocol):
     """Something can be said to one person alone."""
 
     async def tell(self, user: UserId, text: str) -> None:
-        """Say it. `text` is in the driver's dialect. Does I/O; raises as `send`."""
+        """Say it. `text` is in the driver's dialect. Does I/O; raises as `send`, and Rejected where nobody is there."""
 
 
 @runtime_checkable

@@ -42,6 +42,8 @@ class Driver(ABC, Generic[S, C]):
     """Whether a user id stays one person's: an account, and no name that whoever comes next may bear."""
     calls_by_bare_name: ClassVar[bool] = False
     """Whether people here call somebody by beginning a message with `name:` or `name,`."""
+    quotes_answers: ClassVar[bool] = False
+    """Whether what a message answers is quoted even where `Threads` shows it: few people's programs do show it."""
     reconnect_delay: float = 5.0
     """Seconds before the first reconnection; the core backs off from there. An instance may set its own."""
 

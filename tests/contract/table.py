@@ -22,6 +22,7 @@ _OPENING = """\
 # What each platform can do
 
 What has a yes is shown by a test in `tests/contract`, on a real server or on a stand-in that behaves as a recorded one.
+What depends on the server says on what; on one that has it not, it is as if the platform had not.
 Where a platform cannot do something, NextBridge does the next best thing: a file is shown by its name, an author's name
 stands in the text.
 """
@@ -50,9 +51,15 @@ def page() -> str:
 def _capabilities() -> Iterator[list[str]]:
     implemented = {bench: bench.implemented() for bench in BENCHES}
     for each in CAPABILITIES:
-        cells = ["yes" if each in implemented[bench] else bench.without[each] for bench in BENCHES]
+        cells = [_cell(each, bench) if each in implemented[bench] else bench.without[each] for bench in BENCHES]
         what, _, _ = (inspect.getdoc(each) or "").partition("\n")
         yield [f"**{each.__name__}**: {what}", *cells]
+
+
+def _cell(capability: type, bench: type[Bench]) -> str:
+    if capability in bench.lacking:
+        return f"where {bench.lacking[capability]}"
+    return f"yes, where {bench.depends[capability]}" if capability in bench.depends else "yes"
 
 
 def _guarantees() -> Iterator[list[str]]:

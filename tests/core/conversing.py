@@ -203,6 +203,20 @@ class RootsDriver(ConversingDriver):
         return await super().deliver(message)
 
 
+class HalfSeenDriver(ConversingDriver):
+    """Shows what a message answers to the few whose programs know of it: as IRC with client tags."""
+
+    platform: ClassVar[str] = "half_seen"
+    quotes_answers: ClassVar[bool] = True
+
+
+class LackingDriver(ConversingDriver):
+    """A server that lacks what others of its platform have."""
+
+    platform: ClassVar[str] = "lacking"
+    answers: ClassVar[Literal["any", "root"] | None] = None  # type: ignore[assignment]
+
+
 class FixedDriver(ScriptDriver):
     """What was said stays said, and cannot be answered: as IRC."""
 

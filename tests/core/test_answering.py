@@ -7,7 +7,17 @@ from pathlib import Path
 from nextbridge.driver import Excerpt, Outgoing, Receipt, Rejected
 from nextbridge.envelope import MessageId
 from nextbridge.markup import RichText
-from tests.core.conversing import BOB, BOTH, ConversingDriver, FixedDriver, RootsDriver, conversing, sides
+from tests.core.conversing import (
+    BOB,
+    BOTH,
+    ConversingDriver,
+    FixedDriver,
+    HalfSeenDriver,
+    LackingDriver,
+    RootsDriver,
+    conversing,
+    sides,
+)
 from tests.core.script import RunDaemon, rule
 
 
@@ -109,6 +119,26 @@ async def test_where_nothing_can_be_answered_the_parent_is_quoted(daemon: RunDae
         assert quote.startswith("> Alice: what do you think of this? xxx")
         assert len(quote) < 120
         assert b.shown[1].reply_to is None
+
+
+async def test_where_the_server_has_no_answers_it_is_as_if_the_platform_had_none(daemon: RunDaemon) -> None:
+    """The class can show answers and this server cannot: the parent is quoted."""
+    async with daemon(rule("r", "a/1", "b/1"), a=ConversingDriver, b=LackingDriver) as running:
+        a, b = sides(running)
+        parent = await a.say("parent")
+        await a.say("answer", reply_to=parent.message)
+        await b.until(lambda: b.said == ["parent", "> Alice: parent\nanswer"])
+        assert [each.answers for each in b.board.values()] == [None, None]
+
+
+async def test_where_few_see_what_is_answered_it_is_quoted_too(daemon: RunDaemon) -> None:
+    """Both: the answer names its parent, and the parent's words stand above it."""
+    async with daemon(rule("r", "a/1", "b/1"), a=ConversingDriver, b=HalfSeenDriver) as running:
+        a, b = sides(running)
+        parent = await a.say("parent")
+        await a.say("answer", reply_to=parent.message)
+        await b.until(lambda: b.said == ["parent", "> Alice: parent\nanswer"])
+        assert [each.answers for each in b.board.values()] == [None, b.id_of("parent")]
 
 
 async def test_a_parent_that_was_never_relayed_is_quoted_as_its_platform_remembers_it(daemon: RunDaemon) -> None:

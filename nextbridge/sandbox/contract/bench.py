@@ -75,6 +75,11 @@ class Bench(ABC):
     without: ClassVar[Mapping[type | Situation, str]] = {}
     """The capabilities that the driver does not implement and the situations that cannot arise, each with the
     platform's reason, in words for the table of the docs."""
+    lacking: ClassVar[Mapping[type, str]] = {}
+    """The capabilities that the class implements and the bench's server has not, each with what it would take. The
+    suite shows that the driver says so; that it works elsewhere is for the driver's own tests."""
+    depends: ClassVar[Mapping[type, str]] = {}
+    """What a capability that is shown here depends on, for the table: `the server passes on client tags`."""
 
     page: ClassVar[str] = "/"
     """Below the instance's address, a page that a browser can open. For Pages."""

@@ -133,6 +133,8 @@ class Declares:
         shown = {need for _, test in tests_of(type(self)) for need in needs_of(test)}
         assert implemented - shown == set(), "implemented, and no test of the suite shows it"
         assert implemented & bench.without.keys() == set(), "implemented, and said to be missing"
+        assert {*bench.lacking, *bench.depends} <= implemented, "not implemented, and said to depend on the server"
+        assert all(reason.strip() for reason in (*bench.lacking.values(), *bench.depends.values()))
         missing = [each for each in CAPABILITIES if each not in implemented and not bench.without.get(each, "").strip()]
         assert missing == [], "neither implemented nor given a reason"
 
