@@ -50,8 +50,9 @@ def posts(count: int) -> list[Posted]:
     """Posts of 120 characters with ids in the random order that Mattermost gives them."""
     text = RichText.plain("The quick brown fox jumps over the lazy dog. " * 3)
     author = Author(UserId("u" * 26), "ada", "Ada Lovelace", "https://mm.example.com/api/v4/users/u/image")
+    now = time.time_ns() // 1_000_000
     return [
-        Posted(channel=SOURCE, message=MessageId(os.urandom(13).hex()), author=author, at=n, text=text)
+        Posted(channel=SOURCE, message=MessageId(os.urandom(13).hex()), author=author, at=now + n, text=text)
         for n in range(count)
     ]
 

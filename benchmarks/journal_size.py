@@ -25,6 +25,7 @@ from journal import SOURCE, TARGET, disk_sync, posts, relay
 
 from nextbridge.driver import Receipt
 from nextbridge.envelope import MessageId, encode
+from nextbridge.journal.schema import SEEN_PERIOD
 from nextbridge.journal.sqlite import open_journal
 
 _AT_ONCE = 100_000
@@ -62,10 +63,11 @@ def fill(folder: Path, receipts: int) -> None:
         end = min(receipts, start + _AT_ONCE)
         connection.execute("BEGIN")
         connection.executemany(
-            "INSERT INTO event VALUES (?, ?, ?, 1, '', ?, ?, NULL)",
+            "INSERT INTO event VALUES (?, ?, ?, 1, '', ?, ?, NULL, ?)",
             (
-                (event, source, message, now - _AGE + _AGE * place // receipts, before + message.encode() + after)
+                (event, source, message, at, before + message.encode() + after, at >> SEEN_PERIOD)
                 for place, (event, message) in enumerate(messages(start, end), start)
+                for at in (now - _AGE + _AGE * place // receipts,)
             ),
         )
         connection.executemany(

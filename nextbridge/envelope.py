@@ -110,7 +110,8 @@ class _Event(Struct, frozen=True, kw_only=True, tag_field="kind", omit_defaults=
     author: Author
     """Who did it: for an edit or a deletion the one who edited or deleted."""
     at: int
-    """When, in milliseconds since 1970, by the platform's clock."""
+    """When, in milliseconds since 1970, by the platform's clock. Reports of one event may differ by 15 minutes at most:
+    what is further apart is not taken for the same."""
     channel_name: str = ""
     """What people call the channel, for headers; empty where it is not known."""
     version: str = ""

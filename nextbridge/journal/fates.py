@@ -18,9 +18,14 @@ _MOST_ANSWERS = 1_000
 
 _EVENT = "SELECT event.id, event.channel, event.message, event.kind, event.data, channel.instance, channel.key"
 _OF_MESSAGE = f"""
-    {_EVENT} FROM event JOIN channel ON channel.id = event.channel
-    WHERE event.channel = ? AND event.message = ? AND event.kind = {_POSTED} LIMIT 1
-"""
+    WITH RECURSIVE period (number) AS (
+        SELECT max(period) FROM event
+        UNION ALL SELECT (SELECT max(period) FROM event WHERE period < number) FROM period WHERE number IS NOT NULL
+    )
+    {_EVENT} FROM period CROSS JOIN event ON event.period = period.number AND event.channel = ? AND event.message = ?
+        AND event.kind = {_POSTED}
+    JOIN channel ON channel.id = event.channel LIMIT 1
+"""  # noqa: S608 - ours
 _OF_ID = f"{_EVENT} FROM event JOIN channel ON channel.id = event.channel WHERE event.id = ?"
 _ANSWERS = f"""
     {_EVENT} FROM event JOIN channel ON channel.id = event.channel

@@ -13,7 +13,7 @@ from nextbridge.envelope import Channel, Deleted, Edited, InstanceId
 from nextbridge.journal import DeadLetter, Delivery, PlannedPart, Waiting
 from nextbridge.journal.fates import Fates
 from nextbridge.journal.rows import amended, channel_of, event_of
-from nextbridge.journal.schema import KINDS
+from nextbridge.journal.schema import KINDS, SEEN_PERIOD
 
 __all__ = ["Reader"]
 
@@ -41,15 +41,20 @@ _LOAD = f"""
     WHERE waiting.target = (SELECT id FROM channel WHERE instance = ? AND key = ?) AND waiting.id > ?
     ORDER BY waiting.id LIMIT ?
 """  # noqa: S608 - ours
-# From the message's other events, of which there are few, to the one delivery that each may have here.
+# From the message's other events, which are of its period or a later one, to the one delivery that each may have here.
 _CHANGES = f"""
+    WITH RECURSIVE later (number) AS (
+        SELECT min(period) FROM event WHERE period >= (:at >> {SEEN_PERIOD}) - 1
+        UNION ALL SELECT (SELECT min(period) FROM event WHERE period > number) FROM later WHERE number IS NOT NULL
+    )
     {_DELIVERIES}
     WHERE waiting.id IN (
         SELECT behind.id FROM event AS change CROSS JOIN waiting AS behind
             ON behind.target = (SELECT id FROM channel WHERE instance = :target_instance AND key = :target_key)
             AND behind.event = change.id AND behind.id > change.id
             AND behind.id < coalesce((SELECT min(id) FROM event WHERE id > change.id), 9223372036854775807)
-        WHERE change.channel = (SELECT id FROM channel WHERE instance = :instance AND key = :key)
+        WHERE change.period IN later
+            AND change.channel = (SELECT id FROM channel WHERE instance = :instance AND key = :key)
             AND change.message = :message AND change.kind IN ({KINDS[Edited]}, {KINDS[Deleted]})
     ) AND waiting.id > :after
     ORDER BY waiting.id
@@ -108,6 +113,7 @@ class Reader:
             "instance": source.instance,
             "key": source.key,
             "message": delivery.event.message,
+            "at": delivery.event.at,
             "after": delivery.id,
         }
         return [self._delivery(target, row) for row in self._connection.execute(_CHANGES, names)]

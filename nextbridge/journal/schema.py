@@ -4,9 +4,10 @@ Layout, with ten million receipts in mind. Channels and what a delivery was acce
 written once and referred to by small numbers. What waits lies in a table of its own, which stays small however much was
 delivered; a delivery that arrived leaves one short row in `receipt`. Events and receipts grow at their end. Each page
 that a commit touches is written twice, so what is written in random places costs most: platforms' message ids are
-random. The one index that has them in their order is that of events, which has to answer for each event whether it was
-seen before. That of receipts is asked seldom, and has them in their order only within a period of so many events: it is
-written at the ends of its targets, and a look-up tries one period after the other, the newest first.
+random. So no index has them in their order but within a short period, and is written at its end. For receipts that is a
+period of so many events. For events, each of which has to be looked up to see whether it was reported before, it is a
+period of their own time, which is the same at each report, or nearly so: the one before and the one after are looked at
+too. Who has an id alone tries one period after the other, the newest first.
 
 Old rows are found by walking `event` in the order of its ids, which is the order of `accepted_at` too, so that they can
 be deleted in small steps without an index for it. What still waits of an event is found without one as well: an event's
@@ -22,7 +23,7 @@ import secrets
 import sqlite3
 from pathlib import Path
 
-from nextbridge.envelope import Deleted, Edited, Event, Joined, Left, Posted, Reacted, TopicChanged
+from nextbridge.envelope import Deleted, Edited, Event, Joined, Left, Posted, Reacted, TopicChanged, decode
 from nextbridge.errors import JournalError
 from nextbridge.journal.faults import explained
 
@@ -99,9 +100,20 @@ CREATE INDEX dead ON dead_letter (event);
 DROP INDEX became;
 CREATE INDEX became ON receipt (target, event >> {PERIOD}, message);
 """
-_VERSION_3 = """
--- The root of the thread that a message stands in: a deleted root takes along what answers it.
-ALTER TABLE event ADD COLUMN root TEXT;
+SEEN_PERIOD = 20
+"""An event's period is its own time (milliseconds since 1970) without so many bits: 17 minutes."""
+
+_VERSION_3 = f"""
+-- `root` is the root of the thread that a message stands in: a deleted root takes along what answers it.
+CREATE TABLE renewed (
+    id INTEGER PRIMARY KEY, channel INTEGER NOT NULL, message TEXT NOT NULL, kind INTEGER NOT NULL,
+    version TEXT NOT NULL, accepted_at INTEGER NOT NULL, data BLOB NOT NULL, root TEXT, period INTEGER NOT NULL
+);
+INSERT INTO renewed SELECT id, channel, message, kind, version, accepted_at, data, NULL, event_at(data) >> {SEEN_PERIOD}
+    FROM event;
+DROP TABLE event;
+ALTER TABLE renewed RENAME TO event;
+CREATE INDEX seen ON event (period, channel, message, kind, version);
 CREATE INDEX thread ON event (channel, root) WHERE root IS NOT NULL;
 -- The event of the edit whose text a message takes that was not shown yet.
 ALTER TABLE waiting ADD COLUMN says INTEGER;
@@ -116,7 +128,7 @@ CREATE TABLE reaction (
     PRIMARY KEY (event, target, emoji, reactor)
 ) WITHOUT ROWID;
 UPDATE terms SET settings = json_object('msg', json(settings));
-"""
+"""  # noqa: S608 - ours
 _MIGRATIONS = (_VERSION_1, _VERSION_2, _VERSION_3)
 """Each makes a file of the version before it into one of its own."""
 VERSION = len(_MIGRATIONS)
@@ -190,6 +202,7 @@ def _recognise(connection: sqlite3.Connection, path: Path) -> None:
 
 def _migrate(connection: sqlite3.Connection) -> None:
     version = _number(connection, "PRAGMA user_version")
+    connection.create_function("event_at", 1, lambda data: decode(data).at, deterministic=True)
     for number, script in enumerate(_MIGRATIONS[version:], start=version + 1):
         connection.executescript(f"BEGIN IMMEDIATE; {script}")
         if number == 1:

@@ -18,7 +18,7 @@ from nextbridge.envelope import Channel, ChannelKey, Event, InstanceId, Posted, 
 from nextbridge.errors import EntryRefused
 from nextbridge.journal import Delivery, NewDelivery, PlannedPart, Purged
 from nextbridge.journal.faults import is_fatal
-from nextbridge.journal.schema import KINDS
+from nextbridge.journal.schema import KINDS, SEEN_PERIOD
 
 __all__ = ["Command", "Writer"]
 
@@ -29,10 +29,14 @@ K = TypeVar("K")
 
 _REMEMBERED = 50_000
 """Channels, and targets with their terms, whose numbers are kept in memory. Above that they are looked up anew."""
+_CLOCKS_DIFFER = 86_400_000
 _BLOCK = 1_000
 """Ids are reserved on disk this many at a time. A crash leaves a hole of at most so many, and gives no id twice."""
 
-_EVENT = "INSERT INTO event VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"
+_EVENT = "INSERT INTO event VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
+_SEEN = (
+    "SELECT 1 FROM event WHERE period IN (?, ?, ?) AND channel = ? AND message = ? AND kind = ? AND version = ? LIMIT 1"
+)
 _WAITING = "INSERT INTO waiting (id, target, event, terms) VALUES (?, ?, ?, ?)"
 _CURSOR = "INSERT OR REPLACE INTO cursor VALUES (?, ?, ?)"
 _RECEIPT = "INSERT OR REPLACE INTO receipt SELECT event, target, ?, 1, ?, ? FROM waiting WHERE id = ?"
@@ -106,7 +110,12 @@ _MERGE = (
     "UPDATE waiting SET target = :new WHERE target = :old",
     "UPDATE dead_letter SET target = :new WHERE target = :old",
     # An event that both channels reported stays with the old one, which then stays too.
-    "UPDATE OR IGNORE event SET channel = :new WHERE channel = :old",
+    """
+    UPDATE event SET channel = :new WHERE channel = :old AND NOT EXISTS (
+        SELECT 1 FROM event AS n WHERE n.period BETWEEN event.period - 1 AND event.period + 1 AND n.channel = :new
+            AND n.message = event.message AND n.kind = event.kind AND n.version = event.version
+    )
+    """,
     "DELETE FROM channel WHERE id = :old AND NOT EXISTS (SELECT 1 FROM event WHERE channel = :old)",
 )
 
@@ -238,12 +247,18 @@ class Writer:
         now = self._now
         number = self._next
         channel = self._channels.get(event.channel) or self._channel(event.channel)
-        root = event.thread if type(event) is Posted else None
-        row = (number, channel, event.message, KINDS[type(event)], event.version, now, encode(event), root)
-        if not self._cursor.execute(_EVENT, row).rowcount:
+        kind = KINDS[type(event)]
+        # a time in the future is none of a clock that anybody should go by
+        period = min(event.at, now + _CLOCKS_DIFFER) >> SEEN_PERIOD
+        key = (period - 1, period, period + 1, channel, event.message, kind, event.version)
+        if self._cursor.execute(_SEEN, key).fetchone() is not None:
             if cursor is not None:
                 self.move_cursor(*cursor)
             return None
+        root = event.thread if type(event) is Posted else None
+        self._cursor.execute(
+            _EVENT, (number, channel, event.message, kind, event.version, now, encode(event), root, period)
+        )
         deliveries = []
         following = number
         for new in targets:
