@@ -8,6 +8,7 @@ import os
 import signal
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import aiohttp
@@ -76,9 +77,13 @@ class Daemon:
             return await self._process.wait()
 
     def events(self, name: str) -> list[dict[str, object]]:
-        """The log's lines of that name."""
-        lines = [json.loads(line) for line in self.log.read_text().splitlines() if line.startswith("{")]
-        return [line for line in lines if line["event"] == name]
+        """The log's lines of that name, those that a kill cut off excepted."""
+        found = []
+        for line in self.log.read_text().splitlines():
+            if f'"{name}"' in line:
+                with suppress(json.JSONDecodeError):
+                    found.append(json.loads(line))
+        return [line for line in found if line["event"] == name]
 
     async def _is_ready(self) -> bool:
         listening = self.events("http_listening")

@@ -1,15 +1,22 @@
-"""A TCP connection's way to a server, which a test can cut and mend: what a lost network looks like to a driver."""
+"""A TCP connection's way to a server, which a test can slow, cut and mend: a bad network, as a driver meets it."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from enum import Enum
 from types import TracebackType
 from typing import Self
 
-__all__ = ["Cable"]
+__all__ = ["Cable", "Towards"]
 
 _CHUNK = 65536
+
+
+class Towards(Enum):
+    """The end of a connection that something goes to."""
+
+    SERVER = "server"
+    CLIENT = "client"
 
 
 class Cable:
@@ -18,10 +25,14 @@ class Cable:
     def __init__(self, host: str, port: int) -> None:
         self._host, self._target = host, port
         self._server: asyncio.Server | None = None
-        self._ends: set[asyncio.StreamWriter] = set()
+        self._connections: set[_Connection] = set()
         self._carrying: set[asyncio.Task[None]] = set()
-        self._muted = False
         self.port = 0
+        self.lag = 0.0
+        """Seconds by which everything arrives later, either way. May be changed at any time."""
+        self.is_muted = False
+        self.bytes_left: int | None = None
+        """What is carried before the connection that carries it breaks; None for no end."""
 
     async def __aenter__(self) -> Self:
         await self.mend()
@@ -37,18 +48,28 @@ class Cable:
         if self._server is not None:
             self._server.close()
             self._server = None
-        for end in self._ends:
-            end.transport.abort()
+        for each in self._connections:
+            each.abort()
         while self._carrying:
             await asyncio.wait(self._carrying)
 
+    def cut_after(self, count: int) -> None:
+        """Break one connection once `count` more bytes were carried, whatever they belong to. New ones are taken."""
+        self.bytes_left = count
+
+    def half_close(self, towards: Towards) -> None:
+        """Tell that end of every connection that no more will come, and carry nothing to it; the other way goes on."""
+        for each in self._connections:
+            each.half_close(towards)
+
     def mute(self) -> None:
         """Carry nothing more from the server, until it is mended; what goes to the server still arrives."""
-        self._muted = True
+        self.is_muted = True
 
     async def mend(self) -> None:
-        """Take connections (again), on the same port."""
-        self._muted = False
+        """Take connections (again), on the same port, and carry everything at once."""
+        self.is_muted = False
+        self.lag, self.bytes_left = 0.0, None
         if self._server is not None:
             return
         self._server = await asyncio.start_server(self._take, self._host, self.port)
@@ -60,31 +81,65 @@ class Cable:
         task.add_done_callback(self._carrying.discard)
 
     async def _join(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        ends = {writer}
-        self._ends |= ends
         try:
             theirs, to_them = await asyncio.open_connection(self._host, self._target)
-            ends.add(to_them)
-            self._ends.add(to_them)
+        except OSError:  # the server is not there: the connection ends at once
+            writer.transport.abort()
+            return
+        connection = _Connection(self, (reader, to_them), (theirs, writer))
+        self._connections.add(connection)
+        try:
             if self._server is not None:  # else it was cut meanwhile
-                answered = _carry(theirs, writer, lambda: not self._muted)
-                await asyncio.gather(_carry(reader, to_them, lambda: True), answered)
-        except OSError:
-            pass  # the server is not there: the connection ends at once
+                await connection.carry()
         finally:
-            for end in ends:
-                end.transport.abort()
-            self._ends -= ends
+            connection.abort()
+            self._connections.discard(connection)
 
 
-async def _carry(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, passes: Callable[[], bool]) -> None:
-    """Pass on what comes while it `passes`, and the end of it, until one side breaks off."""
-    try:
-        while data := await reader.read(_CHUNK):
-            if passes():
-                writer.write(data)
-                await writer.drain()
+_Way = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+
+
+class _Connection:
+    """Both directions of one connection."""
+
+    def __init__(self, cable: Cable, to_server: _Way, to_client: _Way) -> None:
+        self._cable = cable
+        self._ways = {Towards.SERVER: to_server, Towards.CLIENT: to_client}
+        self._closed: set[Towards] = set()
+
+    async def carry(self) -> None:
+        """Until both ends have said that no more will come, or one breaks off."""
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                for towards, (reader, writer) in self._ways.items():
+                    tasks.create_task(self._carry(reader, writer, towards))
+        except* OSError:
+            pass
+
+    def half_close(self, towards: Towards) -> None:
+        self._closed.add(towards)
+        _, writer = self._ways[towards]
         if not writer.is_closing():
             writer.write_eof()
-    except OSError:
-        writer.transport.abort()
+
+    def abort(self) -> None:
+        for _, writer in self._ways.values():
+            writer.transport.abort()
+
+    async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, towards: Towards) -> None:
+        cable = self._cable
+        while data := await reader.read(_CHUNK):
+            if cable.lag:
+                await asyncio.sleep(cable.lag)
+            if towards in self._closed or (cable.is_muted and towards is Towards.CLIENT):
+                continue
+            if cable.bytes_left is not None and cable.bytes_left <= len(data):
+                writer.write(data[: cable.bytes_left])
+                cable.bytes_left = None
+                raise ConnectionAbortedError
+            if cable.bytes_left is not None:
+                cable.bytes_left -= len(data)
+            writer.write(data)
+            await writer.drain()
+        if towards not in self._closed and not writer.is_closing():
+            writer.write_eof()
