@@ -24,7 +24,7 @@ import structlog
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["MASK", "SHORTEST", "Redaction", "install_excepthooks", "redact", "redaction"]
+__all__ = ["MASK", "SHORTEST", "Redaction", "forms", "install_excepthooks", "redact", "redaction"]
 
 MASK = "***"
 """What stands in place of a secret."""
@@ -40,6 +40,8 @@ class Redaction:
     """The secrets that are known, and the masking of them. Any thread may call it."""
 
     def __init__(self) -> None:
+        self.secrets: frozenset[str] = frozenset()
+        """Every one that is masked, as it is; another object whenever one is added."""
         self._forms: frozenset[str] = frozenset()
         self._lengths: dict[str, tuple[int, ...]] = {}
         """By their first characters: how long the forms are that begin so, the longest first."""
@@ -54,7 +56,9 @@ class Redaction:
         if len(secret) < SHORTEST:
             return
         with self._lock:
-            new = frozenset(_forms(secret)) - self._forms
+            if secret not in self.secrets:
+                self.secrets |= {secret}
+            new = frozenset(forms(secret)) - self._forms
             self._forms |= new
             # Replaced, not changed: another thread may be reading it.
             lengths = dict(self._lengths)
@@ -167,7 +171,8 @@ def _print(text: str) -> None:
         sys.stderr.write(redaction.mask(text))
 
 
-def _forms(secret: str) -> Iterator[str]:
+def forms(secret: str) -> Iterator[str]:
+    """`secret` as it is, and as addresses, JSON, HTML, `repr` and base64 write it; some more than once."""
     yield secret
     for quoted in (quote(secret, safe=""), quote(secret), quote_plus(secret)):
         yield quoted

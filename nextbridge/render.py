@@ -93,9 +93,9 @@ def terms_of(settings: str) -> Terms:
     return msgspec.json.decode(settings, type=Terms)
 
 
-def excerpt(event: Posted) -> str:
-    """What a message says, in one short line without formatting."""
-    words = one_line(PLAIN.write(event.text.blocks), _LONGEST_EXCERPT)
+def excerpt(event: Posted, longest: int | None = _LONGEST_EXCERPT) -> str:
+    """What a message says, in one line without formatting, cut to `longest` characters."""
+    words = one_line(PLAIN.write(event.text.blocks), longest)
     return words or (label(event.attachments[0]) if event.attachments else "")
 
 

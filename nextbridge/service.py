@@ -25,6 +25,7 @@ from nextbridge.control.server import ControlServer
 from nextbridge.delivery import Deliveries, Observer, Surroundings
 from nextbridge.driver import ConfiguredChannel, Driver, Pages
 from nextbridge.envelope import ChannelKey, InstanceId
+from nextbridge.guard import Guard
 from nextbridge.http.server import HttpServer
 from nextbridge.identities import OwnIdentities
 from nextbridge.instance import Core, Instance, State
@@ -146,6 +147,7 @@ class Service:
         rules = RuleTable(self._config.rules, without=self._config.instances.keys() - enabled.keys())
         spool = Spool(self._state / "spool", journal, drivers, size=self._config.general.spool_size)
         identities = OwnIdentities(journal)
+        guard = Guard(self.tally)
         bindings = Bindings(journal, identities)
         deliveries = Deliveries(
             Surroundings(
@@ -154,6 +156,7 @@ class Service:
                 spool=spool,
                 tally=self.tally,
                 identities=identities,
+                guard=guard,
                 observers=self._observers,
                 give_up_after=in_seconds(self._config.general.give_up_after),
                 clock=self._clock,
@@ -161,14 +164,15 @@ class Service:
         )
         channels = ChannelDirectory(journal, rules, deliveries.rekey)
         general = self._config.general
-        accounts, answers = AccountDirectory(self.instances, identities), Answers(self.instances, journal, identities)
+        accounts = AccountDirectory(self.instances, identities)
+        answers = Answers(self.instances, journal, identities, guard)
         commands = Commands(general.command_prefix, rules, bindings, accounts, answers, self.tally, self._clock)
         stack.push_async_callback(commands.stop)
         relay = Relay(journal, rules, identities, deliveries, commands, self.tally)
         limits = BackfillLimits(age=in_seconds(general.backfill), messages=general.backfill_messages)
         backfill = Backfill(journal, rules, relay, self.tally, drivers, limits)
         platforms = {each.id: each.driver.platform for each in enabled.values()}
-        typing = TypingSigns(rules, self.instances, identities, self.tally)
+        typing = TypingSigns(rules, self.instances, identities, guard, self.tally)
         stack.push_async_callback(typing.stop)
         core = Switchboard(backfill, deliveries, channels, identities, self.tally, typing, platforms=platforms)
         for instance in enabled.values():

@@ -15,7 +15,7 @@ class Outcome(Struct, frozen=True, order=True, gc=False):
     """One line of the tally. `rule` is empty where no rule was reached, `reason` where none is needed."""
 
     kind: str
-    """`accepted`, `delivered`, `skipped` or `buried`."""
+    """`accepted`, `delivered`, `skipped`, `masked` or `buried`."""
     instance: InstanceId
     rule: str = ""
     reason: str = ""
@@ -43,6 +43,10 @@ class Tally:
     def skipped(self, instance: InstanceId, reason: str, rule: str = "", *, number: int = 1) -> None:
         """Something from `instance` is not relayed (by this rule)."""
         self._counts[Outcome("skipped", instance, rule, reason)] += number
+
+    def masked(self, instance: str, rule: str) -> None:
+        """A secret was masked in something that `instance` was given to show."""
+        self._counts[Outcome("masked", InstanceId(instance), rule)] += 1
 
     def buried(self, instance: InstanceId, rule: str) -> None:
         """A delivery to `instance` was given up."""

@@ -8,6 +8,7 @@ from time import monotonic
 
 from nextbridge.driver import Typing
 from nextbridge.envelope import Author, Channel, InstanceId
+from nextbridge.guard import Guard
 from nextbridge.identities import OwnIdentities
 from nextbridge.instance import Instance
 from nextbridge.rules import RuleTable
@@ -26,11 +27,17 @@ class TypingSigns:
     """Hands them on. Used on the event loop by the instances."""
 
     def __init__(
-        self, rules: RuleTable, instances: Mapping[InstanceId, Instance], identities: OwnIdentities, tally: Tally
+        self,
+        rules: RuleTable,
+        instances: Mapping[InstanceId, Instance],
+        identities: OwnIdentities,
+        guard: Guard,
+        tally: Tally,
     ) -> None:
         self._rules = rules
         self._instances = instances
         self._identities = identities
+        self._guard = guard
         self._tally = tally
         self._shown: dict[Channel, float] = {}
         self._at_work: dict[Channel, asyncio.Task[None]] = {}
@@ -69,10 +76,9 @@ class TypingSigns:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    @staticmethod
-    async def _tell(driver: Typing, instance: Instance, target: Channel, author: Author) -> None:
+    async def _tell(self, driver: Typing, instance: Instance, target: Channel, author: Author) -> None:
         try:
             async with asyncio.timeout(_BOUND):
-                await driver.typing(target.key, author)
+                await self._guard.typing(driver, target.key, author)
         except Exception as error:  # noqa: BLE001 - a sign that is not shown is no loss
             instance.log.debug("typing_not_shown", channel=target.key, reason=type(error).__name__)

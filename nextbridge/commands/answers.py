@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from nextbridge.commands.requests import Caller
 from nextbridge.driver import DirectMessages, DriverError, Outgoing
 from nextbridge.envelope import Author, Channel, DeliveryKey, InstanceId, Mark, UserId
+from nextbridge.guard import About, Guard
 from nextbridge.identities import OwnIdentities
 from nextbridge.instance import Instance
 from nextbridge.journal import Journal
@@ -26,10 +27,13 @@ _SECONDS = 30.0
 class Answers:
     """Speaks for the relay itself."""
 
-    def __init__(self, instances: Mapping[InstanceId, Instance], journal: Journal, identities: OwnIdentities) -> None:
+    def __init__(
+        self, instances: Mapping[InstanceId, Instance], journal: Journal, identities: OwnIdentities, guard: Guard
+    ) -> None:
         self._instances = instances
         self._journal = journal
         self._identities = identities
+        self._guard = guard
 
     def can_tell_alone(self, caller: Caller) -> bool:
         """Whether something can be said to the caller that nobody else sees."""
@@ -57,7 +61,7 @@ class Answers:
         pieces = self._pieces(instance, caller.place, text)
         try:
             for piece in pieces:
-                await driver.tell(caller.account.user, piece)
+                await self._guard.tell(instance.driver, caller.account.user, piece, _about(caller))
         except DriverError as error:
             instance.log.debug("cannot_tell", reason=error.reason)
             return False
@@ -72,7 +76,8 @@ class Answers:
         for piece in self._pieces(instance, place, text):
             key = DeliveryKey(f"{self._journal.daemon_id}-answer-{secrets.token_hex(8)}")
             mark = Mark(self._journal.daemon_id, key, origin)
-            await driver.send(Outgoing(key=key, channel=place.key, text=piece, mark=mark, author=me))
+            message = Outgoing(key=key, channel=place.key, text=piece, mark=mark, author=me)
+            await self._guard.send(driver, message, _about(caller))
         return True
 
     def _pieces(self, instance: Instance, place: Channel, text: str) -> list[str]:
@@ -90,3 +95,7 @@ class Answers:
     def _driver(self, instance: InstanceId) -> object:
         running = self._instances.get(instance)
         return None if running is None else running.driver
+
+
+def _about(caller: Caller) -> About:
+    return lambda: {"instance": caller.place.instance, "channel": caller.place.key}

@@ -25,17 +25,18 @@ class Announcing:
     async def carry(self, instance: Instance) -> str | None:
         event, rule, delivery = self._event, self._errand.terms.rule, self._errand.delivery
         driver: object = instance.driver
+        around = self._errand.around
         if isinstance(event, TopicChanged) and rule.sync_topic and isinstance(driver, Topics) and not self._refused:
             try:
-                await driver.set_topic(delivery.target.key, event.topic)
+                await around.guard.set_topic(driver, delivery.target.key, event.topic, self._errand.about)
             except Rejected as error:
                 self._refused = True
                 self._errand.log.warning("topic_not_set", reason=error.reason)
             else:
                 instance.sent(delivery.target.key)
-                self._errand.around.journal.withdraw([delivery.id])
+                around.journal.withdraw([delivery.id])
                 return None
         if isinstance(event, TopicChanged) and not rule.topics:
-            self._errand.around.journal.withdraw([delivery.id])
+            around.journal.withdraw([delivery.id])
             return "topic_not_shown"
         return await self._line.carry(instance)

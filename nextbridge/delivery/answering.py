@@ -69,7 +69,8 @@ async def quoting(fate: Fate | None, event: Posted, parent: MessageId, around: S
     """What the parent said: as the journal has it, else as the platform of the answer remembers it."""
     if fate is not None:
         author = fate.event.author
-        return Excerpt(author.name or author.username, excerpt(fate.event))
+        # whole: a filter and the guard look at it before it is cut
+        return Excerpt(author.name or author.username, excerpt(fate.event, None))
     source = around.instances.get(event.channel.instance)
     driver: object = source.driver if source else None
     if not isinstance(driver, Recall):

@@ -21,6 +21,7 @@ from nextbridge.envelope import Deleted, Edited, MessageId
 from nextbridge.instance import Instance
 from nextbridge.journal import Fate
 from nextbridge.labels import Missing
+from nextbridge.markup import RichText
 from nextbridge.render import render
 
 __all__ = ["BEHIND", "Deleting", "Editing"]
@@ -81,7 +82,8 @@ class Editing:
         driver: object = instance.driver
         if not isinstance(driver, Edits):
             return None
-        revised = replace(self._errand.shown(fate.event), text=self._event.text, action=self._event.action)
+        posted = self._errand.shown(replace(fate.event, text=RichText()))
+        revised = replace(posted, text=self._event.text, action=self._event.action)
         target = self._errand.delivery.target
         answer = await answer_of(revised, target, instance, self._errand.around)
         missing = msgspec.json.decode(fate.note, type=dict[int, Missing]) if fate.note else {}
@@ -101,7 +103,7 @@ class Editing:
         ]
         try:
             for message, piece in zip(before, pieces, strict=False):
-                await driver.edit(MessageId(str(message)), piece)
+                await self._change(instance, str(message), piece)
                 instance.sent(target.key)
             kept = await self._take_away(instance, before[len(texts) :], pieces[0], keep=bool(sent_files))
         except Rejected as error:
@@ -124,17 +126,23 @@ class Editing:
                 if isinstance(driver, Deletes) and not keep:
                     await driver.delete(piece.channel, MessageId(message))
                 elif isinstance(driver, Edits):
-                    await driver.edit(MessageId(message), replace(piece, text=_LEFT_EMPTY))
+                    await self._change(instance, message, replace(piece, text=_LEFT_EMPTY))
                     kept.append(message)
             except Gone:
                 continue
             instance.sent(piece.channel)
         return kept
 
+    async def _change(self, instance: Instance, message: str, piece: Outgoing) -> None:
+        errand = self._errand
+        await errand.around.guard.edit(instance.driver, MessageId(message), piece, errand.about)
+
     async def _send(self, instance: Instance, piece: Outgoing, place: int) -> str | None:
         """Send a part that is new. What a crash leaves unrecorded is recognised by its key, as any message is."""
         if place not in self._sent:
-            receipt = await instance.driver.send(replace(piece, attempted=self._attempted))
+            errand = self._errand
+            again = replace(piece, attempted=self._attempted)
+            receipt = await errand.around.guard.send(instance.driver, again, errand.about)
             self._sent[place] = receipt.message
             instance.sent(piece.channel)
         return self._sent[place]

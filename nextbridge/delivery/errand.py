@@ -55,14 +55,16 @@ class Errand:
         return terms_of(self.delivery.settings)
 
     def shown(self, event: E) -> E:
-        """What of `event` the rule's filter leaves, as it is to be shown."""
+        """What of `event` is to be shown: what the rule's filter leaves, without secrets."""
         found = filter_of(self.delivery.settings)
-        return event if found is None else found.applied(event)
+        return self.around.guard.event(event if found is None else found.applied(event), self.about)
 
     def quoted(self, quote: Excerpt | None) -> Excerpt | None:
-        """What the rule's filter leaves of what is quoted."""
+        """Likewise of what is quoted."""
         found = filter_of(self.delivery.settings)
-        return quote if quote is None or found is None else found.quoted(quote)
+        if quote is not None and found is not None:
+            quote = found.quoted(quote)
+        return None if quote is None else self.around.guard.quote(quote, self.about)
 
     def about(self) -> dict[str, object]:
         """What a log line says of it."""

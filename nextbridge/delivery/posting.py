@@ -101,7 +101,7 @@ class Posting:
             attempted=sent_before,
         )
         try:
-            receipt = await instance.driver.send(message)
+            receipt = await self._errand.around.guard.send(instance.driver, message, self._errand.about)
         except FileRejected as error:
             place = sendable[error.index]
             self._errand.log.warning("file_refused", file=files[place].name, reason=error.reason)
@@ -133,7 +133,7 @@ class Posting:
         driver: object = instance.driver
         amended = self._errand.delivery.amended and message.attempted is not None
         if amended and receipt.message is not None and isinstance(driver, Edits):
-            await driver.edit(receipt.message, message)
+            await self._errand.around.guard.edit(instance.driver, receipt.message, message, self._errand.about)
 
     def _with_labels(self, part: PlannedPart, missing: Mapping[int, Missing], dialect: Dialect) -> str:
         """The part's text; a file that it was planned with and that cannot go along after all has its label there."""

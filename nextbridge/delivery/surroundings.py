@@ -8,6 +8,7 @@ from typing import Protocol
 from msgspec import Struct
 
 from nextbridge.envelope import Channel, Event, InstanceId
+from nextbridge.guard import Guard
 from nextbridge.identities import OwnIdentities
 from nextbridge.instance import Instance
 from nextbridge.journal import Journal
@@ -32,6 +33,7 @@ class Surroundings(Struct, frozen=True, kw_only=True):
     spool: Spool
     tally: Tally
     identities: OwnIdentities
+    guard: Guard
     observers: tuple[Observer, ...]
     give_up_after: float
     """Seconds that a delivery may wait before it becomes a dead letter, whatever it waits for."""

@@ -14,7 +14,7 @@ from structlog.testing import capture_logs
 
 from drivers.mattermost.markdown import MARKDOWN
 from nextbridge.config.model import FilterSettings, RuleSettings, Terms
-from nextbridge.driver import Outgoing, Receipt, Retry
+from nextbridge.driver import Excerpt, Outgoing, Receipt, Retry
 from nextbridge.envelope import (
     Attachment,
     Author,
@@ -35,6 +35,7 @@ from nextbridge.envelope import (
 from nextbridge.filters import Filter, filter_of
 from nextbridge.markup import RichText
 from nextbridge.tally import Outcome
+from tests.core.conversing import BOB, BOTH, ConversingDriver, FixedDriver, sides
 from tests.core.script import FilingDriver, RunDaemon, ScriptDriver, post, rule
 from tests.core.test_render import MarkdownDriver
 from tests.markup.strategies import marked_up
@@ -361,3 +362,42 @@ async def test_each_rule_relays_just_what_it_says(daemon: RunDaemon, seed: int) 
         await running["b"].until(lambda: len(running["b"].shown) == total)
         for channel, texts in wanted.items():
             assert [each.text for each in running["b"].shown if each.channel == channel] == texts
+
+
+async def test_an_edit_is_filtered_like_a_message(daemon: RunDaemon) -> None:
+    """What a filter would drop is not shown and counted; what it changes is changed; stripped files do not count."""
+    says = {"ignore_text": ["spam"], "replace": [{"pattern": "red", "with": "blue"}], "files": "strip"}
+    async with daemon(rule("r", "a/1", "b/1", filter=says), **BOTH) as running:
+        a, b = sides(running)
+        posted = await a.say("red", attachments=(CAT,))
+        await b.until(lambda: b.said == ["blue"])
+        await a.edits(posted, "now spam", version="1")
+        await a.edits(posted, "now red", version="2")
+        await b.until(lambda: b.said == ["now blue"])
+        assert skips(running) == {("r", "filter_text"): 1}
+        await a.deletes(posted)
+        await b.until(lambda: b.said == [])
+
+
+async def test_a_quote_shows_nothing_that_the_filter_keeps_away(daemon: RunDaemon) -> None:
+    """Neither what a denied person said, nor a text that is ignored, nor a word before it was replaced."""
+    says = {"deny": ["bob"], "ignore_text": ["spam"], "replace": [{"pattern": "red", "with": "blue"}]}
+    async with daemon(rule("r", "a/1", "b/1", filter=says), a=ConversingDriver, b=FixedDriver) as running:
+        a, b = running["a"], running["b"]
+        assert isinstance(a, ConversingDriver)
+        a.recalled = {"bob": Excerpt("Bob", "hi"), "spam": Excerpt("Carol", "spam"), "red": Excerpt("Carol", "so red")}
+        for parent in a.recalled:
+            await a.say("answer", reply_to=MessageId(parent))
+        await b.until(lambda: len(b.shown) == 3)
+        assert b.texts == ["answer", "> Carol\nanswer", "> Carol: so blue\nanswer"]
+
+
+async def test_the_typing_of_somebody_who_is_denied_is_not_shown(daemon: RunDaemon) -> None:
+    """A sign that they are there would say what the filter keeps away."""
+    async with daemon(rule("r", "a/1", "b/1", typing=True, filter={"deny": ["bob"]}), **BOTH) as running:
+        a, b = sides(running)
+        await a.say("start")
+        await b.until(lambda: b.said == ["start"])
+        a.host.typing(a.home.key, BOB)
+        a.host.typing(a.home.key, ALICE)
+        await b.until(lambda: b.typists == ["Alice Liddell"])
