@@ -145,11 +145,11 @@ class Commands:
         await self._say(caller, f"{self._accounts.title(bound.account.home, bound.name)} is not bound to you any more.")
 
     async def _list(self, caller: Caller) -> None:
-        others = [
+        others = sorted(
             self._accounts.title(each.account.home, each.name)
             for each in self._bindings.accounts(caller.account)
             if each.account != caller.account
-        ]
+        )
         if not others:
             await self._say(caller, "You are bound to no other account. Begin with: {bind}")
         elif not await self._say(caller, f"You are also {', '.join(others)}.", alone=True):
