@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+from collections import Counter
 from collections.abc import Sequence
 
 import msgspec
@@ -58,6 +59,8 @@ class Bindings:
         self._people: dict[str, _Person] = {}
         self._keys: dict[Account, str] = {}
         self._named: dict[tuple[Home, str], set[Account]] = {}
+        self._at: Counter[Home] = Counter()
+        """How many accounts are bound at a home."""
         self._serial = 0
         self._writing: set[asyncio.Task[None]] = set()
 
@@ -106,6 +109,10 @@ class Bindings:
         write = asyncio.create_task(self._write(key))
         self._writing.add(write)
         write.add_done_callback(self._written)
+
+    def is_known_at(self, home: Home) -> bool:
+        """Whether anybody is bound at `home`."""
+        return self._at[home] > 0
 
     def objection(self, one: Account, other: Account) -> str | None:
         """Why the two cannot become one person, as a sentence for both of them; None where they can."""
@@ -156,12 +163,14 @@ class Bindings:
         self._people[key] = person
         for each in person.accounts:
             self._keys[each.account] = key
+            self._at[each.account.home] += 1
             self._named.setdefault((each.account.home, each.name.casefold()), set()).add(each.account)
 
     def _remove(self, key: str) -> None:
         person = self._people.pop(key, None)
         for each in person.accounts if person is not None else ():
             del self._keys[each.account]
+            self._at[each.account.home] -= 1
             place = (each.account.home, each.name.casefold())
             self._named[place].discard(each.account)
             if not self._named[place]:

@@ -32,6 +32,7 @@ from nextbridge.instance import Core, Instance, State
 from nextbridge.journal import Journal
 from nextbridge.journal.sqlite import open_journal
 from nextbridge.media import Spool
+from nextbridge.mentions import Mentions
 from nextbridge.redaction import install_excepthooks
 from nextbridge.relay import Relay
 from nextbridge.retention import Retention
@@ -157,6 +158,7 @@ class Service:
                 tally=self.tally,
                 identities=identities,
                 guard=guard,
+                mentions=Mentions(self.instances, bindings, identities, self._clock),
                 observers=self._observers,
                 give_up_after=in_seconds(self._config.general.give_up_after),
                 clock=self._clock,

@@ -74,7 +74,8 @@ class Editing:
             errand.around.journal.withdraw([errand.delivery.id])
             return "cannot_be_edited"
         answer = await reply_to(fate, errand.delivery.target, instance, errand.around)
-        self._copy = Posting(errand, correction(self._event, fate.event), answer=answer or NOTHING)
+        event = await errand.called(self._event)
+        self._copy = Posting(errand, correction(event, fate.event), answer=answer or NOTHING)
         return await self._copy.carry(instance)
 
     async def _edit(self, instance: Instance, fate: Fate) -> list[str | None] | None:
@@ -82,8 +83,9 @@ class Editing:
         driver: object = instance.driver
         if not isinstance(driver, Edits):
             return None
+        event = await self._errand.called(self._event)
         posted = self._errand.shown(replace(fate.event, text=RichText()))
-        revised = replace(posted, text=self._event.text, action=self._event.action)
+        revised = replace(posted, text=event.text, action=event.action)
         target = self._errand.delivery.target
         answer = await answer_of(revised, target, instance, self._errand.around)
         missing = msgspec.json.decode(fate.note, type=dict[int, Missing]) if fate.note else {}

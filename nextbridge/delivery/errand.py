@@ -11,7 +11,7 @@ from structlog.typing import FilteringBoundLogger
 from nextbridge.config.model import Terms
 from nextbridge.delivery.surroundings import Surroundings
 from nextbridge.driver import Excerpt
-from nextbridge.envelope import DeliveryKey, Event, Mark
+from nextbridge.envelope import DeliveryKey, Edited, Event, Mark, Posted
 from nextbridge.filters import filter_of
 from nextbridge.instance import Instance
 from nextbridge.journal import Delivery
@@ -20,6 +20,7 @@ from nextbridge.render import Origin, terms_of
 __all__ = ["Carrier", "Errand"]
 
 E = TypeVar("E", bound=Event)
+M = TypeVar("M", Posted, Edited)
 
 _MOST_PLACES = 16
 """Channels that a mark tells a message to have come through."""
@@ -65,6 +66,11 @@ class Errand:
         if quote is not None and found is not None:
             quote = found.quoted(quote)
         return None if quote is None else self.around.guard.quote(quote, self.about)
+
+    async def called(self, event: M) -> M:
+        """`event` as it calls people in the target. Does I/O where it calls anybody."""
+        everybody = self.terms.rule.allow_mass_mentions
+        return await self.around.mentions.resolved(event, self.delivery.target, everybody=everybody)
 
     def about(self) -> dict[str, object]:
         """What a log line says of it."""

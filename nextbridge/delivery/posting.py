@@ -81,6 +81,8 @@ class Posting:
                     files[place] = file
         settings = errand.delivery.settings
         quote = errand.quoted(answer.quote)
+        if isinstance(errand.delivery.event, Posted):  # a line that we made calls nobody, whatever it quotes
+            event = await errand.called(event)
         rendered = render(event, settings, driver, channel, errand.origin, missing=missing, quote=quote)
         return rendered, files, missing
 

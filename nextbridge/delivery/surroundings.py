@@ -13,6 +13,7 @@ from nextbridge.identities import OwnIdentities
 from nextbridge.instance import Instance
 from nextbridge.journal import Journal
 from nextbridge.media import Spool
+from nextbridge.mentions import Mentions
 from nextbridge.tally import Tally
 
 __all__ = ["Observer", "Surroundings"]
@@ -34,6 +35,7 @@ class Surroundings(Struct, frozen=True, kw_only=True):
     tally: Tally
     identities: OwnIdentities
     guard: Guard
+    mentions: Mentions
     observers: tuple[Observer, ...]
     give_up_after: float
     """Seconds that a delivery may wait before it becomes a dead letter, whatever it waits for."""

@@ -223,6 +223,30 @@ def test_what_the_blocks_do_not_say_is_kept_as_the_source() -> None:
         assert MARKDOWN.read(text).source == Source("mattermost", text)
 
 
+@pytest.mark.parametrize(
+    ("mention", "written"),
+    [
+        (Mention("all", MentionKind.CHANNEL, permitted=True), "oh @all!"),
+        (Mention("Channel", MentionKind.CHANNEL, permitted=True), "oh @channel!"),
+        (Mention("everyone", MentionKind.CHANNEL, permitted=True), "oh @channel!"),
+        (Mention("HERE", MentionKind.HERE, permitted=True), "oh @here!"),
+        (Mention("room\n@all", MentionKind.HERE, permitted=True), "oh @here!"),
+        (Mention("all", MentionKind.CHANNEL), f"oh @{GUARD}all!"),
+        (Mention("all", permitted=True), f"oh @{GUARD}all!"),
+    ],
+)
+def test_everybody_is_called_by_what_the_server_knows_where_that_is_permitted(mention: Mention, written: str) -> None:
+    """In the server's own words, whatever the other platform calls it; and never by a name."""
+    assert MARKDOWN.write((p(Text("oh "), mention, Text("!")),)) == written
+
+
+def test_a_permitted_call_is_still_a_word_of_its_own() -> None:
+    """Behind a letter it is text, and what follows does not go on with it."""
+    mention = Mention("all", MentionKind.CHANNEL, permitted=True)
+    assert MARKDOWN.write((p(Text("x"), mention),)) == f"x@{GUARD}all"
+    assert MARKDOWN.write((p(mention, Text("y")),)) == f"@all{GUARD}y"
+
+
 def test_a_source_never_holds_a_call_of_everybody() -> None:
     """Nor one that only the server sees, behind a character reference."""
     for text in ("*a* @all", "*a* @Channel-x", "*a* &#64;all", "| `@here` |\n|-|"):

@@ -4,7 +4,8 @@ Who reads it are a fork of marked.js in the browser and the server's own parser,
 from each other and from CommonMark, and what is written here means the same to all three. Facts that shaped it:
 marked finds a link by brackets without regard to backslashes, so a bracket is escaped outside of a link and must be
 balanced inside; it makes `*` emphasis inside words and `_` only outside of them; the server decodes character
-references before it looks for mentions, so `&#64;all` would call everybody. A mass mention is never written.
+references before it looks for mentions, so `&#64;all` would call everybody. A mass mention is written only where the
+core permits it.
 """
 
 from __future__ import annotations
@@ -275,8 +276,8 @@ def _inline(node: Inline, before: str, after: str, *, brackets: bool) -> str:  #
             return _code(text)
         case Link():
             return _link(node, before, after)
-        case Mention(name, kind):
-            return _mention(name, kind, before, after)
+        case Mention():
+            return _mention(node, before, after)
         case Emoji(name):
             return f":{name}:" if _EMOJI_NAME.match(name) else _text(f":{name}:", before, after, brackets=brackets)
         case _:
@@ -388,9 +389,14 @@ def _destination(url: str) -> str:
     return url.replace("@", "%40") if CALLS_EVERYBODY.search(url) else url
 
 
-def _mention(name: str, kind: MentionKind, before: str, after: str) -> str:
-    """A call of one user; a call of everybody is written as text."""
-    calls = f"@{name}"
-    if kind is not MentionKind.USER or not _NAME.match(name) or CALLS_EVERYBODY.match(calls) or before.isalnum():
+def _mention(mention: Mention, before: str, after: str) -> str:
+    """A call of one user; a call of everybody where that is permitted, else as text."""
+    calls = f"@{mention.name}"
+    if mention.permitted and mention.kind is not MentionKind.USER:
+        is_theirs = CALLS_EVERYBODY.fullmatch(calls)
+        calls = calls.lower() if is_theirs else "@here" if mention.kind is MentionKind.HERE else "@channel"
+    elif mention.kind is not MentionKind.USER or not _NAME.match(mention.name) or CALLS_EVERYBODY.match(calls):
         return _text(calls, before or " ", after, brackets=True)
+    if before.isalnum():
+        return _text(calls, before, after, brackets=True)
     return calls + (GUARD if _GOES_ON_AS_NAME.match(after) else "")
