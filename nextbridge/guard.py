@@ -207,22 +207,31 @@ class Guard:
 
     def _masked(self, text: str, mask: str = MASK) -> str:
         """`text` with `mask` in place of each secret; the same object where there is none."""
-        # again and again, since two secrets may overlap; what is put in is shorter than what is taken out
+        # again, since two secrets may overlap; what is put in is shorter than what is taken out
         while self._finds(text):
-            start, end = self._place(text)
-            text = text[:start] + mask + text[end:]
+            pieces: list[str] = []
+            end = 0
+            for start, stop in self._places(text):
+                pieces += (text[end:start], mask)
+                end = stop
+            text = "".join((*pieces, text[end:]))
         return text
 
-    def _place(self, text: str) -> tuple[int, int]:
-        """Where in `text` a secret is that is there."""
-        if (found := self._search(text)) is not None:
-            return _characters(text, *found.span())
-        kept = list(range(len(text)))
-        for each in reversed(list(_BETWEEN.finditer(text))):
-            del kept[each.start() : each.end()]
-        bare = _BETWEEN.sub("", text)
-        start, end = _characters(bare, *self._search(bare).span())
-        return kept[start], kept[end - 1] + 1
+    def _places(self, text: str) -> list[tuple[int, int]]:
+        """Where secrets are in `text`, which holds one: as they are, else with something between their characters."""
+        if places := self._spans(text):
+            return places
+        kept: list[int] = []
+        end = 0
+        for each in _BETWEEN.finditer(text):
+            kept += range(end, each.start())
+            end = each.end()
+        kept += range(end, len(text))
+        return [(kept[start], kept[stop - 1] + 1) for start, stop in self._spans(_BETWEEN.sub("", text))]
+
+    def _spans(self, text: str) -> list[tuple[int, int]]:
+        whole = text.encode("utf-8", "replace").decode()  # of the same length
+        return [each.span() for each in self._automaton.finditer(whole)]
 
     def _learn(self) -> None:
         self._known = self._secrets.secrets
@@ -246,13 +255,6 @@ def _compiled(written: Iterable[str]) -> Any:  # noqa: ANN401 - RE2 has no types
     options.longest_match = True
     options.max_mem = _MEMORY
     return re2.compile("|".join(map(re2.escape, written)), options=options)
-
-
-def _characters(text: str, start: int, end: int) -> tuple[int, int]:
-    """A span in UTF-8 as one in characters."""
-    data = text.encode("utf-8", "replace")
-    before = len(data[:start].decode())
-    return before, before + len(data[start:end].decode())
 
 
 def _written(dialect: Dialect) -> str:
