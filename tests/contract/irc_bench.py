@@ -55,6 +55,15 @@ class IrcBench(Bench):
         Recall: "a server keeps no messages",
         Topics: "not implemented yet",
         Situation.LOST_RECEIVING: "one connection does both",
+        Situation.EDITING: "what was said cannot be changed",
+        Situation.TOUCHING: "there is nothing of the kind",
+        Situation.DELETING: "what was said cannot be taken back",
+        Situation.ANSWERING: "not implemented yet",
+        Situation.REACTING: "not implemented yet",
+        Situation.COMING_AND_GOING: "not implemented yet",
+        Situation.NEW_TOPIC: "not implemented yet",
+        Situation.TYPING: "not implemented yet",
+        Situation.WHISPERING: "not implemented yet",
     }
 
     def __init__(self, port: int, password_port: int) -> None:

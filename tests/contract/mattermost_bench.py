@@ -27,7 +27,7 @@ from nextbridge.driver import (
     Typing,
 )
 from nextbridge.sandbox.cable import Cable
-from nextbridge.sandbox.contract import Bench, Heard
+from nextbridge.sandbox.contract import Bench, Heard, Situation
 from nextbridge.sandbox.mattermost import Account, SandboxMattermost
 
 _NOT_YET = "not implemented yet"
@@ -52,6 +52,15 @@ class MattermostBench(Bench):
         Recall: _NOT_YET,
         Topics: _NOT_YET,
         Pages: "not needed: what happens comes by the server's WebSocket",
+        Situation.EDITING: _NOT_YET,
+        Situation.DELETING: _NOT_YET,
+        Situation.ANSWERING: _NOT_YET,
+        Situation.REACTING: _NOT_YET,
+        Situation.COMING_AND_GOING: _NOT_YET,
+        Situation.NEW_TOPIC: _NOT_YET,
+        Situation.TYPING: _NOT_YET,
+        Situation.TOUCHING: _NOT_YET,
+        Situation.WHISPERING: _NOT_YET,
     }
 
     def __init__(self) -> None:

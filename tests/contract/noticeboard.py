@@ -1,88 +1,55 @@
-"""The smallest platform there is, with its driver and its bench: what the suite is tried on, and an example to copy.
+"""The driver of the noticeboard, and its bench: what the suite is tried on, and an example to copy.
 
-A noticeboard is a list of notices in memory. It remembers their keys for ever, and can be shut.
+It has every capability that needs neither files nor an HTTP server.
 """
 
 from __future__ import annotations
 
 import asyncio
-import time
-from collections.abc import Sequence
-from typing import Annotated, ClassVar
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Annotated, ClassVar, Literal
 
-from msgspec import Meta, Struct
+from msgspec import Meta
 
 from nextbridge.config.types import Secret, Settings
 from nextbridge.driver import (
     Acknowledgement,
     ConfiguredChannel,
+    Downloads,
     Driver,
+    Excerpt,
     Finding,
     Guarantees,
+    History,
     Host,
+    Identity,
     Limits,
     Outgoing,
+    Pages,
     Receipt,
     RetryRecognition,
+    Uploads,
 )
-from nextbridge.envelope import Author, Channel, ChannelKey, MessageId, Posted, UserId
-from nextbridge.errors import Paused, Rejected, Retry
+from nextbridge.envelope import (
+    Author,
+    Channel,
+    ChannelKey,
+    Deleted,
+    Edited,
+    Event,
+    Joined,
+    Left,
+    MessageId,
+    Posted,
+    Reacted,
+    TopicChanged,
+    UserId,
+)
+from nextbridge.errors import Gone, Paused, Rejected, Retry
 from nextbridge.markup import PLAIN
-from nextbridge.sandbox.contract import CAPABILITIES, Bench, Heard, Situation
-
-# --- the platform -------------------------------------------------------------------------------------------------
-
-
-class Notice(Struct, frozen=True):
-    number: int
-    at: int
-    room: str
-    author: str
-    text: str
-    action: bool = False
-
-
-class Noticeboard:
-    """The server. Whoever watches is told of each notice; a shut board tells them by None."""
-
-    def __init__(self) -> None:
-        self.secret = "open sesame"
-        self.rooms = {"hall", "attic", "cellar"}
-        self.locked = {"cellar"}
-        self.is_open = True
-        self.answering = asyncio.Event()
-        self.answering.set()
-        self.watching: set[asyncio.Queue[Notice | None]] = set()
-        self._notices: list[Notice] = []
-        self._by_key: dict[str, Notice] = {}
-
-    async def pin(self, room: str, author: str, text: str, *, key: str | None = None, action: bool = False) -> Notice:
-        """Pin up a notice; the same key gives the notice that it had."""
-        await asyncio.sleep(0)
-        if not self.is_open:
-            raise ConnectionError
-        if key is not None and key in self._by_key:
-            return self._by_key[key]
-        notice = Notice(len(self._notices) + 1, time.time_ns() // 1_000_000, room, author, text, action)
-        self._notices.append(notice)
-        if key is not None:
-            self._by_key[key] = notice
-        for queue in self.watching:
-            queue.put_nowait(notice)
-        for _ in range(5):
-            # the answer is on its way: who reads the board is faster
-            await asyncio.sleep(0)
-        await self.answering.wait()
-        if not self.is_open:
-            raise ConnectionError
-        return notice
-
-    def shut(self) -> None:
-        self.is_open = False
-        self.answering.set()
-        for queue in self.watching:
-            queue.put_nowait(None)
-
+from nextbridge.sandbox.contract import Bench, Heard, Situation
+from tests.contract.board import Act, Notice, Noticeboard, Told
 
 BOARDS: dict[str, Noticeboard] = {}
 """Where boards are found, by their address."""
@@ -125,8 +92,8 @@ class BoardDriver(Driver[BoardSettings, RoomSettings]):
 
     async def run(self) -> None:
         board = self._found()
-        notices: asyncio.Queue[Notice | None] = asyncio.Queue()
-        board.watching.add(notices)
+        told: asyncio.Queue[Told] = asyncio.Queue()
+        board.watching.add(told)
         try:
             for channel in self.channels:
                 await self.host.resolved(channel, channel.key, channel.settings.room)
@@ -134,44 +101,135 @@ class BoardDriver(Driver[BoardSettings, RoomSettings]):
                     self.host.unavailable(channel.key, "the room is locked: ask the porter")
             await self.host.connected(UserId(self.me), realm=self.settings.address)
             self._board = board
-            while (notice := await notices.get()) is not None:
-                await self.take(notice)
+            while (what := await told.get()) is not None:
+                await (self.take(what) if isinstance(what, Notice) else self.witness(what))
         finally:
             self._board = None
-            board.watching.discard(notices)
+            board.watching.discard(told)
 
     async def take(self, notice: Notice) -> None:
         """Hand over a notice, where it is somebody else's and says anything."""
-        if notice.author == self.me:
+        if notice.author == self.me or notice.to not in {"", self.me}:
             return
         if not notice.text:
             self.host.skipped("blank_notice")
             return
         event = Posted(
-            channel=Channel(self.host.instance, ChannelKey(notice.room)),
+            channel=Channel(self.host.instance, ChannelKey(notice.room or f"whispers of {notice.author}")),
             message=MessageId(str(notice.number)),
-            author=Author(UserId(notice.author), notice.author.lower(), notice.author),
+            author=_author(notice.author),
             at=notice.at,
             channel_name=notice.room,
             text=PLAIN.read(notice.text),
+            reply_to=None if notice.answers is None else MessageId(str(notice.answers)),
+            addressed=bool(notice.to),
+            direct=bool(notice.to),
         )
         await self.host.accept(event)
 
+    async def witness(self, act: Act) -> None:
+        """Hand over what somebody else did."""
+        if act.by == self.me:
+            return
+        if act.what == "typing":
+            self.host.typing(ChannelKey(act.room), _author(act.by))
+        elif (event := self.event_of(act)) is None:
+            self.host.skipped(act.what)
+        else:
+            await self.host.accept(event)
+
+    def event_of(self, act: Act) -> Event | None:
+        """The event that an act is, where it is one."""
+        channel, author = Channel(self.host.instance, ChannelKey(act.room)), _author(act.by)
+        made, version = MessageId(f"act {act.count}"), str(act.count)
+        match act.what, act.notice:
+            case "came", _:
+                return Joined(channel=channel, message=made, author=author, at=act.at)
+            case "went", _:
+                return Left(channel=channel, message=made, author=author, at=act.at)
+            case "entitled", _:
+                return TopicChanged(channel=channel, message=made, author=author, at=act.at, topic=act.text)
+            case "changed", Notice() as notice:
+                message, text = MessageId(str(notice.number)), PLAIN.read(notice.text)
+                return Edited(channel=channel, message=message, author=author, at=act.at, version=version, text=text)
+            case "removed", Notice() as notice:
+                return Deleted(channel=channel, message=MessageId(str(notice.number)), author=author, at=act.at)
+            case ("reacted" | "took back") as what, Notice() as notice:
+                return Reacted(
+                    channel=channel,
+                    message=MessageId(str(notice.number)),
+                    author=author,
+                    at=act.at,
+                    version=version,
+                    emoji=act.text,
+                    added=what == "reacted",
+                )
+            case _:
+                return None
+
+    # --- sending ------------------------------------------------------------------------------------------------------
+
     async def send(self, message: Outgoing) -> Receipt:
-        board = self._board
-        if board is None:
-            raise Retry("the board is shut")
+        board = self._ready()
         if message.channel not in board.rooms:
             raise Rejected(f"there is no room {message.channel}")
         if message.channel in board.locked:
             raise Paused("the room is locked: ask the porter", scope="channel")
         if len(message.text) > self.limits(message.channel).text:
             raise Rejected("it does not fit on a notice")
-        try:
-            notice = await board.pin(message.channel, self.me, message.text, key=message.key, action=message.action)
-        except ConnectionError:
-            raise Retry("the board was shut") from None
+        answers = None if message.reply_to is None else _number(message.reply_to)
+        with _troubles():
+            notice = await board.pin(
+                message.channel, self.me, message.text, key=message.key, action=message.action, answers=answers
+            )
         return Receipt(MessageId(str(notice.number)))
+
+    async def edit(self, message: MessageId, revised: Outgoing) -> None:
+        board, number = self._ready(), _number(message)
+        if number in board.notices and board.notices[number].author != self.me:
+            raise Rejected("somebody else has pinned it up")
+        with _troubles():
+            await board.change(number, self.me, revised.text, action=revised.action)
+
+    async def delete(self, channel: ChannelKey, message: MessageId) -> None:
+        with _troubles():
+            await self._ready().remove(_number(message), self.me)
+
+    async def react(self, channel: ChannelKey, message: MessageId, emoji: str, *, add: bool) -> None:
+        board = self._ready()
+        if emoji not in board.emoji:
+            raise Rejected("there is no such sticker")
+        with _troubles():
+            await board.react(_number(message), self.me, emoji, add=add)
+
+    @property
+    def answers(self) -> Literal["any"]:
+        return "any"
+
+    async def recall(self, channel: ChannelKey, message: MessageId) -> Excerpt | None:
+        notices = {} if self._board is None else self._board.notices
+        notice = notices.get(int(message)) if message.isdecimal() else None
+        return None if notice is None else Excerpt(notice.author, notice.text)
+
+    async def set_topic(self, channel: ChannelKey, topic: str) -> None:
+        with _troubles():
+            await self._ready().do("entitled", self.me, channel, topic[:100])
+
+    async def member(self, channel: ChannelKey, name: str) -> Author | None:
+        people = set() if self._board is None else self._board.people
+        found = [each for each in people if each.lower() == name.lower()]
+        return _author(found[0]) if len(found) == 1 else None
+
+    async def tell(self, user: UserId, text: str) -> None:
+        board = self._ready()
+        if user not in board.people:
+            raise Rejected("nobody of that name comes here")
+        with _troubles():
+            await board.pin("", self.me, text, to=user)
+
+    async def typing(self, channel: ChannelKey, author: Author) -> None:
+        if self._board is not None and self._board.is_open:
+            await self._board.do("typing", self.me, channel)
 
     async def probe(self) -> list[Finding]:
         try:
@@ -185,6 +243,11 @@ class BoardDriver(Driver[BoardSettings, RoomSettings]):
             for each in self.channels
         ]
 
+    def _ready(self) -> Noticeboard:
+        if self._board is None:
+            raise Retry("the board is shut")
+        return self._board
+
     def _found(self) -> Noticeboard:
         board = BOARDS.get(self.settings.address)
         if board is None or not board.is_open:
@@ -194,6 +257,27 @@ class BoardDriver(Driver[BoardSettings, RoomSettings]):
         return board
 
 
+def _author(name: str) -> Author:
+    return Author(UserId(name), name.lower(), name)
+
+
+def _number(message: MessageId) -> int:
+    if not message.isdecimal():
+        raise Gone("no notice has that number")
+    return int(message)
+
+
+@contextmanager
+def _troubles() -> Iterator[None]:
+    """What the board says, as the contract has it."""
+    try:
+        yield
+    except ConnectionError:
+        raise Retry("the board was shut") from None
+    except LookupError:
+        raise Gone("the notice hangs there no more") from None
+
+
 # --- the bench ----------------------------------------------------------------------------------------------------
 
 
@@ -201,16 +285,22 @@ class BoardBench(Bench):
     driver = BoardDriver
     example = ({"address": "main hall", "secret": "open sesame"}, {"room": "hall"})
     without: ClassVar = {
-        **dict.fromkeys(CAPABILITIES, "paper holds text alone"),
+        **dict.fromkeys((Uploads, Downloads), "paper holds text alone"),
+        Identity: "the porter pins up everything",
+        History: "what was taken down is gone",
+        Pages: "it hangs on a wall",
         Situation.LOST_RECEIVING: "a shut board neither tells nor takes anything",
     }
 
     async def start(self) -> None:
         self.board = BOARDS[str(id(self))] = Noticeboard()
         self.stack.callback(BOARDS.pop, str(id(self)))
-        self._notices: asyncio.Queue[Notice | None] = asyncio.Queue()
-        self._heard: dict[str, asyncio.Queue[Heard]] = {room: asyncio.Queue() for room in self.board.rooms}
-        self.board.watching.add(self._notices)
+        self._told: asyncio.Queue[Told] = asyncio.Queue()
+        self._heard: dict[str, asyncio.Queue[Notice]] = {room: asyncio.Queue() for room in self.board.rooms}
+        self._private: asyncio.Queue[Heard] = asyncio.Queue()
+        self._saw_typing = asyncio.Event()
+        self._said = self._last_heard = 0
+        self.board.watching.add(self._told)
         listening = asyncio.create_task(self._listen())
         self.stack.callback(listening.cancel)
 
@@ -225,11 +315,58 @@ class BoardBench(Bench):
         return "Ida"
 
     async def say(self, text: str, room: int = 0) -> None:
-        await self.board.pin(self.rooms()[room].room, self.person, text)
+        self._said = (await self.board.pin(self.rooms()[room].room, self.person, text)).number
 
     async def hear(self, room: int = 0) -> Heard:
         async with asyncio.timeout(2):
-            return await self._heard[self.rooms()[room].room].get()
+            notice = await self._heard[self.rooms()[room].room].get()
+        self._last_heard = notice.number
+        return self._as_seen(notice)
+
+    async def look(self) -> list[Heard]:
+        return [self._as_seen(each) for each in self.board.notices.values() if each.room == "hall"]
+
+    async def revise(self, text: str) -> None:
+        await self.board.change(self._said, self.person, text)
+
+    async def touch(self) -> None:
+        await self.board.move(self._said, self.person)
+
+    async def take_back(self) -> None:
+        await self.board.remove(self._said, self.person)
+
+    async def answer(self, text: str) -> None:
+        await self.board.pin("hall", self.person, text, answers=self._last_heard)
+
+    async def react(self, emoji: str, *, add: bool) -> None:
+        await self.board.react(self._last_heard, self.person, emoji, add=add)
+
+    async def come(self) -> str:
+        await self.board.do("came", "Joe", "hall")
+        return "Joe"
+
+    async def go(self) -> None:
+        await self.board.do("went", "Joe", "hall")
+
+    async def set_topic(self, topic: str) -> None:
+        await self.board.do("entitled", self.person, "hall", topic)
+
+    async def be_typing(self) -> None:
+        await self.board.do("typing", self.person, "hall")
+
+    async def whisper(self, text: str) -> None:
+        await self.board.pin("", self.person, text, to=BoardDriver.me)
+
+    async def topic(self) -> str:
+        return self.board.topics["hall"]
+
+    async def see_typing(self) -> None:
+        async with asyncio.timeout(2):
+            await self._saw_typing.wait()
+
+    async def be_told(self) -> Heard:
+        async with asyncio.timeout(2):
+            return await self._private.get()
 
     async def be_noisy(self) -> None:
         await self.say("")
@@ -251,7 +388,22 @@ class BoardBench(Bench):
 
     async def _listen(self) -> None:
         while True:
-            notice = await self._notices.get()
-            if notice is not None and notice.author != self.person:
-                heard = Heard(author=notice.author, text=notice.text, action=notice.action)
-                self._heard[notice.room].put_nowait(heard)
+            match await self._told.get():
+                case Notice(to=to) as notice if to == self.person:
+                    self._private.put_nowait(self._as_seen(notice))
+                case Notice(to="") as notice if notice.author != self.person:
+                    self._heard[notice.room].put_nowait(notice)
+                case Act("typing", by) if by != self.person:
+                    self._saw_typing.set()
+                case _:
+                    pass
+
+    def _as_seen(self, notice: Notice) -> Heard:
+        answered = None if notice.answers is None else self.board.notices.get(notice.answers)
+        return Heard(
+            author=notice.author,
+            text=notice.text,
+            action=notice.action,
+            answers=None if answered is None else answered.text,
+            reactions=tuple(sorted(emoji for _, emoji in notice.reactions)),
+        )

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
 from msgspec.structs import replace
 
-from nextbridge.driver import Finding, Guarantees, Limits, Outgoing, Receipt, RetryRecognition
-from nextbridge.envelope import Author, ChannelKey, UserId
-from nextbridge.errors import Paused, Retry
+from nextbridge.driver import Finding, Guarantees, Limits, LocalFile, Outgoing, Receipt, RetryRecognition
+from nextbridge.envelope import ChannelKey, UserId
+from nextbridge.errors import Retry
 from nextbridge.sandbox.contract import DriverContract
-from tests.contract.noticeboard import BoardBench, BoardDriver, BoardSettings, Notice
+from tests.contract.board import Notice
+from tests.contract.breach import assert_found
+from tests.contract.noticeboard import BoardBench, BoardDriver, BoardSettings
 
 
 class TestNoticeboard(DriverContract):
@@ -193,7 +195,7 @@ class SeesNoFault(BoardDriver):
 
 
 class CanMoreThanIsShown(BoardDriver):
-    async def typing(self, channel: ChannelKey, author: Author) -> None: ...
+    def refuses_file(self, channel: ChannelKey, file: LocalFile) -> str | None: ...
 
 
 class ReadsAFileWhenMade(BoardDriver):
@@ -272,30 +274,10 @@ BREACHES: list[tuple[type[BoardDriver], str]] = [
 ]
 
 
-FOUND = (AssertionError, TimeoutError, ConnectionError, AttributeError, Retry, Paused)
-"""How a test of the suite may end: by what it asserts, by waiting in vain, or by what the driver raises."""
-
-
 @pytest.mark.parametrize(("driver", "test"), BREACHES, ids=lambda each: getattr(each, "__name__", each))
 async def test_a_breach_is_found(driver: type[BoardDriver], test: str) -> None:
     """A driver that breaks the contract in one way does not pass the test of it."""
-
-    class BrokenBench(BoardBench):
-        pass
-
-    BrokenBench.driver = driver
-
-    class Suite(DriverContract):
-        bench_type = BrokenBench
-
-    proof: Callable[..., Coroutine[Any, Any, None] | None] = getattr(Suite(), f"test_{test}")
-    with pytest.raises(Exception) as found:  # noqa: PT011 - whatever ends it
-        if asyncio.iscoroutinefunction(proof):
-            async with BrokenBench() as bench:
-                await proof(bench)
-        else:
-            proof()
-    assert type(found.value) in FOUND, found.value
+    await assert_found(driver, test)
 
 
 @pytest.fixture(autouse=True)

@@ -52,6 +52,15 @@ class WebChatBench(Bench):
         Situation.LOST_RECEIVING: "the rooms live in the daemon: there is no connection to lose",
         Situation.REFUSED_LOGIN: "the daemon logs in nowhere",
         Situation.CLOSED_CHANNEL: "a room is there because a rule names it",
+        Situation.EDITING: _NOT_YET,
+        Situation.DELETING: _NOT_YET,
+        Situation.ANSWERING: _NOT_YET,
+        Situation.REACTING: _NOT_YET,
+        Situation.COMING_AND_GOING: _NOT_YET,
+        Situation.NEW_TOPIC: _NOT_YET,
+        Situation.TYPING: _NOT_YET,
+        Situation.TOUCHING: "there is nothing of the kind",
+        Situation.WHISPERING: "there is only the room",
     }
 
     def __init__(self) -> None:

@@ -46,6 +46,15 @@ class Situation(Enum):
     LOST_RECEIVING = "the connection that brings messages is lost, and the one that takes them is not"
     REFUSED_LOGIN = "the token or password is refused"
     CLOSED_CHANNEL = "a channel is not open to us"
+    EDITING = "somebody changes what they said"
+    TOUCHING = "a message is touched in a way that is no change of what it says"
+    DELETING = "somebody takes back what they said"
+    ANSWERING = "somebody answers a message"
+    REACTING = "somebody reacts to a message"
+    COMING_AND_GOING = "somebody comes into the channel, or goes"
+    NEW_TOPIC = "somebody gives the channel another topic"
+    TYPING = "it is told that somebody is typing"
+    WHISPERING = "something is said to the relay alone"
 
 
 class Heard(Struct, frozen=True, kw_only=True):
@@ -61,6 +70,10 @@ class Heard(Struct, frozen=True, kw_only=True):
     """It is shown as what somebody does."""
     files: tuple[tuple[str, bytes], ...] = ()
     """Names and contents, in order."""
+    answers: str | None = None
+    """The text of the message that it is shown to answer."""
+    reactions: tuple[str, ...] = ()
+    """Those that it bears, as characters or names, each as often as there are people behind it; sorted."""
 
 
 class Bench(ABC):
@@ -165,6 +178,67 @@ class Bench(ABC):
 
     def settings_with_largest_file(self, size: int) -> Settings:
         """As `settings`, and a file of more than `size` bytes is not fetched. For Downloads."""
+        raise NotImplementedError
+
+    # --- what the other person does beside saying and hearing; all of it in room 0 ---------------------------------
+
+    async def look(self) -> list[Heard]:
+        """What the room shows now: everybody's messages, the oldest first, without the platform's own notices.
+
+        It may wait for what is under way. For Edits, Deletes, Reactions and Threads.
+        """
+        raise NotImplementedError
+
+    async def revise(self, text: str) -> None:
+        """Give what they said last another text. For EDITING."""
+        raise NotImplementedError
+
+    async def touch(self) -> None:
+        """Do what clients hear of as a change of what was said last, and what is none: a pin. For TOUCHING."""
+        raise NotImplementedError
+
+    async def take_back(self) -> None:
+        """Delete what they said last. For DELETING."""
+        raise NotImplementedError
+
+    async def answer(self, text: str) -> None:
+        """Answer the message that they heard last, which begins a thread if it can. For ANSWERING."""
+        raise NotImplementedError
+
+    async def react(self, emoji: str, *, add: bool) -> None:
+        """Put a reaction on the message that they heard last, or take it away again. For REACTING."""
+        raise NotImplementedError
+
+    async def come(self) -> str:
+        """Let somebody else come into the room, and return the name that people see. For COMING_AND_GOING."""
+        raise NotImplementedError
+
+    async def go(self) -> None:
+        """Let the one who came go again. For COMING_AND_GOING."""
+        raise NotImplementedError
+
+    async def set_topic(self, topic: str) -> None:
+        """Give the room a topic. For NEW_TOPIC."""
+        raise NotImplementedError
+
+    async def be_typing(self) -> None:
+        """Let it be told that they are typing. For TYPING."""
+        raise NotImplementedError
+
+    async def whisper(self, text: str) -> None:
+        """Say something to the relay alone. For WHISPERING."""
+        raise NotImplementedError
+
+    async def topic(self) -> str:
+        """The room's topic now, as a reader sees it. For Topics."""
+        raise NotImplementedError
+
+    async def see_typing(self) -> None:
+        """Return once it is shown that another is typing. Raises TimeoutError where it is not. For Typing."""
+        raise NotImplementedError
+
+    async def be_told(self) -> Heard:
+        """The next message to them alone. Raises TimeoutError where none comes. For DirectMessages."""
         raise NotImplementedError
 
     # --- what the suite and the benches use -----------------------------------------------------------------------

@@ -10,7 +10,7 @@ from nextbridge.errors import DriverError, Paused, Retry
 from nextbridge.sandbox.contract.bench import Bench
 from nextbridge.sandbox.contract.supervised import Supervised, again, error_of
 
-__all__ = ["HOSTILE", "Sends", "heard_until", "refused"]
+__all__ = ["HOSTILE", "Sends", "filled", "heard_until", "refused", "visible"]
 
 _MANY = 50
 _CANCELLED = 12
@@ -74,7 +74,7 @@ class Sends:
         text = relay.driver.default_format.replace("{nickname}", relay.written(name)).replace("{msg}", "hi")
         await relay.send(relay.outgoing(text))
         heard = await bench.hear()
-        assert "Zoë" in _visible(heard.text)
+        assert "Zoë" in visible(heard.text)
         assert heard.text.endswith("hi")
 
     async def test_an_action_is_shown_as_one(self, bench: Bench) -> None:
@@ -133,7 +133,7 @@ class Sends:
         relay = await bench.relay()
         for sign in ("x", "é", "🚀"):
             limits = relay.driver.limits(relay.room(0))
-            text = _filled(limits, sign)
+            text = filled(limits, sign)
             assert limits.unit.measure(text) == limits.text
             await relay.send(relay.outgoing(text))
             assert (await bench.hear()).text == text
@@ -149,7 +149,7 @@ class Sends:
         for what, text in cases.items():
             await relay.send(relay.outgoing(relay.written(text)))
             heard = await bench.hear()
-            assert _visible(heard.text) == _visible(text), what
+            assert visible(heard.text) == visible(text), what
             assert not heard.action, what
             assert heard.notation == frozenset(), what
         await self._assert_nothing_more(bench, relay)
@@ -162,8 +162,8 @@ class Sends:
             await relay.send(relay.outgoing(f"x {shown}: hi"))
             heard = await bench.hear()
             assert heard.notation == frozenset(), name
-            assert _visible(heard.text).startswith("x"), name
-            assert _visible(heard.text).endswith(":hi"), name
+            assert visible(heard.text).startswith("x"), name
+            assert visible(heard.text).endswith(":hi"), name
         await self._assert_nothing_more(bench, relay)
 
     async def test_a_cancelled_send_leaves_the_driver_usable(self, bench: Bench) -> None:
@@ -226,13 +226,13 @@ async def refused(relay: Supervised, message: Outgoing, *kinds: type[DriverError
     return error
 
 
-def _filled(limits: Limits, sign: str) -> str:
+def filled(limits: Limits, sign: str) -> str:
     """A text of exactly the limit, of `sign` as far as possible."""
     size = limits.unit.measure(sign)
     return sign * (limits.text // size) + "x" * (limits.text % size)
 
 
-def _visible(text: str) -> str:
+def visible(text: str) -> str:
     """What is left of `text` without what shows nothing: controls, marks of direction, joiners and spaces."""
     hidden = {"Cc", "Cf", "Zl", "Zp", "Zs"}
     return "".join(char for char in text if unicodedata.category(char) not in hidden)

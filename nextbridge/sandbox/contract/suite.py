@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from nextbridge.sandbox.contract.accompanying import Accompanies
+from nextbridge.sandbox.contract.answering import Answers
 from nextbridge.sandbox.contract.bench import Bench, Situation
 from nextbridge.sandbox.contract.capable import ShowsCapabilities
 from nextbridge.sandbox.contract.connecting import Connects
@@ -11,12 +13,13 @@ from nextbridge.sandbox.contract.declaring import Declares
 from nextbridge.sandbox.contract.lacking import Lacks
 from nextbridge.sandbox.contract.needs import needs_of, tests_of
 from nextbridge.sandbox.contract.receiving import Receives
+from nextbridge.sandbox.contract.revising import Revises
 from nextbridge.sandbox.contract.sending import Sends
 
 __all__ = ["DriverContract"]
 
 
-class DriverContract(Declares, Receives, Sends, Connects, ShowsCapabilities, Lacks):
+class DriverContract(Declares, Receives, Sends, Connects, ShowsCapabilities, Revises, Answers, Accompanies, Lacks):
     """Set `bench_type`, and give a fixture `bench` that enters one."""
 
     def __init_subclass__(cls, **more: Any) -> None:  # noqa: ANN401 - what a class statement may hold

@@ -7,17 +7,19 @@ import itertools
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from msgspec.structs import replace
 
 from nextbridge.driver import ConfiguredChannel, Cursor, Driver, Identity, LocalFile, Outgoing, Receipt
-from nextbridge.envelope import Author, ChannelKey, DeliveryKey, Event, Mark, Posted, UserId
+from nextbridge.envelope import Author, ChannelKey, DeliveryKey, Edited, Event, Mark, Posted, UserId
 from nextbridge.errors import DriverError
 from nextbridge.markup import PLAIN, Paragraph, RichText, Text
 from nextbridge.sandbox.host import MemoryStore, RecordingHost
 
 __all__ = ["NotingHost", "Supervised", "again", "error_of", "said", "spooled"]
+
+E = TypeVar("E", bound=Event)
 
 _numbers = itertools.count(1)
 _RUN = f"{time.time_ns():x}"
@@ -121,15 +123,26 @@ class Supervised:
     @property
     def posted(self) -> list[Posted]:
         """The messages that were accepted, in order, without those of our own account."""
-        return [
-            each
-            for each in self.host.events
-            if isinstance(each, Posted) and each.author.id != self.host.me and each.mark is None
-        ]
+        return self.of(Posted)
 
     @property
     def texts(self) -> list[str]:
         return [said(event) for event in self.posted]
+
+    def of(self, kind: type[E]) -> list[E]:
+        """The events of a kind that were accepted, in order, without what we did ourselves."""
+        return [
+            each
+            for each in self.host.events
+            if isinstance(each, kind) and each.author.id != self.host.me and each.mark is None
+        ]
+
+    async def happened(self, kind: type[E], number: int = 1) -> E:
+        """The newest event of a kind, once there are so many. AssertionError where there are more."""
+        await self.until(lambda: len(self.of(kind)) >= number)
+        events = self.of(kind)
+        assert len(events) == number, events
+        return events[-1]
 
     def room(self, number: int) -> ChannelKey:
         """The key of a room, as the driver resolved it."""
@@ -187,6 +200,6 @@ def spooled(folder: Path, name: str, content: bytes, media_type: str = "applicat
     return LocalFile(path, name, media_type, len(content))
 
 
-def said(event: Posted) -> str:
+def said(event: Posted | Edited) -> str:
     """What an event says, as plain text."""
     return PLAIN.write(event.text.blocks)
