@@ -1,4 +1,4 @@
-"""A line for each message that crosses, for somebody who watches the demo."""
+"""A line for each thing that crosses, for somebody who watches the demo."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import time
 
 import click
 
-from nextbridge.envelope import Channel, Event, Posted
+from nextbridge.envelope import Channel, Deleted, Edited, Event, Joined, Left, Posted, Reacted, TopicChanged
 from nextbridge.labels import label
 from nextbridge.markup import PLAIN
 from nextbridge.markup.plain import one_line
@@ -20,11 +20,26 @@ class Traffic:
     """An observer of the deliveries that prints them. What chat users wrote is shown on one line, harmless."""
 
     def delivered(self, event: Event, target: Channel) -> None:
-        if not isinstance(event, Posted):
-            return
-        words = [PLAIN.write(event.text.blocks), *map(label, event.attachments)]
-        text = one_line(" ".join(words), _LONGEST_TEXT)
         click.echo(
             f"{time.strftime('%H:%M:%S')}  {event.channel.instance} → {target.instance}  "
-            f"{one_line(event.author.name, 30)}: {text}"
+            f"{one_line(event.author.name, 30)}{one_line(_what(event), _LONGEST_TEXT)}"
         )
+
+
+def _what(event: Event) -> str:
+    match event:
+        case Posted() as posted:
+            words = [PLAIN.write(posted.text.blocks), *map(label, posted.attachments)]
+            return f": {' '.join(words)}"
+        case Edited(text=text):
+            return f" edits: {PLAIN.write(text.blocks)}"
+        case Deleted():
+            return " deletes a message"
+        case Reacted(emoji=emoji, added=added):
+            return f" reacts with {emoji}" if added else f" takes back {emoji}"
+        case Joined():
+            return " joins"
+        case Left():
+            return " leaves"
+        case TopicChanged(topic=topic):
+            return f" changes the topic: {topic}"
