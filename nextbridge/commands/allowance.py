@@ -9,7 +9,6 @@ from nextbridge.bindings import Account
 
 __all__ = ["Allowance"]
 
-_OF_ONE, _SECONDS_OF_ONE = 6.0, 5.0
 _OF_ALL, _SECONDS_OF_ALL = 30.0, 1.0
 _REMEMBERED = 1000
 
@@ -35,9 +34,10 @@ class _Bucket:
 class Allowance:
     """Counts commands by account and in total. Whoever was forgotten begins anew: the total bounds that."""
 
-    def __init__(self, clock: Callable[[], float]) -> None:
-        """`clock` gives monotonic seconds."""
+    def __init__(self, clock: Callable[[], float], *, most: int = 6, seconds: float = 5.0) -> None:
+        """Each may do `most` at once, and one more every so many seconds. `clock` gives monotonic seconds."""
         self._clock = clock
+        self._most, self._seconds = most, seconds
         self._all = _Bucket(_OF_ALL, _SECONDS_OF_ALL, clock())
         self._each: OrderedDict[Account, _Bucket] = OrderedDict()
 
@@ -46,7 +46,7 @@ class Allowance:
         now = self._clock()
         bucket = self._each.get(account)
         if bucket is None:
-            bucket = self._each[account] = _Bucket(_OF_ONE, _SECONDS_OF_ONE, now)
+            bucket = self._each[account] = _Bucket(self._most, self._seconds, now)
             if len(self._each) > _REMEMBERED:
                 self._each.popitem(last=False)
         self._each.move_to_end(account)

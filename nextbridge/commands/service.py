@@ -52,6 +52,8 @@ class Commands:
         self._tally = tally
         self._requests = BindRequests(bindings, clock)
         self._allowance = Allowance(clock)
+        # seldom: what does not know our words may be a program that answers our answer
+        self._hints = Allowance(clock, most=2, seconds=60.0)
         self._tasks: set[asyncio.Task[None]] = set()
         self._log = structlog.get_logger()
 
@@ -75,13 +77,18 @@ class Commands:
         caller = self._accounts.caller(event)
         if event.late or caller is None:
             self._tally.skipped(instance, "command_too_late")
-        elif len(self._tasks) >= _MOST_AT_ONCE or not self._allowance.take(caller.account):
+        elif len(self._tasks) >= _MOST_AT_ONCE or not self._may(caller, command):
             self._tally.skipped(instance, "command_too_many")
         else:
             self._tally.skipped(instance, "command")
             task = asyncio.create_task(self._obey(caller, command))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
+
+    def _may(self, caller: Caller, command: Command) -> bool:
+        if command.verb == "unknown" and not self._hints.take(caller.account):
+            return False
+        return self._allowance.take(caller.account)
 
     async def stop(self) -> None:
         """Give no more answers."""

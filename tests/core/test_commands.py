@@ -231,6 +231,23 @@ async def test_nobody_makes_the_relay_flood(daemon: RunDaemon) -> None:
         assert len(a.told_to(ALICE)) == 6
 
 
+async def test_two_programs_do_not_talk_to_each_other_for_ever(daemon: RunDaemon) -> None:
+    """What is no command is answered twice, and then once a minute; commands are answered all the same."""
+    now = [0.0]
+    async with daemon(BRIDGE, clock=lambda: now[0], **BOTH) as running:
+        a, _ = pair(running)
+        for _ in range(4):
+            await a.whispers(ALICE, "I do not know this command.")
+        await a.whispers(ALICE, "bind list")
+        await a.answer_to(ALICE, nth=3)
+        now[0] = 60.0
+        for _ in range(4):
+            await a.whispers(ALICE, "I do not know this command.")
+        await a.whispers(ALICE, "bind list")
+        await a.answer_to(ALICE, nth=5)
+        assert ["know this" in text for text in a.told_to(ALICE)] == [True, True, False, True, False]
+
+
 async def test_many_together_are_answered_no_more_often_than_all_may(daemon: RunDaemon) -> None:
     """A crowd of new accounts gets thirty answers; time brings more."""
     now = [0.0]
