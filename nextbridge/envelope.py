@@ -69,6 +69,11 @@ class Author(Struct, frozen=True, omit_defaults=True, gc=False):
     avatar: str | None = None
     """An address that anybody can fetch, or None."""
     bot: bool = False
+    portrait: str = ""
+    """Where the driver has Portraits: names their picture as it is now, and is another once that changes. Else empty.
+
+    Then the core gives the picture an address that anybody can fetch.
+    """
 
 
 class Attachment(Struct, frozen=True, omit_defaults=True, gc=False):

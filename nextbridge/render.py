@@ -16,7 +16,7 @@ from msgspec import Struct
 
 from nextbridge.config.model import MessageSettings, Terms
 from nextbridge.driver import Driver, Excerpt, Limits
-from nextbridge.envelope import ChannelKey, Posted
+from nextbridge.envelope import Author, ChannelKey, Posted
 from nextbridge.journal import PlannedPart
 from nextbridge.labels import Missing, label, label_in
 from nextbridge.markup import (
@@ -36,6 +36,7 @@ from nextbridge.markup import (
 )
 from nextbridge.markup.plain import one_line
 from nextbridge.markup.split import lines, split
+from nextbridge.media.links import Links
 from nextbridge.template import VARIABLES, Header, Literal, Template, Variable, parse
 
 __all__ = ["Origin", "Rendered", "excerpt", "one_line", "render", "terms_of"]
@@ -52,6 +53,14 @@ class Origin(Struct, frozen=True):
 
     platform: str
     instance: str
+    links: Links | None = None
+    """For pictures that have no address; None where there is no media server."""
+
+    def avatar(self, author: Author) -> str | None:
+        """The address of the author's picture, for anybody; None where there is none."""
+        if author.avatar is None and author.portrait and self.links is not None:
+            return self.links.picture(self.instance, author.id, author.portrait)
+        return author.avatar
 
 
 class Rendered(Struct, frozen=True):
@@ -135,7 +144,7 @@ def render(
     if style.name is None:
         return Rendered(parts, action=style.action)
     name = one_line(_words(style.name.parts, values), _LONGEST_NAME) or values["nickname"]
-    return Rendered(parts, name, event.author.avatar, style.action)
+    return Rendered(parts, name, origin.avatar(event.author), style.action)
 
 
 def _quoted(quote: Excerpt, driver: Driver[Any, Any]) -> Block:
@@ -170,7 +179,7 @@ def _values(event: Posted, origin: Origin, driver: Driver[Any, Any]) -> dict[str
         "nickname": nickname,
         "username": username or nickname,
         "user_id": one_line(author.id, _LONGEST_NAME),
-        "user_avatar": author.avatar or "",
+        "user_avatar": origin.avatar(author) or "",
         "time": _minute(event.at // 60_000),
     }
 

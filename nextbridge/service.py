@@ -31,7 +31,10 @@ from nextbridge.identities import OwnIdentities
 from nextbridge.instance import Core, Instance, State
 from nextbridge.journal import Journal
 from nextbridge.journal.sqlite import open_journal
-from nextbridge.media import Spool
+from nextbridge.media import Links, Publishing, Spool
+from nextbridge.media.links import link_key
+from nextbridge.media.pictures import Pictures
+from nextbridge.media.server import MediaServer
 from nextbridge.mentions import Mentions
 from nextbridge.redaction import install_excepthooks
 from nextbridge.relay import Relay
@@ -69,6 +72,7 @@ class Service:
         self._clock = clock
         self._config = config
         self._state = state
+        self._base_url = None if config.general.base_url is None else config.general.base_url.rstrip("/")
         self._observers = observers
         self._asked = asyncio.Event()
         self._manager = ServiceManager()
@@ -146,7 +150,8 @@ class Service:
         drivers: dict[InstanceId, Driver[Any, Any]] = {}
         enabled = {each.id: each for each in self._config.instances.values() if each.enabled}
         rules = RuleTable(self._config.rules, without=self._config.instances.keys() - enabled.keys())
-        spool = Spool(self._state / "spool", journal, drivers, size=self._config.general.spool_size)
+        links = None if self._base_url is None else Links(self._base_url, await link_key(journal))
+        spool = self._spool(journal, drivers, links)
         identities = OwnIdentities(journal)
         guard = Guard(self.tally)
         bindings = Bindings(journal, identities)
@@ -155,6 +160,7 @@ class Service:
                 journal=journal,
                 instances=self.instances,
                 spool=spool,
+                links=links,
                 tally=self.tally,
                 identities=identities,
                 guard=guard,
@@ -186,15 +192,31 @@ class Service:
         await channels.load()
         await spool.open()
         stack.push_async_callback(spool.close)
+        if links is not None:
+            await self._serve_media(links, spool, stack)
         await backfill.load()
         stack.push_async_callback(backfill.stop)
         return deliveries, backfill, ControlServer(self._state, Desk(journal, spool, deliveries).answer)
 
+    def _spool(self, journal: Journal, drivers: dict[InstanceId, Driver[Any, Any]], links: Links | None) -> Spool:
+        general = self._config.general
+        publishing = None if links is None else Publishing(links, in_seconds(general.media_keep))
+        return Spool(self._state / "spool", journal, drivers, size=general.spool_size, publishing=publishing)
+
+    async def _serve_media(self, links: Links, spool: Spool, stack: AsyncExitStack) -> None:
+        def driver_of(instance: InstanceId) -> object:
+            running = self.instances.get(instance)
+            return running.driver if running else None
+
+        pictures = Pictures(self._state / "pictures", driver_of)
+        await pictures.open()
+        stack.push_async_callback(pictures.close)
+        self.http.mount("media", MediaServer(links, spool, pictures).handle)
+
     def _instance(self, configured: ConfiguredInstance, core: Core, journal: Journal) -> Instance:
         general = self._config.general
-        base_url = None if general.base_url is None else general.base_url.rstrip("/")
         folder = self._state / "instances" / configured.id
-        instance = Instance(configured.id, core, journal, folder=folder, proxy=general.proxy, base_url=base_url)
+        instance = Instance(configured.id, core, journal, folder=folder, proxy=general.proxy, base_url=self._base_url)
         instance.supervise(configured.driver(configured.settings, self._channels_of(configured.id), instance))
         return instance
 

@@ -21,7 +21,7 @@ from aiohttp import hdrs
 
 from drivers.mattermost import wire
 from drivers.mattermost.settings import Server
-from nextbridge.envelope import ChannelKey, MessageId
+from nextbridge.envelope import ChannelKey, MessageId, UserId
 from nextbridge.errors import NextBridgeError, Paused, Retry
 from nextbridge.http.client import CONNECTION_ERRORS, unreachable
 
@@ -214,12 +214,23 @@ class Api:
     @asynccontextmanager
     async def download(self, file: str, *, largest: int) -> AsyncIterator[aiohttp.ClientResponse]:
         """A file's answer, its body still to be read; `largest` is what the caller will take of it, in bytes."""
-        async with await self._answer("GET", f"files/{_segment(file)}", timeout=transfer_time(largest)) as response:
-            if response.status >= 300:
-                await self._refuse(response)
+        async with self._opened(f"files/{_segment(file)}", transfer_time(largest)) as response:
+            yield response
+
+    @asynccontextmanager
+    async def portrait(self, user: UserId) -> AsyncIterator[aiohttp.ClientResponse]:
+        """The answer with somebody's picture, its body still to be read."""
+        async with self._opened(f"users/{_segment(user)}/image", self._patience) as response:
             yield response
 
     # --- how it is asked ---
+
+    @asynccontextmanager
+    async def _opened(self, path: str, within: aiohttp.ClientTimeout) -> AsyncIterator[aiohttp.ClientResponse]:
+        async with await self._answer("GET", path, timeout=within) as response:
+            if response.status >= 300:
+                await self._refuse(response)
+            yield response
 
     async def _look_up(self, path: str, kind: type[T]) -> T:
         for _ in range(_LOOK_UP_TRIES - 1):

@@ -15,7 +15,7 @@ from drivers.mattermost.allowance import Allowance
 from drivers.mattermost.api import PATIENCE, Api, Refusal
 from drivers.mattermost.channels import Channels, to_be_added
 from drivers.mattermost.events import PostReader, Skipped
-from drivers.mattermost.files import Uploaded, download
+from drivers.mattermost.files import Uploaded, download, portrait
 from drivers.mattermost.history import HistoryReader, PostsOf, Reached
 from drivers.mattermost.markdown import MARKDOWN
 from drivers.mattermost.marks import Marks
@@ -285,6 +285,14 @@ class MattermostDriver(Driver[MattermostSettings, MattermostChannel]):
     @asynccontextmanager
     async def _download(self, attachment: Attachment) -> AsyncIterator[AsyncIterator[bytes]]:
         async with download(await self._opened(), attachment, self.settings.max_file_size) as chunks:
+            yield chunks
+
+    def open_portrait(self, user: UserId) -> AbstractAsyncContextManager[AsyncIterator[bytes]]:
+        return self._portrait(user)
+
+    @asynccontextmanager
+    async def _portrait(self, user: UserId) -> AsyncIterator[AsyncIterator[bytes]]:
+        async with portrait(await self._opened(), user) as chunks:
             yield chunks
 
     # --- the rest -------------------------------------------------------------------------------------------------

@@ -97,6 +97,7 @@ class PostReader:
             username=user.username,
             name=user.name or user.id,
             bot=user.is_bot or props.says("from_bot"),
+            portrait=str(user.last_picture_update),
         )
 
     async def _attachments(self, post: wire.Post) -> AsyncIterator[Attachment]:

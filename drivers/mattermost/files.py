@@ -1,4 +1,4 @@
-"""Files out and in: uploaded from disk to be attached to a post, and fetched with our token."""
+"""Files out and in: uploaded from disk to be attached to a post, and fetched with our token, as pictures are."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from pathlib import Path
 from drivers.mattermost import wire
 from drivers.mattermost.api import Api, Refusal
 from nextbridge.driver import LocalFile, Outgoing
-from nextbridge.envelope import Attachment, DeliveryKey
+from nextbridge.envelope import Attachment, DeliveryKey, UserId
 from nextbridge.errors import FileRejected, Gone, Rejected
 from nextbridge.labels import in_words
 
-__all__ = ["Uploaded", "download"]
+__all__ = ["Uploaded", "download", "portrait"]
 
 _KEPT = 1000
 
@@ -61,6 +61,17 @@ class Uploaded:
         if len(self._ids) > _KEPT:
             self._ids.popitem(last=False)
         return uploaded
+
+
+@asynccontextmanager
+async def portrait(api: Api, user: UserId) -> AsyncIterator[AsyncIterator[bytes]]:
+    """The bytes of somebody's picture. Entering, and reading, raises as `download`."""
+    try:
+        async with api.portrait(user) as response:
+            yield api.chunks(response)
+    except Refusal as refusal:
+        kind = Gone if refusal.about_rights or refusal.status == 400 else Rejected
+        raise kind(f"the server has no picture of them: {refusal.message}") from refusal
 
 
 @asynccontextmanager

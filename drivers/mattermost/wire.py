@@ -113,6 +113,8 @@ class User(Struct, frozen=True, gc=False):
     first_name: str = ""
     last_name: str = ""
     is_bot: bool = False
+    last_picture_update: int = 0
+    """Tells their pictures apart. 0 is the one that the server made of their name; one taken away is negative."""
 
     @property
     def name(self) -> str:

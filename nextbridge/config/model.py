@@ -91,8 +91,16 @@ class GlobalSettings(Settings, frozen=True):
         int, Meta(ge=1, description="How many messages of one channel are relayed afterwards at most: the newest.")
     ] = 1000
     spool_size: Annotated[
-        int, Meta(ge=0, description="Bytes that attachments on their way may take on disk, all together.")
+        int,
+        Meta(ge=0, description="Bytes that attachments may take on disk, all together: on their way, or behind links."),
     ] = 1_073_741_824
+    media_keep: Annotated[
+        Duration,
+        Meta(
+            description="How long a file that a platform cannot take is kept for whoever has its link. Only with "
+            "base_url; ends earlier where spool_size is reached and the room is needed for new files."
+        ),
+    ] = "7d"
 
     def __post_init__(self) -> None:
         if in_seconds(self.remember) < in_seconds(self.give_up_after):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import os
 import socket
 from collections.abc import Callable, Iterator
@@ -16,7 +17,7 @@ from nextbridge.control.server import NAME, place
 from nextbridge.errors import JournalLocked
 from nextbridge.journal.folder import StateFolder
 from nextbridge.journal.sqlite import open_journal
-from nextbridge.media import Spool
+from nextbridge.media import Publishing, Spool
 
 __all__ = ["Ask", "reach"]
 
@@ -94,7 +95,9 @@ def _on_files(folder: Path, descriptor: int) -> Iterator[Ask]:
                 "that does not help, its log says why."
             ) from error
         try:
-            desk = Desk(journal, Spool(folder / "spool", journal, {}, size=0))
+            # how long links last is the file's affair, which is not read here
+            publishing = Publishing(links=None, keep=math.inf)
+            desk = Desk(journal, Spool(folder / "spool", journal, {}, size=0, publishing=publishing))
             yield lambda question: runner.run(desk.answer(question))
         finally:
             runner.run(journal.close())

@@ -122,7 +122,7 @@ class Deliveries:
             return
         if isinstance(event, Posted) and event.attachments and not self._stopping:
             target: object = self._around.instances[delivery.target.instance].driver
-            if isinstance(target, Uploads):
+            if isinstance(target, Uploads) or self._around.spool.publishes:
                 self._around.spool.start(delivery.event_id, event)
 
     def _lane(self, target: Channel) -> Lane:

@@ -23,6 +23,9 @@ from nextbridge.render import Rendered, render
 __all__ = ["Posting", "outgoing"]
 
 
+_NOT_TAKEN = Missing("files cannot be sent there")
+
+
 class Posting:
     """Sends a `Posted`: the delivery's own, or the line that stands for another event."""
 
@@ -66,25 +69,33 @@ class Posting:
         driver, channel = instance.driver, errand.delivery.target.key
         files: dict[int, LocalFile] = {}
         missing = dict(self._refused)
-        taker = None
-        if event.attachments and isinstance(driver, Uploads) and driver.limits(channel).files > 0:
-            taker = driver
-        if event.attachments and taker is None:
-            missing = dict.fromkeys(range(len(event.attachments)), Missing("files cannot be sent there"))
-        elif taker is not None:
+        taker = driver if isinstance(driver, Uploads) and driver.limits(channel).files > 0 else None
+        if event.attachments and taker is None and not errand.around.spool.publishes:
+            missing = dict.fromkeys(range(len(event.attachments)), _NOT_TAKEN)
+        elif event.attachments:
             for place, file in enumerate(await errand.around.spool.files(errand.delivery.event_id, event)):
-                absent = file if isinstance(file, Missing) else _refused(taker, channel, file)
-                if absent is not None:
-                    missing.setdefault(place, absent)
-                    errand.log.warning("file_not_relayed", file=event.attachments[place].name, reason=absent.reason)
-                elif place not in missing and isinstance(file, LocalFile):
+                absent = file if isinstance(file, Missing) else missing.get(place) or _refused(taker, channel, file)
+                if absent is None and isinstance(file, LocalFile):
                     files[place] = file
+                elif absent is not None:
+                    missing[place] = await self._linked(place, file, absent)
         settings = errand.delivery.settings
         quote = errand.quoted(answer.quote)
         if isinstance(errand.delivery.event, Posted):  # a line that we made calls nobody, whatever it quotes
             event = await errand.called(event)
         rendered = render(event, settings, driver, channel, errand.origin, missing=missing, quote=quote)
         return rendered, files, missing
+
+    async def _linked(self, place: int, file: LocalFile | Missing, absent: Missing) -> Missing:
+        """With a link where the file is here all the same. Tells the operator of what is no matter of course."""
+        errand = self._errand
+        if absent is not _NOT_TAKEN:
+            name = self._event.attachments[place].name
+            errand.log.warning("file_not_relayed", file=name, reason=absent.reason)
+        if isinstance(file, Missing):
+            return absent
+        link = await errand.around.spool.publish(errand.delivery.event_id, place, file)
+        return replace(absent, link=link, media_type=file.media_type, size=file.size)
 
     async def _send_part(
         self,
@@ -107,8 +118,7 @@ class Posting:
         except FileRejected as error:
             place = sendable[error.index]
             self._errand.log.warning("file_refused", file=files[place].name, reason=error.reason)
-            refusal = f"{instance.driver.title} does not take it"
-            self._refused[place] = _missing(files[place], error.reason, refusal)
+            self._refused[place] = Missing(error.reason, f"{instance.driver.title} does not take it")
             raise Retry(error.reason, after=0.0) from error
         except Gone as error:
             if message.reply_to is None:
@@ -185,10 +195,8 @@ def outgoing(errand: Errand, rendered: Rendered, part: int, answer: Answer = NOT
     )
 
 
-def _refused(taker: Uploads, channel: ChannelKey, file: LocalFile) -> Missing | None:
+def _refused(taker: Uploads | None, channel: ChannelKey, file: LocalFile) -> Missing | None:
+    if taker is None:
+        return _NOT_TAKEN
     limit = taker.refuses_file(channel, file)
-    return None if limit is None else _missing(file, limit, limit)
-
-
-def _missing(file: LocalFile, reason: str, limit: str) -> Missing:
-    return Missing(reason, limit, media_type=file.media_type, size=file.size)
+    return None if limit is None else Missing(limit, limit)

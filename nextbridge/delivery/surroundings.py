@@ -12,7 +12,7 @@ from nextbridge.guard import Guard
 from nextbridge.identities import OwnIdentities
 from nextbridge.instance import Instance
 from nextbridge.journal import Journal
-from nextbridge.media import Spool
+from nextbridge.media import Links, Spool
 from nextbridge.mentions import Mentions
 from nextbridge.tally import Tally
 
@@ -32,6 +32,8 @@ class Surroundings(Struct, frozen=True, kw_only=True):
     journal: Journal
     instances: Mapping[InstanceId, Instance]
     spool: Spool
+    links: Links | None
+    """None where there is no media server."""
     tally: Tally
     identities: OwnIdentities
     guard: Guard

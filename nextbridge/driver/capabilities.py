@@ -28,6 +28,7 @@ __all__ = [
     "Identity",
     "Members",
     "Pages",
+    "Portraits",
     "Reactions",
     "Recall",
     "Threads",
@@ -67,6 +68,18 @@ class Downloads(Protocol):
 
     def open_attachment(self, attachment: Attachment) -> AbstractAsyncContextManager[AsyncIterator[bytes]]:
         """The attachment's bytes, in chunks. Entering raises Retry, Rejected or Gone."""
+
+
+@runtime_checkable
+class Portraits(Protocol):
+    """The pictures of people, which nobody else can fetch, can be fetched: see `Author.portrait`."""
+
+    def open_portrait(self, user: UserId) -> AbstractAsyncContextManager[AsyncIterator[bytes]]:
+        """The picture of somebody, as it is now, in chunks.
+
+        Entering does I/O and raises Retry, Rejected, or Gone where they have none. Called when somebody first looks at
+        it, also without a connection.
+        """
 
 
 @runtime_checkable

@@ -1,4 +1,4 @@
-"""The daemon's HTTP server: whether it is alive and ready, and the pages and webhooks that drivers mount.
+"""The daemon's HTTP server: whether it is alive and ready, what else of the core is mounted, and drivers' pages.
 
 Loopback by default. It adds nothing to what a driver answers but headers that every answer should have.
 """
@@ -6,9 +6,9 @@ Loopback by default. It adds nothing to what a driver answers but headers that e
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 import structlog
 from aiohttp import web
@@ -19,7 +19,7 @@ from nextbridge.envelope import InstanceId
 from nextbridge.errors import NextBridgeError
 from nextbridge.redaction import redaction
 
-__all__ = ["HttpError", "HttpServer", "Mounted"]
+__all__ = ["Handler", "HttpError", "HttpServer", "Mounted"]
 
 _MOST_BODY = 1 << 20
 """Bytes of a request's body, unless the driver that answers reads it as a stream."""
@@ -30,6 +30,10 @@ class Mounted(Protocol):
 
     def get(self, platform: str, instance: InstanceId) -> Pages | None:
         """The running instance of that name and platform, if it serves pages."""
+
+
+Handler: TypeAlias = Callable[[web.Request, str], Awaitable[web.StreamResponse]]
+"""Answers a request; beside it what follows the place where it is mounted, percent-encoded."""
 
 
 class HttpError(NextBridgeError):
@@ -49,16 +53,23 @@ class HttpServer:
         self._settings = settings
         self._pages = pages
         self._not_ready = not_ready
+        self._mounted: dict[str, Handler] = {}
         self._runner: web.AppRunner | None = None
         self._log = structlog.get_logger()
         self.address = ""
         """`http://host:port` while it listens."""
+
+    def mount(self, name: str, handler: Handler) -> None:
+        """Have `handler` answer what is below `/<name>/`. Before `start`."""
+        self._mounted[name] = handler
 
     async def start(self) -> None:
         """Listen. Raises HttpError when the address cannot be had."""
         app = web.Application(client_max_size=_MOST_BODY)
         app.router.add_get("/healthz", self._healthz)
         app.router.add_get("/readyz", self._readyz)
+        for name, handler in self._mounted.items():
+            app.router.add_route("*", f"/{name}/{{path:.*}}", _below(name, handler))
         app.router.add_route("*", "/{platform}/{instance}{path:(/.*)?}", self._page)
         app.on_response_prepare.append(_harden)
         self._runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=2.0)
@@ -98,6 +109,14 @@ class HttpServer:
         if pages is None:
             raise web.HTTPNotFound(text="There is nothing here.\n")
         return await pages.handle(request, request.match_info["path"])
+
+
+def _below(name: str, handler: Handler) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+    async def answer(request: web.Request) -> web.StreamResponse:
+        # as it stands in the address, where an encoded slash is none
+        return await handler(request, request.rel_url.raw_path.removeprefix(f"/{name}/"))
+
+    return answer
 
 
 async def _harden(_request: web.Request, response: web.StreamResponse) -> None:

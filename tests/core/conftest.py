@@ -37,6 +37,8 @@ def daemon(tmp_path: Path) -> RunDaemon:
     async def run(
         *rules: Rule,
         spool_size: int = 1_000_000,
+        base_url: str | None = None,
+        media_keep: str = "7d",
         give_up_after: str = "24h",
         backfill: str | int = "24h",
         backfill_messages: int = 1000,
@@ -49,7 +51,9 @@ def daemon(tmp_path: Path) -> RunDaemon:
             path=tmp_path / "config.json",
             general=GlobalSettings(
                 http=HttpSettings(port=0),
+                base_url=base_url,
                 spool_size=spool_size,
+                media_keep=media_keep,
                 give_up_after=give_up_after,
                 backfill=backfill,
                 backfill_messages=backfill_messages,

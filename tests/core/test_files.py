@@ -117,12 +117,12 @@ async def test_what_the_target_refuses_beforehand_or_when_it_is_sent_leaves_its_
         target.answer = refuse_once
         await source.post("one", attachments=(file("a"), file("b")))
         await target.until(lambda: len(target.shown) == 1)
-        assert target.texts == ["one\n[Image: b (1 byte, Script does not take it)]"]
+        assert target.texts == ["one\n[File: b (1 byte, Script does not take it)]"]
         assert target.received == [{"a": b"a"}]
         target.refuses = "no files today"
         await source.post("two", attachments=(file("a"),))
         await target.until(lambda: len(target.shown) == 2)
-        assert target.texts[1] == "two\n[Image: a (1 byte, no files today)]"
+        assert target.texts[1] == "two\n[File: a (1 byte, no files today)]"
 
 
 async def test_more_files_than_a_message_holds_go_on_in_further_parts(daemon: RunDaemon) -> None:

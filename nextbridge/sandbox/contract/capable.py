@@ -7,9 +7,10 @@ from pathlib import Path
 
 import aiohttp
 
-from nextbridge.driver import Cursor, Downloads, History, Identity, LocalFile, Pages, Uploads
-from nextbridge.envelope import Attachment, Posted
+from nextbridge.driver import Cursor, Downloads, History, Identity, LocalFile, Pages, Portraits, Uploads
+from nextbridge.envelope import Attachment, Posted, UserId
 from nextbridge.errors import Gone, Rejected
+from nextbridge.media.content import HEAD, PICTURES, signature
 from nextbridge.sandbox.contract.bench import Bench
 from nextbridge.sandbox.contract.needs import needs
 from nextbridge.sandbox.contract.supervised import Supervised, error_of, said, spooled
@@ -116,6 +117,27 @@ class ShowsCapabilities:
         error = await error_of(_content(relay.driver, Attachment(id="n" * 26, name="nothing")))
         assert isinstance(error, Gone | Rejected), error
 
+    @needs(Portraits)
+    async def test_the_picture_of_somebody_who_spoke_can_be_fetched(self, bench: Bench) -> None:
+        """Portraits: an event says that its author has a picture, and it is one, the same whoever of ours asks."""
+        relay = await bench.relay()
+        assert isinstance(relay.driver, Portraits)
+        await bench.say("hello")
+        author = (await relay.received("hello")).author
+        assert author.portrait
+        assert author.avatar is None
+        picture = await _picture(relay.driver, author.id)
+        assert signature(picture[:HEAD]) in PICTURES
+        assert await _picture(relay.driver, author.id) == picture
+
+    @needs(Portraits)
+    async def test_nobody_has_no_picture(self, bench: Bench) -> None:
+        """Portraits: who is not there is said with an error of the contract, and not tried for ever."""
+        relay = await bench.relay()
+        assert isinstance(relay.driver, Portraits)
+        error = await error_of(_picture(relay.driver, UserId("n" * 26)))
+        assert isinstance(error, Gone | Rejected), error
+
     @needs(History)
     async def test_the_first_connection_tells_of_a_gap_before_its_first_event(self, bench: Bench) -> None:
         """History: for each channel, with where it stands, so that a rule which begins now begins there."""
@@ -186,6 +208,11 @@ class ShowsCapabilities:
 
 async def _content(driver: Downloads, attachment: Attachment) -> bytes:
     async with driver.open_attachment(attachment) as chunks:
+        return b"".join([chunk async for chunk in chunks])
+
+
+async def _picture(driver: Portraits, user: UserId) -> bytes:
+    async with driver.open_portrait(user) as chunks:
         return b"".join([chunk async for chunk in chunks])
 
 

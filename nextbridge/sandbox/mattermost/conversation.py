@@ -309,6 +309,12 @@ class Conversation:
         self._people.rename(user, **changed)
         self._hub.tell(Frame("user_updated", {"user": as_others_see(user)}))
 
+    def change_picture(self, user: User, *, removed: bool = False) -> None:
+        """The user gives themselves another picture, or takes theirs away."""
+        user.update_at = milliseconds(self._clock)
+        user.last_picture_update = -user.update_at if removed else user.update_at
+        self._hub.tell(Frame("user_updated", {"user": as_others_see(user)}))
+
     # --- what a posted frame says ---------------------------------------------------------------------------------
 
     def _posted(self, post: Post, user: User, channel: Channel) -> dict[str, object]:

@@ -109,6 +109,8 @@ class User(Struct, kw_only=True):
     timezone: Timezone = field(default_factory=Timezone)
     is_bot: bool | UnsetType = UNSET
     bot_description: str | UnsetType = UNSET
+    last_picture_update: int | UnsetType = UNSET
+    """Absent while the picture is the one that the server made; negative when one was taken away."""
     disable_welcome_email: bool = False
 
     @property

@@ -71,7 +71,7 @@ class UserRoutes:
         return web.Response(
             body=_picture(user),
             content_type="image/png",
-            headers={"Cache-Control": "max-age=86400, private", "Etag": "0"},
+            headers={"Cache-Control": "max-age=86400, private", "Etag": str(user.last_picture_update or 0)},
         )
 
     async def status(self, request: web.Request) -> web.Response:
@@ -118,9 +118,12 @@ def _answer(user: User, asking: User) -> web.Response:
 
 
 def _picture(user: User) -> bytes:
-    """A square PNG of one colour, which follows from the id."""
+    """A square PNG of one colour, which follows from the id and from when it was changed."""
     side = 32
-    colour = bytes(64 + byte % 128 for byte in zlib.crc32(user.id.encode()).to_bytes(4, "big")[:3])
+    colour = bytes(
+        64 + byte % 128
+        for byte in zlib.crc32(f"{user.id}{user.last_picture_update or 0}".encode()).to_bytes(4, "big")[:3]
+    )
     rows = (b"\x00" + colour * side) * side
     header = struct.pack(">IIBBBBB", side, side, 8, 2, 0, 0, 0)
     chunks = ((b"IHDR", header), (b"IDAT", zlib.compress(rows)), (b"IEND", b""))
