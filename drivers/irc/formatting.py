@@ -227,8 +227,8 @@ def _inline(node: Inline, active: tuple[str, ...]) -> str:
         case Mention(name, kind):
             # people are called by their bare nick here
             return clean(name) if kind is MentionKind.USER else f"@{clean(name)}"
-        case Emoji(name):
-            return f":{clean(name)}:"
+        case Emoji():
+            return clean(node.shown)
 
 
 def _wrapped(code: str, children: tuple[Inline, ...], active: tuple[str, ...]) -> str:

@@ -11,6 +11,8 @@ from typing import TypeAlias
 
 from msgspec import Struct
 
+from nextbridge.markup.emoji import character
+
 __all__ = [
     "Block",
     "Bold",
@@ -116,6 +118,11 @@ class Emoji(_Node, frozen=True, tag="emoji"):
 
     name: str
 
+    @property
+    def shown(self) -> str:
+        """What stands for it where names mean nothing: its character, or the name of a custom one in colons."""
+        return character(self.name) or f":{self.name}:"
+
 
 Inline: TypeAlias = Text | LineBreak | Bold | Italic | Underline | Strike | Code | Link | Mention | Emoji
 
@@ -205,8 +212,8 @@ def plain_text(inlines: tuple[Inline, ...]) -> str:
                 parts.append("\n")
             case Mention(name=name):
                 parts.append(f"@{name}")
-            case Emoji(name):
-                parts.append(f":{name}:")
+            case Emoji():
+                parts.append(node.shown)
             case _:
                 parts.append(plain_text(node.children))
     return "".join(parts)

@@ -91,7 +91,7 @@ def test_colours_survive_between_two_irc_channels() -> None:
         ((Paragraph((Link("http://x", (Text("label"),)),)),), "label (http://x)"),
         ((Paragraph((Link("http://x", (Text("http://x"),)),)),), "http://x"),
         ((Paragraph((Mention("anna"), Text(" "), Mention("all", MentionKind.CHANNEL))),), "anna @all"),
-        ((Paragraph((Emoji("smile"),)),), ":smile:"),
+        ((Paragraph((Emoji("smile"), Emoji("our_parrot"))),), "😄:our_parrot:"),
         ((Paragraph((Text("a\r\nQUIT\0\x02\x0304x\u2028y"),)),), "a  QUIT04x y"),
     ],
 )

@@ -43,7 +43,10 @@ def test_every_character_means_itself(text: str) -> None:
     [
         (Paragraph((Bold((Text("a"),)), Italic((Underline((Strike((Text("b"),)),)),)))), "ab"),
         (Paragraph((Text("a"), LineBreak(), Text("b"))), "a\nb"),
-        (Paragraph((Mention("ann"), Text(" "), Emoji("smile"), Text(" "), Code("x"))), "@ann :smile: x"),
+        (
+            Paragraph((Mention("ann"), Text(" "), Emoji("smile"), Emoji("our_parrot"), Code("x"))),
+            "@ann 😄:our_parrot:x",
+        ),
         (Paragraph((Link("https://e.org", (Text("https://e.org"),)),)), "https://e.org"),
         (Paragraph((Link("http://www.e.org", (Text("www.e.org"),)),)), "www.e.org"),
         (Paragraph((Link("https://e.org", (Bold((Text("here"),)),)),)), "here (https://e.org)"),
