@@ -57,18 +57,20 @@ class Mentions:
         source = self._instances.get(event.channel.instance)
         by_bare_name = source is not None and source.driver.calls_by_bare_name
         found = calls(event.text, by_bare_name=by_bare_name)
-        if not found:
-            return event
-        answers = await self._answers(found[:_MOST_CALLS], event.channel, target)
+        if not found.who:
+            return event if found.silent is event.text else replace(event, text=found.silent)
+        answers = await self._answers(found.who[:_MOST_CALLS], event.channel, target)
         if everybody:
             answers |= {
                 call: (call.names[0], Mention(call.names[0], call.kind, permitted=True))
-                for call in found
+                for call in found.who
                 if call.kind is not MentionKind.USER
             }
         return replace(event, text=called(event.text, answers.get, by_bare_name=by_bare_name))
 
-    async def _answers(self, found: list[Call], source: Channel, target: Channel) -> dict[Call, tuple[str, Mention]]:
+    async def _answers(
+        self, found: tuple[Call, ...], source: Channel, target: Channel
+    ) -> dict[Call, tuple[str, Mention]]:
         people = [call for call in found if call.kind is MentionKind.USER]
         if not people:
             return {}

@@ -34,7 +34,7 @@ from nextbridge.markup.tree import (
     Underline,
 )
 
-__all__ = ["Call", "Found", "called", "calls"]
+__all__ = ["Call", "Calls", "Found", "called", "calls"]
 
 _AT = re.compile(r"(?<![\w@./+%&=#-])@([^\s@]{1,64}+)(?!\S)")
 """Neither an address of mail nor a part of another: such a word is behind nothing that goes on in it."""
@@ -67,24 +67,30 @@ Found: TypeAlias = Callable[[Call], tuple[str, Mention] | None]
 """Which of a call's names it was, and the mention that takes its place; None where it calls nobody."""
 
 
-def calls(text: RichText, *, by_bare_name: bool) -> list[Call]:
-    """Whom `text` calls, each once, in order. `by_bare_name`: also by `name:` at the beginning.
+class Calls(Struct, frozen=True):
+    """What `calls` finds in a text."""
 
-    In time linear in the text.
-    """
+    who: tuple[Call, ...]
+    """Each once, in order."""
+    silent: RichText
+    """The text as it is where nobody of them is found; the same object where that changes nothing."""
+
+
+def calls(text: RichText, *, by_bare_name: bool) -> Calls:
+    """Whom `text` calls. `by_bare_name`: also by `name:` at the beginning. In time linear in the text."""
     match text.blocks:
         case (Paragraph((Text(only),)),) if "@" not in only and not by_bare_name:
-            return []  # as most messages are
+            return Calls((), text)  # as most messages are
     seen: dict[Call, None] = {}
 
     def note(call: Call) -> None:
         seen[call] = None
 
-    _Rewriter(note, by_bare_name=by_bare_name).blocks(text.blocks)
-    return list(seen)
+    silent = called(text, note, by_bare_name=by_bare_name)
+    return Calls(tuple(seen), text if silent == text else silent)
 
 
-def called(text: RichText, found: Found, *, by_bare_name: bool) -> RichText:
+def called(text: RichText, found: Found | Callable[[Call], None], *, by_bare_name: bool) -> RichText:
     """`text` with what was found in place of each call that `calls` gives.
 
     A mention that calls nobody is text. What the text was read from is kept only if it says the same.
@@ -106,36 +112,40 @@ class _Rewriter:
         match blocks:
             case (Paragraph((Text(first), *more)), *rest) if self._by_bare_name and (front := _IN_FRONT.match(first)):
                 opening = (*self._in_front(front), *self._inlines(tuple(more)))
-                return (Paragraph(opening), *(self._block(each) for each in rest))
-        return tuple(self._block(each) for each in blocks)
+                return (Paragraph(opening), *self._blocks(tuple(rest)))
+        return self._blocks(blocks)
 
-    def _block(self, block: Block) -> Block:
+    def _blocks(self, blocks: tuple[Block, ...], *, quietly: bool = False) -> tuple[Block, ...]:
+        """`quietly`: what is in them calls nobody."""
+        return tuple(self._block(each, quietly=quietly) for each in blocks)
+
+    def _block(self, block: Block, *, quietly: bool) -> Block:
         match block:
             case Paragraph(children):
-                return Paragraph(self._inlines(children))
+                return Paragraph(self._inlines(children, quietly=quietly))
             case Heading(level, children):
-                return Heading(level, self._inlines(children))
+                return Heading(level, self._inlines(children, quietly=quietly))
             case ListBlock(items, start):
-                return ListBlock(tuple(tuple(self._block(each) for each in item) for item in items), start)
+                return ListBlock(tuple(self._blocks(item, quietly=quietly) for item in items), start)
             case Quote(children):
-                return Quote(tuple(self._silent_block(each) for each in children))
+                return Quote(self._blocks(children, quietly=True))
             case CodeBlock() | ThematicBreak():
                 return block
 
-    def _inlines(self, children: tuple[Inline, ...]) -> tuple[Inline, ...]:
-        return tuple(each for child in children for each in self._inline(child))
+    def _inlines(self, children: tuple[Inline, ...], *, quietly: bool = False) -> tuple[Inline, ...]:
+        return tuple(each for child in children for each in self._inline(child, quietly=quietly))
 
-    def _inline(self, node: Inline) -> Iterator[Inline]:
+    def _inline(self, node: Inline, *, quietly: bool) -> Iterator[Inline]:
         match node:
-            case Text(text):
+            case Text(text) if not quietly:
                 yield from self._text(text)
             case Mention():
-                yield from self._mention(node)
+                yield from self._mention(node, None if quietly else self._whom(node))
             case Bold(children) | Italic(children) | Underline(children) | Strike(children):
-                yield type(node)(self._inlines(children))
-            case Link():
-                yield self._silent(node)
-            case Code() | Emoji() | LineBreak():
+                yield type(node)(self._inlines(children, quietly=quietly))
+            case Link(url, children):
+                yield Link(url, self._inlines(children, quietly=True))
+            case Text() | Code() | Emoji() | LineBreak():
                 yield node
 
     def _text(self, text: str) -> Iterator[Inline]:
@@ -165,11 +175,11 @@ class _Rewriter:
         else:
             yield from self._text(front.string)
 
-    def _mention(self, node: Mention) -> Iterator[Inline]:
-        bare = node.name.rstrip(".-_:")
-        names = tuple(dict.fromkeys(name for name in (node.name, bare) if name))
-        call = _call(names, node.user) if node.kind is MentionKind.USER else Call(names, node.kind)
-        replacement = self._found(call)
+    def _whom(self, node: Mention) -> tuple[str, Mention] | None:
+        names = tuple(dict.fromkeys(name for name in (node.name, node.name.rstrip(".-_:")) if name))
+        return self._found(_call(names, node.user) if node.kind is MentionKind.USER else Call(names, node.kind))
+
+    def _mention(self, node: Mention, replacement: tuple[str, Mention] | None) -> Iterator[Inline]:
         if replacement is None:
             self.says_otherwise = True
             yield Text(f"@{node.name}")
@@ -183,33 +193,6 @@ class _Rewriter:
     def _compare(self, name: str, mention: Mention) -> None:
         if mention.kind is not MentionKind.USER or mention.name.casefold() != name.casefold():
             self.says_otherwise = True
-
-    # --- where nobody is called ---
-
-    def _silent_block(self, block: Block) -> Block:
-        match block:
-            case Paragraph(children):
-                return Paragraph(tuple(map(self._silent, children)))
-            case Heading(level, children):
-                return Heading(level, tuple(map(self._silent, children)))
-            case ListBlock(items, start):
-                return ListBlock(tuple(tuple(map(self._silent_block, item)) for item in items), start)
-            case Quote(children):
-                return Quote(tuple(map(self._silent_block, children)))
-            case CodeBlock() | ThematicBreak():
-                return block
-
-    def _silent(self, node: Inline) -> Inline:
-        match node:
-            case Mention(name=name):
-                self.says_otherwise = True
-                return Text(f"@{name}")
-            case Bold(children) | Italic(children) | Underline(children) | Strike(children):
-                return type(node)(tuple(map(self._silent, children)))
-            case Link(url, children):
-                return Link(url, tuple(map(self._silent, children)))
-            case Text() | Code() | Emoji() | LineBreak():
-                return node
 
 
 def _call(names: tuple[str, ...], user: str | None = None) -> Call:

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 from nextbridge.driver import ConfiguredChannel, Host
 from nextbridge.envelope import Author, ChannelKey, Posted, UserId
-from nextbridge.markup import Mention, MentionKind, Paragraph, RichText
+from nextbridge.markup import Mention, MentionKind, Paragraph, Quote, RichText
 from nextbridge.markup.plain import PlainText
 from nextbridge.markup.tree import Block, Inline
 from tests.core.script import Daemon, ScriptChannel, ScriptDriver, ScriptSettings
@@ -33,11 +33,16 @@ class Calling(PlainText):
                 case _:
                     return node
 
-        return super().write(
-            tuple(
-                Paragraph(tuple(map(seen, each.children))) if isinstance(each, Paragraph) else each for each in blocks
-            )
-        )
+        def look(block: Block) -> Block:
+            match block:
+                case Paragraph(children):
+                    return Paragraph(tuple(map(seen, children)))
+                case Quote(children):
+                    return Quote(tuple(map(look, children)))
+                case _:
+                    return block
+
+        return super().write(tuple(map(look, blocks)))
 
 
 class LonelyDriver(ScriptDriver):

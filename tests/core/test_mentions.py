@@ -146,6 +146,16 @@ async def test_what_is_not_the_authors_own_word_calls_nobody(daemon: RunDaemon) 
         assert b.asked == []
 
 
+async def test_between_two_of_one_dialect_a_quote_calls_nobody(daemon: RunDaemon) -> None:
+    """It does not pass as it was written: there it would be read as a mention."""
+    quoted = (Quote((Paragraph((Mention("alice"),)),)),)
+    async with daemon(BRIDGE, **BOTH) as running:
+        _, b = pair(running)
+        b.join(ALICE)
+        await say(running["a"], RichText(quoted, Source("calling", "*quoted* @alice")))
+        await b.until(lambda: b.texts == ["> @alice"])
+
+
 async def test_lines_that_the_relay_makes_call_nobody(daemon: RunDaemon) -> None:
     """A topic and a reaction are told of, with whatever they quote."""
     bridge = rule("r", "a/1", "b/1", topics=True, on_reaction="line")

@@ -38,7 +38,7 @@ def rich(*inlines: Inline) -> RichText:
 def names(text: str | RichText, *, by_bare_name: bool = False) -> list[str]:
     """The longest name of each call."""
     tree = RichText.plain(text) if isinstance(text, str) else text
-    return [call.names[0] for call in calls(tree, by_bare_name=by_bare_name)]
+    return [call.names[0] for call in calls(tree, by_bare_name=by_bare_name).who]
 
 
 def shown(text: str | RichText, *people: str, by_bare_name: bool = False) -> RichText:
@@ -68,7 +68,7 @@ def shown(text: str | RichText, *people: str, by_bare_name: bool = False) -> Ric
 )
 def test_punctuation_may_be_part_of_a_name_or_not(text: str, candidates: tuple[str, ...]) -> None:
     """The longest is tried first, and no name is cut inside."""
-    assert calls(RichText.plain(text), by_bare_name=False) == [Call(candidates)]
+    assert calls(RichText.plain(text), by_bare_name=False).who == (Call(candidates),)
 
 
 @pytest.mark.parametrize(
@@ -116,7 +116,7 @@ def test_a_name_in_front_calls_where_people_do_so() -> None:
 def test_mentions_of_a_dialect_are_calls() -> None:
     """With the id that the platform gives; one that calls nobody is text."""
     text = rich(Bold((Mention("alice.", user="u1"),)), Text(" and "), Mention("bob"))
-    assert calls(text, by_bare_name=False) == [Call(("alice.", "alice"), user="u1"), Call(("bob",))]
+    assert calls(text, by_bare_name=False).who == (Call(("alice.", "alice"), user="u1"), Call(("bob",)))
     assert shown(text, "alice") == rich(Bold((Mention("alice2"), Text("."))), Text(" and "), Text("@bob"))
 
 
@@ -129,12 +129,12 @@ def test_calls_of_everybody_are_known_by_what_platforms_call_them() -> None:
         ("room", MentionKind.CHANNEL),
         ("here.", MentionKind.HERE),
     ):
-        (call,) = calls(RichText.plain(f"@{word}"), by_bare_name=False)
+        (call,) = calls(RichText.plain(f"@{word}"), by_bare_name=False).who
         assert call == Call((word.rstrip("!."),), kind)
-    assert calls(rich(Mention("all", MentionKind.CHANNEL), Mention("room")), by_bare_name=False) == [
+    assert calls(rich(Mention("all", MentionKind.CHANNEL), Mention("room")), by_bare_name=False).who == (
         Call(("all",), MentionKind.CHANNEL),
         Call(("room",), MentionKind.CHANNEL),
-    ]
+    )
 
 
 def test_in_code_in_a_quote_and_on_a_link_nobody_is_called() -> None:
@@ -160,7 +160,9 @@ def test_in_code_in_a_quote_and_on_a_link_nobody_is_called() -> None:
         Source("d", "> **@alice**"),
     )  # fmt: skip
     assert names(loud) == []
-    silent = shown(loud, "alice")
+    assert calls(quiet, by_bare_name=False).silent is quiet
+    silent = calls(loud, by_bare_name=False).silent
+    assert silent == shown(loud, "alice")
     assert "Mention" not in repr(silent)
     assert silent.source is None
 
