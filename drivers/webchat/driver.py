@@ -3,31 +3,42 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Sequence
+import time
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from contextlib import aclosing, asynccontextmanager
 from functools import partial
 from html import escape
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, Literal
 from urllib.parse import quote
 
 from aiohttp import web
 from msgspec import Struct
+from msgspec.structs import replace
 
 from drivers.webchat.access import Door, TurnedAway
 from drivers.webchat.authors import Authors
-from drivers.webchat.frames import Message
+from drivers.webchat.events import author_of, event_of
+from drivers.webchat.files import LOOSE_SHARE, Files, NoRoom, largest_within, read
+from drivers.webchat.frames import Told, Typist, encode
 from drivers.webchat.lobby import Lobby
-from drivers.webchat.room import Room
+from drivers.webchat.messages import FROM_ELSEWHERE, MOST_FILES, Change, Message, emptied, reacted, read_emoji
+from drivers.webchat.room import NotThere, Room
 from drivers.webchat.session import Session
 from drivers.webchat.settings import LARGEST_MESSAGE, RoomSettings, WebChatSettings
+from drivers.webchat.transfers import Transfers
 from nextbridge.driver import (
     Acknowledgement,
     ConfiguredChannel,
     Driver,
+    Excerpt,
+    FileRejected,
     Finding,
+    Gone,
     Guarantees,
     Host,
     Limits,
+    LocalFile,
     Outgoing,
     Receipt,
     Rejected,
@@ -35,7 +46,8 @@ from nextbridge.driver import (
     Retry,
     RetryRecognition,
 )
-from nextbridge.envelope import Author, Channel, ChannelKey, MessageId, Posted, UserId
+from nextbridge.envelope import Attachment, Author, Channel, ChannelKey, MessageId, UserId
+from nextbridge.labels import in_words
 from nextbridge.markup import PLAIN
 
 __all__ = ["WebChatDriver"]
@@ -43,13 +55,17 @@ __all__ = ["WebChatDriver"]
 _PAGE = Path(__file__).parent / "page"
 _TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
 _SHORT_TOKEN = 16
+_LONGEST_TOPIC = 250
+_UPLOAD = "/upload"
+_FILES = "/files/"
 
 
 class _Open(Struct, frozen=True):
     """What there is while `run` runs."""
 
     lobby: Lobby
-    files: dict[str, tuple[bytes, str]]
+    transfers: Transfers
+    page: dict[str, tuple[bytes, str]]
     """The page's files by their path, with their media type."""
 
 
@@ -74,8 +90,10 @@ class WebChatDriver(Driver[WebChatSettings, RoomSettings]):
         self, settings: WebChatSettings, channels: Sequence[ConfiguredChannel[RoomSettings]], host: Host
     ) -> None:
         super().__init__(settings, channels, host)
+        self._files = Files(host.folder / "files", largest=settings.max_file_size, total=settings.files_size)
         self._rooms = {
-            str(channel.key): Room(str(channel.key), host.store, history=settings.history) for channel in channels
+            str(channel.key): Room(str(channel.key), host.store, history=settings.history, forget=self._files.discard)
+            for channel in channels
         }
         self._names = {str(channel.key): channel.settings.room for channel in channels}
         self._door = Door(instance=host.instance, token=settings.token, base_url=host.base_url)
@@ -97,27 +115,56 @@ class WebChatDriver(Driver[WebChatSettings, RoomSettings]):
             )
         elif token is not None and token.reveal() != token.reveal().strip():
             yield Remark(("token",), "the token has spaces around it; remove them")
+        if settings.max_file_size > largest_within(settings.files_size):
+            yield Remark(
+                ("max_file_size",),
+                f"one file may take a quarter of files_size: write {largest_within(settings.files_size)} at most, or "
+                f"files_size {settings.max_file_size * LOOSE_SHARE} at least",
+            )
 
     def limits(self, channel: ChannelKey) -> Limits:  # noqa: ARG002 - every room has the same
-        return Limits(text=LARGEST_MESSAGE)
+        return Limits(text=LARGEST_MESSAGE, files=MOST_FILES)
 
     @property
     def shows_identity(self) -> bool:
         return True
 
+    @property
+    def answers(self) -> Literal["any", "root"]:
+        return "any"
+
+    @property
+    def largest_file(self) -> int:
+        return self._files.largest
+
+    def refuses_file(self, channel: ChannelKey, file: LocalFile) -> str | None:  # noqa: ARG002 - every room is alike
+        largest = self._files.largest
+        if largest == 0:
+            return "the web chat takes no files"
+        return None if file.size <= largest else f"over the {in_words(largest)} that the web chat takes"
+
     # --- the relay's side ---
 
     async def run(self) -> None:
-        files = await asyncio.to_thread(_read_page)
+        page = await asyncio.to_thread(_read_page)
         authors = await Authors.load(self.host.store)
         for room in self._rooms.values():
             await room.load()
+        await self._files.load(file for room in self._rooms.values() for file in room.files())
         for channel in self.channels:
             await self.host.resolved(channel, channel.key, channel.settings.room)
         me = f"{self.platform}:{self.host.instance}"
-        lobby = Lobby(self.settings, self._door, authors, self._rooms, self._relay)
+        lobby = Lobby(
+            self.settings,
+            self._door,
+            authors,
+            self._rooms,
+            self._files,
+            relay=self._relay,
+            tell_typing=self._tell_typing,
+        )
         await self.host.connected(UserId(me), realm=me)
-        self._open = _Open(lobby, files)
+        self._open = _Open(lobby, Transfers(lobby, self.host.log), page)
         try:
             for room in self._rooms.values():
                 await room.recover(partial(self._relay, room))
@@ -128,33 +175,132 @@ class WebChatDriver(Driver[WebChatSettings, RoomSettings]):
             for room in self._rooms.values():
                 await room.settle()
 
-    async def _relay(self, room: Room, message: Message) -> None:
-        author = message.author or ""
-        event = Posted(
-            channel=Channel(self.host.instance, ChannelKey(room.key)),
-            message=MessageId(str(message.id)),
-            author=Author(id=UserId(author), username=message.name, name=message.name),
-            at=message.at,
-            channel_name=self._names[room.key],
-            text=PLAIN.read(message.text),
-            action=message.action,
-        )
-        await (await self.host.accept(event))
+    async def _relay(self, room: Room, message: Message, change: Change) -> None:
+        channel = Channel(self.host.instance, ChannelKey(room.key))
+        await (await self.host.accept(event_of(message, change, channel, self._names[room.key])))
 
-    async def send(self, message: Outgoing) -> Receipt:
-        room = self._rooms.get(message.channel)
+    def _tell_typing(self, room: Room, author: str, name: str) -> None:
+        self.host.typing(ChannelKey(room.key), author_of(author, name))
+
+    def _room(self, channel: ChannelKey) -> Room:
+        room = self._rooms.get(channel)
         if room is None:
-            raise Rejected(f"there is no room {message.channel} in this web chat")
+            raise Rejected(f"there is no room {channel} in this web chat")
         if not room.loaded:
             raise Retry("the web chat is being started")
+        return room
+
+    async def send(self, message: Outgoing) -> Receipt:
+        room = self._room(message.channel)
         origin = message.platform or message.mark.origin.partition("/")[0] or "relay"
 
-        def make(number: int, at: int) -> Message:
-            name = message.name or origin
-            return Message(id=number, at=at, name=name, text=message.text, origin=origin, action=message.action)
+        @asynccontextmanager
+        async def compose() -> AsyncIterator[Message]:
+            parent = None if message.reply_to is None else room.get(_number(message.reply_to))
+            if message.reply_to is not None and (parent is None or parent.gone):
+                raise _gone()
+            files = await self._files.adopt(message.files)
+            try:
+                yield Message(
+                    message.name or origin,
+                    message.text,
+                    origin=origin,
+                    action=message.action,
+                    reply_to=None if parent is None else parent.id,
+                    thread=None if parent is None else parent.thread or parent.id,
+                    files=files,
+                )
+            except BaseException:
+                await self._files.discard(files)
+                raise
 
-        kept = await room.add(message.key, make)
+        try:
+            kept = await room.add(message.key, compose)
+        except NoRoom as error:
+            raise FileRejected(f"it {error}", index=error.index) from None
+        except OSError as error:
+            raise Retry(f"its files cannot be kept: {error.strerror or type(error).__name__}") from error
         return Receipt(MessageId(str(kept.id)))
+
+    async def edit(self, message: MessageId, revised: Outgoing) -> None:
+        def said(now: Message) -> Message:
+            if now.author is not None:
+                raise Rejected("somebody at a browser wrote it")
+            if (now.text, now.action) == (revised.text, revised.action):
+                return now
+            return replace(now, text=revised.text, action=revised.action, edited=True)
+
+        await self._change(revised.channel, message, said)
+
+    async def delete(self, channel: ChannelKey, message: MessageId) -> None:
+        def removed(now: Message) -> Message:
+            if now.author is not None:
+                raise Rejected("somebody at a browser wrote it")
+            return emptied(now)
+
+        await self._change(channel, message, removed)
+
+    async def react(self, channel: ChannelKey, message: MessageId, emoji: str, *, add: bool) -> None:
+        read = read_emoji(emoji)
+        if read is None:
+            raise Rejected("the web chat has no custom emoji")
+
+        def changed(now: Message) -> Message:
+            found = reacted(now, read, FROM_ELSEWHERE, add=add)
+            if found is None:
+                raise Rejected("there are too many reactions to this message")
+            return found
+
+        await self._change(channel, message, changed)
+
+    async def _change(self, channel: ChannelKey, message: MessageId, make: Callable[[Message], Message]) -> None:
+        try:
+            await self._room(channel).change(_number(message), make)
+        except NotThere:
+            raise _gone() from None
+
+    async def recall(self, channel: ChannelKey, message: MessageId) -> Excerpt | None:
+        room = self._rooms.get(channel)
+        found = None if room is None else room.get(_number(message))
+        return None if found is None or found.gone else Excerpt(found.name, found.text)
+
+    async def set_topic(self, channel: ChannelKey, topic: str) -> None:
+        shown = "".join(each if each.isprintable() else " " for each in topic)
+        await self._room(channel).set_topic(" ".join(shown.split())[:_LONGEST_TOPIC])
+
+    async def typing(self, channel: ChannelKey, author: Author) -> None:
+        if (room := self._rooms.get(channel)) is not None:
+            room.say(Typist(author.name))
+
+    async def member(self, channel: ChannelKey, name: str) -> Author | None:
+        room = self._rooms.get(channel)
+        if self._open is None or room is None:
+            return None
+        person = self._open.lobby.named(room, name)
+        return None if person is None else author_of(person.author, person.name)
+
+    async def tell(self, user: UserId, text: str) -> None:
+        if self._open is None:
+            raise Retry("the web chat is being started")
+        present = self._open.lobby.present(user)
+        if not present:
+            raise Rejected("the person is not in the web chat now")
+        frame = encode(Told(text, time.time_ns() // 1_000_000))
+        for person in present:
+            person.hear(frame)
+
+    @asynccontextmanager
+    async def open_attachment(self, attachment: Attachment) -> AsyncIterator[AsyncIterator[bytes]]:
+        if self._open is None:
+            raise Retry("the web chat is being started")
+        found = self._files.find(attachment.id)
+        if found is None:
+            raise Gone("the file is not kept any more")
+        file, path = found
+        if file.size > self.largest_file:
+            raise Rejected(f"it is larger than {self.largest_file} bytes")
+        async with aclosing(read(path)) as chunks:
+            yield chunks
 
     async def probe(self) -> list[Finding]:
         who = "everybody who has the token" if self.settings.token else "this machine only: no token is set"
@@ -174,7 +320,7 @@ class WebChatDriver(Driver[WebChatSettings, RoomSettings]):
 
     async def _answer(self, request: web.Request, path: str) -> web.StreamResponse:
         needs_token = self._door.needs_token(request)
-        if request.method not in {"GET", "HEAD"}:
+        if request.method not in {"GET", "HEAD"} and (request.method, path) != ("POST", _UPLOAD):
             raise TurnedAway(405, "This page is only to be looked at.")
         if path == "":
             # Relative, so that it also holds where a reverse proxy adds a path of its own before ours.
@@ -184,7 +330,9 @@ class WebChatDriver(Driver[WebChatSettings, RoomSettings]):
             raise TurnedAway(503, "The web chat is being started. Try again in a moment.")
         if path == "/live":
             return await self._live(request, self._open, needs_token=needs_token)
-        if (file := self._open.files.get(path)) is None:
+        if path == _UPLOAD or path.startswith(_FILES):
+            return await self._transfer(request, path, self._open, needs_token=needs_token)
+        if (file := self._open.page.get(path)) is None:
             raise TurnedAway(404, "There is no such page.")
         body, media_type = file
         headers = {**self._headers, "Cache-Control": "no-cache"}
@@ -199,6 +347,20 @@ class WebChatDriver(Driver[WebChatSettings, RoomSettings]):
             raise TurnedAway(503, "The web chat is full. Try again later.")
         return await Session(request, opened.lobby, self.host.log, admitted=admitted).serve()
 
+    async def _transfer(
+        self, request: web.Request, path: str, opened: _Open, *, needs_token: bool
+    ) -> web.StreamResponse:
+        self._door.check_origin(request)
+        if needs_token and not self._door.opened_by_header(request):
+            if "Authorization" in request.headers:
+                await opened.lobby.refuse_token(self.host.log, request)
+            raise TurnedAway(401, "This needs the token of the chat.")
+        if path != _UPLOAD:
+            return opened.transfers.give(path.removeprefix(_FILES), self._headers)
+        if request.method != "POST":
+            raise TurnedAway(405, "This address only takes files.")
+        return await opened.transfers.take(request, self._headers)
+
     def _notice(self, status: int, text: str) -> web.Response:
         page = (
             '<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="color-scheme" content="light dark">'
@@ -207,6 +369,15 @@ class WebChatDriver(Driver[WebChatSettings, RoomSettings]):
         )
         headers = {**self._headers, "Cache-Control": "no-store"}
         return web.Response(status=status, text=page, content_type="text/html", headers=headers)
+
+
+def _gone() -> Gone:
+    return Gone("the room does not hold this message any more")
+
+
+def _number(message: MessageId) -> int:
+    """A message's number in its room; one that no message has, where the id is none of ours."""
+    return int(message) if message.isdecimal() and len(message) < 20 else 0
 
 
 def _read_page() -> dict[str, tuple[bytes, str]]:
@@ -221,7 +392,7 @@ def _read_page() -> dict[str, tuple[bytes, str]]:
 def _security_headers(embed_from: Sequence[str]) -> dict[str, str]:
     framed_by = " ".join(embed_from) or "'none'"
     policy = (
-        "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self'; "
+        "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' blob:; "
         f"base-uri 'none'; form-action 'none'; frame-ancestors {framed_by}"
     )
     headers = {

@@ -1,7 +1,7 @@
 """What a browser and the daemon say to each other over the WebSocket: one JSON object a frame.
 
-The browser says Hello, then Join; from then on it posts and is sent messages. The page's `connection.js` is the other
-end of it.
+The browser says Hello, then Join; from then on it asks for things and is sent messages. Each thing that it asks for has
+an id of the browser's choice and is answered by Sent or Unsent. The page's `connection.js` is the other end of it.
 """
 
 from __future__ import annotations
@@ -11,20 +11,31 @@ from typing import Annotated, TypeAlias
 import msgspec
 from msgspec import Meta, Struct
 
+from drivers.webchat.messages import LONGEST_EMOJI, MOST_FILES, Message
+
 __all__ = [
+    "Changed",
+    "Delete",
+    "Discard",
+    "Edit",
     "FromBrowser",
     "Hello",
     "History",
     "Join",
     "Joined",
-    "Message",
     "Ping",
     "Pong",
     "Post",
+    "React",
     "Refused",
+    "Request",
     "Said",
     "Sent",
     "ToBrowser",
+    "Told",
+    "Topic",
+    "Typing",
+    "Typist",
     "Unsent",
     "Welcome",
     "decode",
@@ -53,35 +64,62 @@ class Join(_FromBrowser, frozen=True):
     """The newest message of the room that the page shows already."""
 
 
+_RequestId: TypeAlias = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{8,64}$")]
+"""Chosen by the page; the same when it is sent again after a reconnection."""
+_FileId: TypeAlias = Annotated[str, Meta(max_length=64)]
+
+
 class Post(_FromBrowser, frozen=True):
     """Say something in the room."""
 
-    id: Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{8,64}$")]
-    """Chosen by the page; the same when it is sent again after a reconnection."""
+    id: _RequestId
     text: str
+    reply_to: int | None = None
+    """The message that it answers."""
+    files: Annotated[tuple[_FileId, ...], Meta(max_length=MOST_FILES)] = ()
+    """What was uploaded for it."""
+
+
+class Edit(_FromBrowser, frozen=True):
+    """Let a message of one's own say something else."""
+
+    id: _RequestId
+    message: int
+    text: str
+
+
+class Delete(_FromBrowser, frozen=True):
+    """Take a message of one's own back."""
+
+    id: _RequestId
+    message: int
+
+
+class React(_FromBrowser, frozen=True):
+    """Put a reaction on a message, or take one's own back."""
+
+    id: _RequestId
+    message: int
+    emoji: Annotated[str, Meta(max_length=LONGEST_EMOJI)]
+    add: bool = True
+
+
+class Discard(_FromBrowser, frozen=True):
+    """An uploaded file is not to be posted after all. Not answered."""
+
+    file: _FileId
+
+
+class Typing(_FromBrowser, frozen=True):
+    """Somebody is typing here. Not answered."""
 
 
 class Ping(_FromBrowser, frozen=True):
     """Are you still there? A page cannot see the WebSocket's own pings."""
 
 
-FromBrowser: TypeAlias = Hello | Join | Post | Ping
-
-
-class Message(Struct, frozen=True, omit_defaults=True):
-    """A message as the page shows it. Everything in it is text."""
-
-    id: int
-    """Grows in the room's order."""
-    at: int
-    """Milliseconds since 1970."""
-    name: str
-    text: str
-    author: str | None = None
-    """Whose browser it came from; None for what came from another platform."""
-    origin: str | None = None
-    """The instance that it came from; None for what was typed in a browser, so that nobody there can pose as one."""
-    action: bool = False
+Request: TypeAlias = Post | Edit | Delete | React
+FromBrowser: TypeAlias = Hello | Join | Request | Discard | Typing | Ping
 
 
 class _ToBrowser(Struct, frozen=True, tag_field="type", tag=str.lower, omit_defaults=True):
@@ -97,6 +135,10 @@ class Welcome(_ToBrowser, frozen=True):
     """To be kept, and shown to nobody: whoever has it posts as this author."""
     author: str
     max_message: int
+    max_file: int
+    """Bytes of one file; 0 where none can be uploaded."""
+    max_files: int = MOST_FILES
+    """Files of one message."""
 
 
 class Refused(_ToBrowser, frozen=True):
@@ -111,12 +153,13 @@ class Joined(_ToBrowser, frozen=True):
 
     room: str
     name: str
+    topic: str = ""
     fresh: bool = False
     """What the page shows already has no part in the History that follows: it is to start anew."""
 
 
 class History(_ToBrowser, frozen=True):
-    """Some of what was said before, the oldest first."""
+    """Some of what the page has not seen: what was said, the oldest first, and how what it shows was changed since."""
 
     messages: tuple[Message, ...]
 
@@ -127,26 +170,54 @@ class Said(_ToBrowser, frozen=True, tag="message"):
     message: Message
 
 
+class Changed(_ToBrowser, frozen=True):
+    """A message was edited or deleted, or has other reactions; so it is now."""
+
+    message: Message
+
+
 class Sent(_ToBrowser, frozen=True):
-    """The Post with this id is on disk, here and in the relay; it is the room's `message`."""
+    """What was asked for under this id is on disk, here and in the relay; it is, or is about, the room's `message`."""
 
     id: str
     message: int
 
 
 class Unsent(_ToBrowser, frozen=True):
-    """The Post with this id was not taken. To be sent again after `retry_after` seconds, or never where it is None."""
+    """What was asked for was not done. To be asked for again after `retry_after` seconds, or never where it is None."""
 
     id: str
     reason: str
     retry_after: float | None = None
 
 
+class Typist(_ToBrowser, frozen=True, tag="typing"):
+    """Somebody else in the room, or on another platform, is typing."""
+
+    name: str
+
+
+class Told(_ToBrowser, frozen=True):
+    """Something that the relay says to this person alone; it is in no history."""
+
+    text: str
+    at: int
+    """Milliseconds since 1970."""
+
+
+class Topic(_ToBrowser, frozen=True):
+    """The room has another topic."""
+
+    topic: str
+
+
 class Pong(_ToBrowser, frozen=True):
     """Still there."""
 
 
-ToBrowser: TypeAlias = Welcome | Refused | Joined | History | Said | Sent | Unsent | Pong
+ToBrowser: TypeAlias = (
+    Welcome | Refused | Joined | History | Said | Changed | Sent | Unsent | Typist | Told | Topic | Pong
+)
 
 _decoder: msgspec.json.Decoder[FromBrowser] = msgspec.json.Decoder(FromBrowser)
 _encoder = msgspec.json.Encoder()

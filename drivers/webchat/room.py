@@ -1,10 +1,12 @@
 """A room: its history on disk, what makes a repeated message one, and who is listening.
 
-Kept in the driver's store, one small value a message, so that a message costs one small write:
+Kept in the driver's store, one small value a message, so that a message or a change costs one small write:
 
-- `room/<key>/<number>`: a message; numbers grow by one.
+- `room/<key>/<number>`: a message as it is now, and what was done to it at browsers that the relay may not have yet.
+  Numbers grow by one.
 - `room/<key>/first`: the oldest number kept, and from where on older ones may still have to be removed.
-- `room/<key>/relayed`: the newest number that the relay has on disk, for messages that browsers posted.
+- `room/<key>/relayed`: the newest revision that the relay has on disk, of what was done at browsers.
+- `room/<key>/topic`: the room's topic.
 """
 
 from __future__ import annotations
@@ -12,21 +14,35 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable, Coroutine
-from typing import Any, Protocol, TypeVar
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator
+from contextlib import AbstractAsyncContextManager
+from typing import Any, Protocol, TypeAlias, TypeVar
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
-from drivers.webchat.frames import Message, Said, encode
+from drivers.webchat.frames import Changed, Said, ToBrowser, Topic, encode
+from drivers.webchat.messages import Change, File, Message
 from nextbridge.driver import Store
 
-__all__ = ["Listener", "Record", "Room"]
+__all__ = ["Compose", "Forget", "Listener", "NotThere", "Record", "RelayTo", "Room"]
 
 _TRIM_AT = 32
 """Messages beyond the history that are let lie before they are removed together."""
 
 T = TypeVar("T")
+
+Compose: TypeAlias = Callable[[], AbstractAsyncContextManager[Message]]
+"""Makes a message, without number and time; it is kept once the context is left without an error."""
+RelayTo: TypeAlias = Callable[[Message, Change], Awaitable[None]]
+"""Hands what was done at a browser to the relay; returns once it is on disk there."""
+Forget: TypeAlias = Callable[[Iterable[File]], Awaitable[None]]
+"""Removes files that no message has any more."""
+
+
+class NotThere(Exception):
+    """The room does not hold that message: it is forgotten, deleted, or never was."""
 
 
 class Record(Struct, frozen=True, omit_defaults=True):
@@ -35,11 +51,15 @@ class Record(Struct, frozen=True, omit_defaults=True):
     message: Message
     key: str
     """What a repetition has too: the delivery's key, or the browser's author and its id for the message."""
+    changes: tuple[Change, ...] = ()
+    """What was done at browsers; what the relay has already may be missing."""
 
 
-class _First(Struct, frozen=True):
+class _First(Struct, frozen=True, omit_defaults=True):
     number: int
     removed_from: int
+    revision: int = 0
+    """The newest revision of what was removed."""
 
 
 class Listener(Protocol):
@@ -52,17 +72,22 @@ class Listener(Protocol):
 class Room:
     """One room. `load` comes first; everything else after it."""
 
-    def __init__(self, key: str, store: Store, *, history: int) -> None:
+    def __init__(self, key: str, store: Store, *, history: int, forget: Forget) -> None:
         self.key = key
         self.listeners: set[Listener] = set()
+        self.topic = ""
+        self.loaded = False
         self._store = store
         self._history = history
-        self._records: deque[Record] = deque()
-        self._by_key: dict[str, Message] = {}
+        self._forget = forget
+        self._records: dict[int, Record] = {}
+        self._by_key: dict[str, int] = {}
+        self._first = _First(1, 1)
         self._next = 1
-        self._first = 1
+        self._revision = 0
         self._relayed = 0
-        self.loaded = False
+        self._waiting: deque[tuple[int, Change]] = deque()
+        """What the relay does not surely have, with the message's number, in the order in which it was done."""
         self._one_at_a_time = asyncio.Lock()
         self._work: set[asyncio.Task[Any]] = set()
 
@@ -79,8 +104,13 @@ class Room:
         while (value := await self._store.get(self._name(number))) is not None:
             self._keep(msgspec.json.decode(value, type=Record))
             number += 1
-        self._first, self._next = first.number, number
+        self._first, self._next = first, number
+        self._revision = max([first.revision, *(each.message.revision for each in self._records.values())])
         self._relayed = int(await self._store.get(self._name("relayed")) or 0)
+        done = [(number, change) for number, each in self._records.items() for change in each.changes]
+        done.sort(key=lambda each: each[1].revision)
+        self._waiting.extend(each for each in done if each[1].revision > self._relayed)
+        self.topic = await self._store.get(self._name("topic")) or ""
         await self._trim(at=0)
         self.loaded = True
 
@@ -88,8 +118,8 @@ class Room:
         return f"room/{self.key}/{what}"
 
     def _keep(self, record: Record) -> None:
-        self._records.append(record)
-        self._by_key[record.key] = record.message
+        self._records[record.message.id] = record
+        self._by_key[record.key] = record.message.id
 
     async def _remove(self, first: _First) -> None:
         await asyncio.gather(
@@ -99,75 +129,140 @@ class Room:
     async def _trim(self, *, at: int = _TRIM_AT) -> None:
         if len(self._records) <= self._history + at:
             return
+        cut = self._next - self._history
+        going = [record for number, record in self._records.items() if number < cut]
+        revision = max([self._first.revision, *(record.message.revision for record in going)])
         # Said on disk before it is done: a crash in between leaves nothing behind, load goes on with it.
-        first = _First(self._next - self._history, self._first)
+        first = _First(cut, self._first.number, revision)
         await self._store.set(self._name("first"), msgspec.json.encode(first).decode())
-        while self._records[0].message.id < first.number:
-            record = self._records.popleft()
+        for record in going:
+            del self._records[record.message.id]
             self._by_key.pop(record.key, None)
-        self._first = first.number
+        self._first = first
         await self._remove(first)
+        await self._forget([file for record in going for file in record.message.files])
+
+    async def _write(self, record: Record) -> None:
+        """Keep a record whose message has the next revision."""
+        await self._store.set(self._name(record.message.id), msgspec.json.encode(record).decode())
+        self._revision = record.message.revision
+        self._next = max(self._next, record.message.id + 1)
+        self._keep(record)
 
     # --- messages ---
 
-    async def add(self, key: str, make: Callable[[int, int], Message]) -> Message:
+    async def add(self, key: str, compose: Compose) -> Message:
         """Keep a message from another platform, and let the room hear it. Returns once it is on disk.
 
-        `make` is given the message's number and time. A key that the history holds gives back the message it had.
+        A key that the history holds gives back the message that it had, and nothing is composed.
         """
 
         async def add() -> Message:
-            if (known := self._by_key.get(key)) is not None:
+            if (known := self.known(key)) is not None:
                 return known
-            message = await self._write(key, make)
-            self._say(message)
+            message = await self._append(key, compose)
+            self.say(Said(message))
             await self._trim()
             return message
 
         return await self._alone(add)
 
-    async def post(
-        self, key: str, make: Callable[[int, int], Message], relay: Callable[[Message], Awaitable[None]]
-    ) -> Message:
+    async def post(self, key: str, compose: Compose, relay: RelayTo) -> Message:
         """Keep a message that a browser posted, give it to the relay, and then let the room hear it.
 
         Returns once it is on disk on both sides. What a crash leaves between the two is handed over by `recover`.
         """
 
         async def post() -> Message:
-            message = self._by_key.get(key) or await self._write(key, make)
+            await self._hand_over(relay)
+            message = self.known(key) or await self._append(key, compose)
             await self._hand_over(relay)
             await self._trim()
             return message
 
         return await self._alone(post)
 
-    async def recover(self, relay: Callable[[Message], Awaitable[None]]) -> None:
-        """Give the relay what browsers posted and it does not surely have. It knows what it has by the number."""
+    async def change(
+        self,
+        number: int,
+        make: Callable[[Message], Message],
+        *,
+        done: Change | None = None,
+        relay: RelayTo | None = None,
+    ) -> Message:
+        """Let a message be what `make` makes of it, and let the room see it. Returns once it is on disk.
+
+        What was `done` at a browser goes to the relay as by `post`. Where `make` changes nothing, nothing happens.
+        Raises NotThere, and what `make` raises.
+        """
+
+        async def change() -> Message:
+            if relay is not None:
+                await self._hand_over(relay)
+            message = await self._replace(number, make, done)
+            if relay is not None:
+                await self._hand_over(relay)
+            return message
+
+        return await self._alone(change)
+
+    async def recover(self, relay: RelayTo) -> None:
+        """Give the relay what was done at browsers and it does not surely have. It knows what it has by the key."""
         await self._alone(lambda: self._hand_over(relay))
 
-    async def _write(self, key: str, make: Callable[[int, int], Message]) -> Message:
-        record = Record(make(self._next, time.time_ns() // 1_000_000), key)
-        await self._store.set(self._name(record.message.id), msgspec.json.encode(record).decode())
-        self._next += 1
-        self._keep(record)
-        return record.message
+    async def set_topic(self, topic: str) -> None:
+        """Give the room a topic. Returns once it is on disk."""
 
-    async def _hand_over(self, relay: Callable[[Message], Awaitable[None]]) -> None:
-        # Whatever failed before goes first: the relay gets a room's messages in the room's order.
-        waiting = [each.message for each in self._records if each.message.id > self._relayed]
-        for message in waiting:
-            if message.author is None:
-                continue
-            await relay(message)
-            self._relayed = message.id
-            await self._store.set(self._name("relayed"), str(message.id))
-            self._say(message)
+        async def set_topic() -> None:
+            if topic != self.topic:
+                await self._store.set(self._name("topic"), topic or None)
+                self.topic = topic
+                self.say(Topic(topic))
 
-    def _say(self, message: Message) -> None:
-        frame = encode(Said(message))
-        for listener in tuple(self.listeners):
-            listener.hear(frame)
+        await self._alone(set_topic)
+
+    async def _append(self, key: str, compose: Compose) -> Message:
+        async with compose() as draft:
+            message = replace(draft, id=self._next, at=_now(), revision=self._revision + 1)
+            changes: tuple[Change, ...] = ()
+            if message.author is not None:
+                changes = (Change("posted", message.author, message.name, "", message.revision, message.at),)
+            await self._write(Record(message, key, changes))
+        self._waiting.extend((message.id, each) for each in changes)
+        return message
+
+    async def _replace(self, number: int, make: Callable[[Message], Message], done: Change | None) -> Message:
+        record = self._records.get(number)
+        if record is None or record.message.gone:
+            raise NotThere
+        before = record.message
+        after = make(before)
+        if after == before:
+            return before
+        after = replace(after, revision=self._revision + 1)
+        changes = tuple(each for each in record.changes if each.revision > self._relayed)
+        if done is not None:
+            done = replace(done, revision=after.revision, at=_now())
+            changes = (*changes, done)
+        await self._write(Record(after, record.key, changes))
+        if done is not None:
+            self._waiting.append((number, done))
+        else:
+            self.say(Changed(after))
+        await self._forget([file for file in before.files if file not in after.files])
+        return after
+
+    async def _hand_over(self, relay: RelayTo) -> None:
+        # What failed before goes first: the relay gets what was done in a room in the room's order.
+        while self._waiting:
+            number, change = self._waiting[0]
+            if (record := self._records.get(number)) is not None:
+                await relay(record.message, change)
+            self._waiting.popleft()
+            self._relayed = change.revision
+            if record is not None:
+                self.say((Said if change.kind == "posted" else Changed)(record.message))
+            await self._store.set(self._name("relayed"), str(change.revision))
 
     async def _alone(self, work: Callable[[], Coroutine[Any, Any, T]]) -> T:
         """Do `work` to its end, after all that was begun before it, even when whoever waits for it goes away."""
@@ -186,12 +281,39 @@ class Room:
         while self._work:
             await asyncio.wait(self._work)
 
-    def since(self, after: int | None) -> tuple[tuple[Message, ...], bool]:
-        """What was said after the message numbered `after`, and whether there may be something before it to forget.
+    # --- looking and speaking ---
 
-        The second is true where messages in between are gone, or `after` is not this room's.
+    def say(self, frame: ToBrowser, *, but: Callable[[Listener], bool] | None = None) -> None:
+        """Let everybody in the room hear it, `but` some."""
+        encoded = encode(frame)
+        for listener in tuple(self.listeners):
+            if but is None or not but(listener):
+                listener.hear(encoded)
+
+    def get(self, number: int) -> Message | None:
+        """A message that the room holds; one that was deleted is `gone`."""
+        record = self._records.get(number)
+        return None if record is None else record.message
+
+    def known(self, key: str) -> Message | None:
+        """The message that this key stands for."""
+        number = self._by_key.get(key)
+        return None if number is None else self.get(number)
+
+    def files(self) -> Iterator[File]:
+        """All files of its messages."""
+        return (file for record in self._records.values() for file in record.message.files)
+
+    def since(self, after: int | None) -> tuple[tuple[Message, ...], bool]:
+        """What is new for a page that has seen all up to a revision, and whether it is to start anew instead.
+
+        It is where messages in between are forgotten, or `after` is not this room's.
         """
-        messages = tuple(record.message for record in self._records)[-self._history :]
-        if after is None or not messages or not messages[0].id - 1 <= after <= messages[-1].id:
-            return messages, True
-        return tuple(message for message in messages if message.id > after), False
+        messages = [record.message for record in self._records.values()]
+        if after is None or not self._first.revision <= after <= self._revision:
+            return tuple(each for each in messages[-self._history :] if not each.gone), True
+        return tuple(each for each in messages if each.revision > after), False
+
+
+def _now() -> int:
+    return time.time_ns() // 1_000_000

@@ -3,27 +3,31 @@
 from __future__ import annotations
 
 import asyncio
-import re
 from collections import deque
-from functools import partial
 
 import msgspec
 from aiohttp import WSCloseCode, WSMsgType, web
 from structlog.typing import FilteringBoundLogger
 
+from drivers.webchat.actions import Actor, answer
 from drivers.webchat.frames import (
+    Delete,
+    Discard,
+    Edit,
     FromBrowser,
     Hello,
     History,
     Join,
     Joined,
-    Message,
     Ping,
     Pong,
     Post,
+    React,
     Refused,
-    Sent,
+    Request,
     ToBrowser,
+    Typing,
+    Typist,
     Unsent,
     Welcome,
     decode,
@@ -31,32 +35,18 @@ from drivers.webchat.frames import (
 )
 from drivers.webchat.lobby import Lobby
 from drivers.webchat.names import NameRefused, read_name
-from drivers.webchat.room import Room
-from nextbridge.errors import JournalError
+from drivers.webchat.room import Listener, Room
 
-__all__ = ["Session", "read_text"]
+__all__ = ["Session"]
 
 _PATIENCE = 10.0
 """Seconds for the first frame to come, and for a frame to be taken by the browser's machine."""
 _GOODBYE = 2.0
 """Seconds for a browser to take leave."""
-_WRONG_TOKEN_COSTS = 1.0
-"""Seconds until a wrong token is answered."""
 _MOST_WAITING = 300
 """Frames waiting for a browser that does not keep up; with more it is let go, and comes back by itself."""
-_TRY_AGAIN = 5.0
-"""Seconds after which a page offers a message again that could not be kept."""
 _BATCH = 50
 """Messages in one frame of history."""
-
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
-
-
-def read_text(typed: str) -> tuple[str, bool]:
-    """What was typed, without control characters and blank ends; and whether it is an action (`/me waves`)."""
-    text = _CONTROL.sub("", typed.replace("\r\n", "\n").replace("\r", "\n")).strip()
-    action = text.startswith("/me ")
-    return (text[4:].strip(), True) if action else (text, False)
 
 
 class Session:
@@ -127,15 +117,14 @@ class Session:
                 session=self._lobby.authors.session(author),
                 author=author,
                 max_message=self._lobby.settings.max_message,
+                max_file=self._lobby.files.largest,
             )
         )
         return True
 
     async def _refuse_token(self, *, given: bool) -> bool:
         if given:
-            if not self._lobby.warnings.take(""):
-                self._log.warning("webchat_token_refused", peer=self._request.remote)
-            await asyncio.sleep(_WRONG_TOKEN_COSTS)
+            await self._lobby.refuse_token(self._log, self._request)
             await self._send_now(Refused("token", "This is not the token of this chat."))
         else:
             await self._send_now(Refused("token", "This chat asks for its token."))
@@ -145,8 +134,12 @@ class Session:
         match self._decode(data):
             case Join() as join:
                 self._join(join)
-            case Post() as post:
-                await self._post(post)
+            case Typing():
+                self._type()
+            case Discard(file):
+                await self._lobby.files.withdraw(self.author, file)
+            case Post() | Edit() | Delete() | React() as request:
+                await self._do(request)
             case Ping():
                 self._say(Pong())
             case _:
@@ -177,7 +170,7 @@ class Session:
         self.room, self.name = room, name
         room.listeners.add(self)
         messages, fresh = room.since(join.after)
-        self._say(Joined(room.key, name, fresh))
+        self._say(Joined(room.key, name, room.topic, fresh))
         for start in range(0, len(messages), _BATCH):
             self._put(History(messages[start : start + _BATCH]))
         return None
@@ -187,27 +180,19 @@ class Session:
             self.room.listeners.discard(self)
         self.room = None
 
-    async def _post(self, post: Post) -> None:
-        room, author, name = self.room, self.author, self.name
-        if room is None:
-            return self._say(Unsent(post.id, "You are not in a room yet.", 1.0))
-        text, action = read_text(post.text)
-        most = self._lobby.settings.max_message
-        if not text:
-            return self._say(Unsent(post.id, "There is nothing in it."))
-        if len(text) > most:
-            return self._say(Unsent(post.id, f"It is too long: {len(text)} characters, and {most} are the most."))
-        if wait := self._lobby.posts.take(author):
-            return self._say(Unsent(post.id, "That was a lot at once; it goes out in a moment.", round(wait + 0.1, 1)))
+    async def _do(self, request: Request) -> None:
+        if self.room is None:
+            return self._say(Unsent(request.id, "You are not in a room yet.", 1.0))
+        return self._say(await answer(request, Actor(self._lobby, self.room, self.author, self.name)))
 
-        def message(number: int, at: int) -> Message:
-            return Message(id=number, at=at, name=name, text=text, author=author, action=action)
+    def _type(self) -> None:
+        if self.room is None or self._lobby.typing.take(self.author):
+            return
+        self._lobby.tell_typing(self.room, self.author, self.name)
+        self.room.say(Typist(self.name), but=self._is_same_author)
 
-        try:
-            sent = await room.post(f"{author}/{post.id}", message, partial(self._lobby.relay, room))
-        except JournalError:
-            return self._say(Unsent(post.id, "It cannot be kept just now; it is tried again.", _TRY_AGAIN))
-        return self._say(Sent(post.id, sent.id))
+    def _is_same_author(self, listener: Listener) -> bool:
+        return isinstance(listener, Session) and listener.author == self.author
 
     # --- what the browser is told ---
 

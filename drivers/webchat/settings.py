@@ -42,6 +42,22 @@ class WebChatSettings(Settings, frozen=True):
     messages_per_minute: Annotated[
         int, Meta(ge=1, le=6000, description="What one browser may send; what is more waits in the browser.")
     ] = 60
+    max_file_size: Annotated[
+        int,
+        Meta(
+            ge=0,
+            description="Bytes; a larger file cannot be uploaded, and one from another platform is shown by its name. "
+            "0: no files.",
+        ),
+    ] = 20 * 1024 * 1024
+    files_size: Annotated[
+        int,
+        Meta(
+            ge=0,
+            description="Bytes that all files of the rooms may take on disk. Where there is no room for a new one, the "
+            "oldest are forgotten; otherwise a file is, when its message is.",
+        ),
+    ] = 512 * 1024 * 1024
     max_connections: Annotated[
         int, Meta(ge=1, le=10_000, description="Browsers connected at once, over all rooms.")
     ] = 500

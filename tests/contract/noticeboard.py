@@ -27,6 +27,7 @@ from nextbridge.driver import (
     Limits,
     Outgoing,
     Pages,
+    Portraits,
     Receipt,
     RetryRecognition,
     Uploads,
@@ -289,6 +290,7 @@ class BoardBench(Bench):
         Identity: "the porter pins up everything",
         History: "what was taken down is gone",
         Pages: "it hangs on a wall",
+        Portraits: "nobody draws people there",
         Situation.LOST_RECEIVING: "a shut board neither tells nor takes anything",
     }
 

@@ -2,8 +2,12 @@
 //
 // The address may name a room, a name to join under and the token: #room=lobby&name=Ada&token=…, or just #lobby.
 
+import { Composer } from "./composer.js";
 import { Connection } from "./connection.js";
 import { Log } from "./log.js";
+import { Menu } from "./menu.js";
+import { Transfers } from "./transfers.js";
+import { Typists } from "./typists.js";
 
 const find = (id) => document.getElementById(id);
 
@@ -33,7 +37,35 @@ const STATES = {
   refused: "Not connected",
 };
 
-const log = new Log(find("messages"), find("newer"), find("empty"));
+const transfers = new Transfers(memory);
+const typists = new Typists(find("typing"));
+const react = (message, emoji, add) => connection.ask({ type: "react", message: message.id, emoji, add });
+const log = new Log(find("messages"), find("newer"), find("empty"), transfers, {
+  react,
+  menu: (message, opener) => menu.open(message, opener),
+});
+const composer = new Composer(
+  {
+    form: find("composer"), text: find("text"), send: find("send"), attach: find("attach"), files: find("files"),
+    attached: find("attached"), context: find("context"),
+  },
+  transfers,
+  {
+    ask: (frame) => connection.ask(frame),
+    typing: () => connection.put({ type: "typing" }),
+    discard: (file) => connection.put({ type: "discard", file: file.id }),
+    newestOwn: () => log.newestOwn(),
+    refuse: (reason) => log.notice(reason, "Not sent"),
+  },
+);
+const menu = new Menu(find("menu"), {
+  isOwn: (message) => log.isOwn(message),
+  react,
+  answer: (message) => composer.answer(message),
+  edit: (message) => composer.edit(message),
+  remove: (message) => connection.ask({ type: "delete", message: message.id }),
+});
+let topic = "";
 let title = "Web chat";
 let rooms = [];
 let room = null;
@@ -70,7 +102,7 @@ const connection = new Connection(
       title = frame.title;
       rooms = frame.rooms;
       log.author = frame.author;
-      find("text").maxLength = frame.max_message;
+      composer.limit(frame);
       find("token-field").hidden = true;
       showTitle();
       showRooms();
@@ -86,14 +118,17 @@ const connection = new Connection(
     },
     joined(frame) {
       if (frame.room !== room || frame.fresh) log.clear();
+      if (frame.room !== room) typists.clear();
       room = frame.room;
       name = frame.name;
+      topic = frame.topic ?? "";
       memory.write("name", name);
       showInside();
     },
     history: (messages) => log.add(messages, false),
     said(message) {
       log.add([message], true);
+      typists.wrote(message.name);
       if (document.hidden) missed += 1;
       showTitle();
     },
@@ -102,15 +137,29 @@ const connection = new Connection(
       this.state("refused");
       showEntrance(frame);
     },
-    pending: (post) => log.pending(post, name),
-    sent: (id) => log.sent(id),
-    unsent: (id, reason, isFinal) => log.unsent(id, reason, isFinal),
+    changed(message) {
+      log.change(message);
+      if (message.gone) composer.gone(message.id);
+    },
+    typing: (who) => typists.typing(who),
+    told: (frame) => log.notice(frame.text, "Only you see this"),
+    topic(text) {
+      topic = text;
+      showTitle();
+    },
+    pending: (request) => request.type === "post" && log.pending(request, name),
+    sent: (request) => request.type === "post" && log.sent(request.id),
+    unsent(request, reason, isFinal) {
+      if (request.type === "post") log.unsent(request.id, reason, isFinal);
+      else if (isFinal) log.notice(reason, "Not done");
+    },
   },
 );
 
 function showTitle() {
   find("title").textContent = title;
-  find("room").textContent = room === null ? "" : `#${room}`;
+  find("room").textContent = room === null ? "" : `#${room}${topic ? ` · ${topic}` : ""}`;
+  find("room").title = topic;
   document.title = `${missed ? `(${missed}) ` : ""}${room === null ? "" : `#${room} · `}${title}`;
 }
 
@@ -134,6 +183,7 @@ function showEntrance(refusal) {
   find("entrance").hidden = false;
   find("messages").inert = true;
   find("composer").hidden = true;
+  find("typing").hidden = true;
   find("rooms").hidden = true;
   find("who").hidden = true;
   find("empty").hidden = true;
@@ -147,6 +197,7 @@ function showInside() {
   find("entrance").hidden = true;
   find("messages").inert = false;
   find("composer").hidden = false;
+  find("typing").hidden = false;
   find("who").hidden = false;
   find("who").textContent = name;
   find("who").setAttribute("aria-label", `You are ${name}. Change your name`);
@@ -174,31 +225,24 @@ find("join-form").addEventListener("keydown", (event) => {
   connection.join(room, name);
 });
 
-const text = find("text");
-const TALLEST = 160;
-
-function fit() {
-  text.style.height = "auto";
-  const needed = text.scrollHeight + text.offsetHeight - text.clientHeight;
-  text.style.height = `${Math.min(needed, TALLEST)}px`;
-  text.classList.toggle("tall", needed > TALLEST);
+// Files can be dropped anywhere on the page.
+function carriesFiles(event) {
+  return room !== null && !find("composer").hidden && [...(event.dataTransfer?.types ?? [])].includes("Files");
 }
 
-text.addEventListener("input", fit);
-text.addEventListener("keydown", (event) => {
-  // On a phone Enter is the only way to a new line.
-  if (event.key !== "Enter" || event.shiftKey || event.isComposing || matchMedia("(pointer: coarse)").matches) return;
+document.addEventListener("dragover", (event) => {
+  if (!carriesFiles(event)) return;
   event.preventDefault();
-  find("composer").requestSubmit();
+  document.body.classList.add("dropping");
 });
-
-find("composer").addEventListener("submit", (event) => {
+document.addEventListener("dragleave", (event) => {
+  if (event.relatedTarget === null) document.body.classList.remove("dropping");
+});
+document.addEventListener("drop", (event) => {
+  document.body.classList.remove("dropping");
+  if (!carriesFiles(event)) return;
   event.preventDefault();
-  if (text.value.trim() === "") return;
-  connection.post(text.value.trim());
-  text.value = "";
-  fit();
-  text.focus();
+  composer.add(event.dataTransfer.files);
 });
 
 window.addEventListener("hashchange", () => {

@@ -12,8 +12,9 @@ function randomId() {
 }
 
 export class Connection {
-  // `listener` has: state(name), welcome(frame), joined(frame), history(messages), said(message), refused(frame),
-  // pending(post), sent(id, message), unsent(id, reason, isFinal)
+  // `listener` has: state(name), welcome(frame), joined(frame), history(messages), said(message), changed(message),
+  // refused(frame), pending(request), sent(request), unsent(request, reason, isFinal), typing(name), told(frame),
+  // topic(text)
   constructor(address, memory, listener) {
     this.address = address;
     this.memory = memory;
@@ -21,7 +22,8 @@ export class Connection {
     this.wanted = null;
     this.newest = null;
     this.inside = false;
-    this.unsent = new Map(memory.read("unsent", []).map((post) => [post.id, post]));
+    // What was asked for and is not done yet, in order: it outlives the connection and the page.
+    this.unsent = new Map(memory.read("unsent", []).map((request) => [request.id, request]));
     this.failures = 0;
     this.socket = null;
     this.retry = null;
@@ -110,29 +112,31 @@ export class Connection {
     this.put({ type: "join", room: this.wanted.room, name: this.wanted.name, after: this.newest });
   }
 
-  post(text) {
-    const post = { id: randomId(), room: this.wanted.room, text, at: Date.now() };
-    this.unsent.set(post.id, post);
+  // Ask for something (a frame without its id), now or as soon as there is a connection.
+  ask(frame) {
+    const request = { ...frame, id: randomId(), room: this.wanted.room, at: Date.now() };
+    this.unsent.set(request.id, request);
     this.keep();
-    this.listener.pending(post);
+    this.listener.pending(request);
     this.pump();
   }
 
   // One at a time, so that what is sent again keeps its place in the order.
   pump() {
     if (!this.inside || this.sending !== null || this.rest !== null) return;
-    for (const post of this.unsent.values()) {
-      if (post.room !== this.wanted.room) continue;
-      this.sending = post.id;
-      this.put({ type: "post", id: post.id, text: post.text });
+    for (const request of this.unsent.values()) {
+      if (request.room !== this.wanted.room) continue;
+      this.sending = request.id;
+      const { room, at, attached, ...frame } = request;
+      this.put(frame);
       return;
     }
   }
 
   // What was just sent is heard a moment before it is acknowledged; it is not to be seen twice meanwhile.
   recognise(message) {
-    const post = this.unsent.get(this.sending);
-    if (post !== undefined && message.author === this.author && message.text === post.text) this.listener.sent(post.id);
+    const request = this.unsent.get(this.sending);
+    if (request?.type === "post" && message.author === this.author) this.listener.sent(request);
   }
 
   taken(id) {
@@ -147,7 +151,7 @@ export class Connection {
   }
 
   seen(message) {
-    this.newest = Math.max(this.newest ?? 0, message.id);
+    this.newest = Math.max(this.newest ?? 0, message.revision);
   }
 
   take(frame) {
@@ -176,8 +180,8 @@ export class Connection {
         if (frame.fresh) this.newest = null;
         this.listener.joined(frame);
         this.listener.state("online");
-        for (const post of this.unsent.values()) {
-          if (post.room === frame.room) this.listener.pending(post);
+        for (const request of this.unsent.values()) {
+          if (request.room === frame.room) this.listener.pending(request);
         }
         this.sending = null;
         clearTimeout(this.rest);
@@ -193,8 +197,21 @@ export class Connection {
         this.recognise(frame.message);
         this.listener.said(frame.message);
         break;
+      case "changed":
+        this.seen(frame.message);
+        this.listener.changed(frame.message);
+        break;
+      case "typing":
+        this.listener.typing(frame.name);
+        break;
+      case "told":
+        this.listener.told(frame);
+        break;
+      case "topic":
+        this.listener.topic(frame.topic);
+        break;
       case "sent":
-        this.listener.sent(frame.id, frame.message);
+        if (this.unsent.has(frame.id)) this.listener.sent(this.unsent.get(frame.id));
         this.taken(frame.id);
         break;
       case "unsent":
@@ -205,7 +222,7 @@ export class Connection {
 
   notTaken(frame) {
     const isFinal = frame.retry_after === undefined;
-    this.listener.unsent(frame.id, frame.reason, isFinal);
+    if (this.unsent.has(frame.id)) this.listener.unsent(this.unsent.get(frame.id), frame.reason, isFinal);
     if (isFinal) {
       this.taken(frame.id);
       return;

@@ -1,69 +1,13 @@
-// The messages on the page. What people wrote is only ever set as text; the page makes the elements.
+// The messages on the page, in their order: what was said, and below it what is on its way.
+
+import { draw, element } from "./message.js";
 
 const MOST = 1500;
 const TOGETHER = 5 * 60_000;
 const PATIENCE = 500;
-const ADDRESS = /https?:\/\/[^\s<>"'`\u0000-\u001f\u200b-\u200f\u2028-\u202e\u2066-\u2069]+/giu;
-const AFTER_ADDRESS = /[.,:;!?*_~]+$/u;
+const MARKED = 2000;
 
-const clock = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit" });
 const calendar = new Intl.DateTimeFormat(undefined, { weekday: "long", day: "numeric", month: "long" });
-const exact = new Intl.DateTimeFormat(undefined, { dateStyle: "full", timeStyle: "medium" });
-
-function element(tag, className, text) {
-  const made = document.createElement(tag);
-  if (className) made.className = className;
-  if (text !== undefined) made.textContent = text;
-  return made;
-}
-
-function hue(name) {
-  let hash = 0x811c9dc5;
-  for (const character of name) hash = Math.imul(hash ^ character.codePointAt(0), 0x01000193);
-  return (hash >>> 0) % 360;
-}
-
-function initials(name) {
-  const words = name.split(/[\s._-]+/u).filter((word) => /[\p{L}\p{N}]/u.test(word));
-  const first = (words.length > 1 ? [words[0], words.at(-1)] : words).map((word) => word.match(/[\p{L}\p{N}]/u)[0]);
-  return first.join("").toUpperCase() || [...name][0] || "?";
-}
-
-function trimmed(address) {
-  let kept = address.replace(AFTER_ADDRESS, "");
-  // A bracket that was opened before the address closes after it.
-  while (kept.endsWith(")") && kept.split(")").length > kept.split("(").length) {
-    kept = kept.slice(0, -1).replace(AFTER_ADDRESS, "");
-  }
-  return kept;
-}
-
-function parsed(address) {
-  try {
-    return new URL(address);
-  } catch {
-    return null;
-  }
-}
-
-function withLinks(text) {
-  const made = document.createDocumentFragment();
-  let end = 0;
-  for (const found of text.matchAll(ADDRESS)) {
-    const address = trimmed(found[0]);
-    const url = parsed(address);
-    if (url === null || !["http:", "https:"].includes(url.protocol) || url.username || url.password) continue;
-    made.append(text.slice(end, found.index));
-    const link = element("a", "", address);
-    link.href = url.href;
-    link.target = "_blank";
-    link.rel = "noopener noreferrer nofollow";
-    made.append(link);
-    end = found.index + address.length;
-  }
-  made.append(text.slice(end));
-  return made;
-}
 
 function day(at) {
   return new Date(at).toDateString();
@@ -73,16 +17,29 @@ function day(at) {
 function belongs(message, previous) {
   return previous !== null && previous.name === message.name && previous.author === message.author &&
     previous.origin === message.origin && message.at - previous.at < TOGETHER &&
-    !message.action && !previous.action;
+    !message.action && !previous.action && message.reply_to === undefined;
 }
 
 export class Log {
-  constructor(list, newer, empty) {
+  // `doing` has: react(message, emoji, add), menu(message, opener)
+  constructor(list, newer, empty, transfers, doing) {
     this.list = list;
     this.newer = newer;
     this.empty = empty;
+    this.transfers = transfers;
+    const log = this;
+    this.surroundings = {
+      ...doing,
+      transfers,
+      get author() { return log.author; },
+      find: (id) => this.find(id),
+      jump: (id) => this.jump(id),
+      settled: () => this.settle(),
+    };
     this.author = null;
+    // By number: what is drawn, and what it was drawn of.
     this.shown = new Map();
+    this.messages = new Map();
     this.pendings = new Map();
     this.last = null;
     this.lastPending = null;
@@ -96,7 +53,7 @@ export class Log {
 
   clear() {
     this.list.replaceChildren();
-    this.shown.clear();
+    for (const id of [...this.messages.keys()]) this.letGo(id);
     this.pendings.clear();
     this.last = null;
     this.lastPending = null;
@@ -105,21 +62,106 @@ export class Log {
     this.showEmpty();
   }
 
+  find(id) {
+    return this.messages.get(id);
+  }
+
+  // The newest message of one's own, to edit it.
+  newestOwn() {
+    return [...this.messages.values()].findLast((message) => this.isOwn(message));
+  }
+
+  isOwn(message) {
+    return message.author !== undefined && message.author === this.author;
+  }
+
+  jump(id) {
+    const made = this.shown.get(id);
+    if (made === undefined) return;
+    made.scrollIntoView({ block: "center" });
+    made.classList.add("marked");
+    setTimeout(() => made.classList.remove("marked"), MARKED);
+    made.querySelector(".more").focus({ preventScroll: true });
+  }
+
   // `live` is what was said just now, not what is read again.
   add(messages, live) {
     // What is read again is not to be read out.
     this.list.setAttribute("aria-live", live ? "polite" : "off");
     for (const message of messages) {
-      if (this.shown.has(message.id)) continue;
-      const own = message.author !== undefined && message.author === this.author;
-      if (own) this.sticks ||= live;
-      const made = this.draw(message, own);
-      made.dataset.id = message.id;
+      // What was changed and is not on the page any more stays off it.
+      if (this.shown.has(message.id) || message.gone || (!live && message.id < (this.last?.id ?? 0))) {
+        this.change(message);
+        continue;
+      }
+      if (this.isOwn(message)) this.sticks ||= live;
+      const made = this.make(message);
       this.place(made, message);
       this.shown.set(message.id, made);
+      this.messages.set(message.id, message);
       if (!this.sticks && live) this.setUnread(this.unread + 1);
     }
     this.forget();
+    this.settle();
+  }
+
+  make(message) {
+    const made = draw(message, this.isOwn(message), this.surroundings);
+    if (message.id !== undefined) made.dataset.id = message.id;
+    return made;
+  }
+
+  // A message is another than the one that is shown.
+  change(message) {
+    const before = this.shown.get(message.id);
+    if (before === undefined) return;
+    if (message.gone) {
+      this.remove(message.id);
+    } else {
+      this.messages.set(message.id, message);
+      this.redraw(message.id);
+    }
+    for (const each of this.messages.values()) {
+      if (each.reply_to === message.id) this.redraw(each.id);
+    }
+    this.settle();
+  }
+
+  redraw(id) {
+    const before = this.shown.get(id);
+    const made = this.make(this.messages.get(id));
+    made.classList.toggle("follows", before.classList.contains("follows"));
+    const focused = before.contains(document.activeElement) ? document.activeElement.className : null;
+    before.replaceWith(made);
+    this.shown.set(id, made);
+    if (focused !== null) made.getElementsByClassName(focused)[0]?.focus({ preventScroll: true });
+  }
+
+  remove(id) {
+    const made = this.shown.get(id);
+    if (!made.classList.contains("follows")) made.nextElementSibling?.classList.remove("follows");
+    const lonely = made.previousElementSibling?.matches(".day") && !made.nextElementSibling?.matches(".message");
+    if (lonely) made.previousElementSibling.remove();
+    if (lonely && made.nextElementSibling === null) this.last = null;
+    made.remove();
+    this.letGo(id);
+  }
+
+  letGo(id) {
+    for (const file of this.messages.get(id)?.files ?? []) this.transfers.forget(file.id);
+    this.shown.delete(id);
+    this.messages.delete(id);
+  }
+
+  // Something that is said to this person alone.
+  notice(text, from) {
+    this.list.setAttribute("aria-live", "polite");
+    const made = element("div", "notice");
+    made.append(element("p", "notice-from", from), element("p", "notice-text", text));
+    this.list.insertBefore(made, this.pendings.values().next().value ?? null);
+    // What follows begins with its name again.
+    if (this.last !== null) this.last = { ...this.last, name: null };
+    this.sticks = true;
     this.settle();
   }
 
@@ -127,14 +169,15 @@ export class Log {
     if (this.pendings.has(post.id)) return;
     const action = post.text.startsWith("/me ");
     const text = action ? post.text.slice(4) : post.text;
-    const message = { at: post.at, name, text, action, author: this.author };
-    const made = this.draw(message, true);
+    const { at, reply_to, attached: files } = post;
+    const message = { at, name, text, action, author: this.author, reply_to, files };
+    const made = draw(message, true, this.surroundings);
     made.classList.add("pending");
     made.setAttribute("aria-hidden", "true");
     made.dataset.id = `pending-${post.id}`;
     made.classList.toggle("follows", belongs(message, this.lastPending ?? this.last));
     const note = element("p", "note");
-    made.querySelector(".text").after(note);
+    made.querySelector(".body").append(note);
     this.list.append(made);
     this.pendings.set(post.id, made);
     this.lastPending = message;
@@ -186,39 +229,11 @@ export class Log {
     this.last = message;
   }
 
-  draw(message, own) {
-    const made = element("div", "message");
-    made.classList.toggle("own", own);
-    made.classList.toggle("action", message.action === true);
-    made.style.setProperty("--hue", hue(message.name));
-    const avatar = element("span", "avatar", initials(message.name));
-    avatar.setAttribute("aria-hidden", "true");
-    const head = element("p", "head");
-    head.append(element("bdi", "name", message.name));
-    if (message.origin !== undefined) {
-      const badge = element("span", "badge", message.origin);
-      badge.title = `Came from ${message.origin}`;
-      head.append(badge);
-    }
-    const time = element("time", "", clock.format(message.at));
-    time.dateTime = new Date(message.at).toISOString();
-    time.title = exact.format(message.at);
-    head.append(time);
-    const text = element("div", "text");
-    text.dir = "auto";
-    if (message.action) text.append(element("bdi", "actor", message.name), " ");
-    text.append(withLinks(message.text));
-    const body = element("div", "body");
-    body.append(head, text);
-    made.append(avatar, body);
-    return made;
-  }
-
   // An old page would grow without end.
   forget() {
     while (this.sticks && this.shown.size > MOST) {
       const [id, made] = this.shown.entries().next().value;
-      this.shown.delete(id);
+      this.letGo(id);
       while (this.list.firstChild !== made) this.list.firstChild.remove();
       made.remove();
     }

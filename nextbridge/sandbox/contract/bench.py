@@ -55,6 +55,7 @@ class Situation(Enum):
     NEW_TOPIC = "somebody gives the channel another topic"
     TYPING = "it is told that somebody is typing"
     WHISPERING = "something is said to the relay alone"
+    LARGE_FILE = "a file is posted that is larger than what is fetched"
 
 
 class Heard(Struct, frozen=True, kw_only=True):
@@ -177,7 +178,7 @@ class Bench(ABC):
         raise NotImplementedError
 
     def settings_with_largest_file(self, size: int) -> Settings:
-        """As `settings`, and a file of more than `size` bytes is not fetched. For Downloads."""
+        """As `settings`, and a file of more than `size` bytes is not fetched. For LARGE_FILE."""
         raise NotImplementedError
 
     # --- what the other person does beside saying and hearing; all of it in room 0 ---------------------------------

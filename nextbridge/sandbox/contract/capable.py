@@ -11,7 +11,7 @@ from nextbridge.driver import Cursor, Downloads, History, Identity, LocalFile, P
 from nextbridge.envelope import Attachment, Posted, UserId
 from nextbridge.errors import Gone, Rejected
 from nextbridge.media.content import HEAD, PICTURES, signature
-from nextbridge.sandbox.contract.bench import Bench
+from nextbridge.sandbox.contract.bench import Bench, Situation
 from nextbridge.sandbox.contract.needs import needs
 from nextbridge.sandbox.contract.supervised import Supervised, error_of, said, spooled
 
@@ -94,7 +94,7 @@ class ShowsCapabilities:
             assert await _content(relay.driver, attachment) == content
             relay.host.events.clear()
 
-    @needs(Downloads)
+    @needs(Downloads, Situation.LARGE_FILE)
     async def test_a_file_that_is_too_large_is_not_fetched(self, bench: Bench) -> None:
         """Downloads: `largest_file` bytes are handed out, and no more, whatever the platform said of the size."""
         relay = await bench.relay(settings=bench.settings_with_largest_file(_LARGEST))
