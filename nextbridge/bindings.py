@@ -74,6 +74,8 @@ class Bindings:
             accounts = tuple(each for each in person.accounts if each.account not in self._keys)
             if len(accounts) > 1:
                 self._place(key, _Person(person.serial, accounts))
+            if accounts != person.accounts:
+                await self._write(key)  # or it would hold again what is removed from the newer one
 
     def account(self, instance: InstanceId, user: UserId) -> Account | None:
         """The account that `instance` knows as `user`; None while it is not known where that instance is."""
@@ -95,8 +97,11 @@ class Bindings:
         return next(iter(found)) if len(found) == 1 else None
 
     def heard(self, instance: InstanceId, author: Author) -> None:
-        """`author` spoke: where the account is bound, its present handle is kept. Costs next to nothing."""
-        if not self._keys:
+        """`author` spoke: where the account is bound, its present handle is kept. Costs next to nothing.
+
+        A bot's is not: a webhook speaks under any name, by the account of whoever made it.
+        """
+        if not self._keys or author.bot:
             return
         account = self.account(instance, author.id)
         key = None if account is None else self._keys.get(account)

@@ -35,7 +35,7 @@ class AccountDirectory:
         if running is None or home is None:
             return None
         name = one_line(event.author.username or event.author.name, _LONGEST_NAME)
-        title = f"{name} on {running.driver.title} ({instance})"
+        title = _title(name, running.driver.title, instance)
         lasts = running.driver.accounts_last
         return Caller(Account(home, event.author.id), name, title, lasts, event.channel, event.direct)
 
@@ -46,8 +46,13 @@ class AccountDirectory:
 
     def title(self, home: Home, name: str) -> str:
         """An account by its instance, or by the server's name where none is there any more."""
-        name = one_line(name, _LONGEST_NAME)
         for instance in self._identities.instances_at(home):
             if (running := self._instances.get(instance)) is not None:
-                return f"{name} on {running.driver.title} ({instance})"
-        return f"{name} on {home.platform} ({home.realm})"
+                return _title(name, running.driver.title, instance)
+        return _title(name, home.platform, home.realm)
+
+
+def _title(name: str, platform: str, place: str) -> str:
+    """The name in quotation marks, which it cannot end itself: it could be `alice on Mattermost (mm)`."""
+    shown = one_line(name, _LONGEST_NAME).replace('"', "'")
+    return f'"{shown}" on {platform} ({place})'

@@ -61,7 +61,7 @@ class Caller(Struct, frozen=True):
     name: str
     """Its handle there."""
     title: str
-    """The account as others are told of it: `alice on Mattermost (mm_main)`."""
+    """The account as others are told of it: `"alice" on Mattermost (mm_main)`."""
     lasts: bool
     """See `Driver.accounts_last`."""
     place: Channel

@@ -62,7 +62,8 @@ class Commands:
 
         A bound author's present handle is noted.
         """
-        self._bindings.heard(event.channel.instance, event.author)
+        if event.mark is None:
+            self._bindings.heard(event.channel.instance, event.author)
         if not (event.addressed or event.direct or begins_with_prefix(event.text, self._prefix)):
             return None
         if event.author.bot or event.mark is not None:

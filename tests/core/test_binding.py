@@ -63,21 +63,21 @@ async def test_two_accounts_become_one_person_when_both_say_so(daemon: RunDaemon
         code = code_in(await a.answer_to(ALICE))
         await b.says(ALLY, f"!nb bind confirm {code.lower().replace('-', ' ')}")
         asked = await b.answer_to(ALLY)
-        assert "alice on Script (a)" in asked
+        assert '"alice" on Script (a)' in asked
         await b.says(ALLY, f"!nb bind accept {number_in(asked)}")
         confirmed = await a.answer_to(ALICE, nth=2)
-        assert "ally on Script (b)" in confirmed
+        assert '"ally" on Script (b)' in confirmed
         await a.says(ALICE, f"!nb bind accept {number_in(confirmed)}")
-        assert await a.answer_to(ALICE, nth=3) == "You are bound to ally on Script (b)."
-        assert await b.answer_to(ALLY, nth=3) == "You are bound to alice on Script (a)."
+        assert await a.answer_to(ALICE, nth=3) == 'You are bound to "ally" on Script (b).'
+        assert await b.answer_to(ALLY, nth=3) == 'You are bound to "alice" on Script (a).'
         assert not a.shown
         assert not b.shown
     async with daemon(BRIDGE, **SIDES) as running:
         a, b = pair(running)
         await a.whispers(ALICE, "bind list")
-        assert await a.answer_to(ALICE) == "You are also ally on Script (b)."
+        assert await a.answer_to(ALICE) == 'You are also "ally" on Script (b).'
         await b.whispers(ALLY, "bind rm")
-        assert await b.answer_to(ALLY) == "ally on Script (b) is not bound to you any more."
+        assert await b.answer_to(ALLY) == '"ally" on Script (b) is not bound to you any more.'
         await a.whispers(ALICE, "bind list")
         assert "no other account" in await a.answer_to(ALICE, nth=2)
     async with daemon(BRIDGE, **SIDES) as running:
@@ -94,13 +94,23 @@ async def test_three_accounts_can_be_one_person(daemon: RunDaemon) -> None:
         await bind(a, ALICE, b, ALLY)
         await bind(c, BOB, b, ALLY)
         await a.whispers(ALICE, "bind list")
-        assert await a.answer_to(ALICE, nth=4) == "You are also ally on Script (b), bob on Script (c)."
+        assert await a.answer_to(ALICE, nth=4) == 'You are also "ally" on Script (b), "bob" on Script (c).'
         await a.whispers(ALICE, "bind rm B")
-        assert await a.answer_to(ALICE, nth=5) == "ally on Script (b) is not bound to you any more."
+        assert await a.answer_to(ALICE, nth=5) == '"ally" on Script (b) is not bound to you any more.'
         await b.whispers(ALLY, "bind list")
         assert "no other account" in await b.answer_to(ALLY, nth=7)
         await c.whispers(BOB, "bind list")
-        assert await c.answer_to(BOB, nth=4) == "You are also alice on Script (a)."
+        assert await c.answer_to(BOB, nth=4) == 'You are also "alice" on Script (a).'
+
+
+async def test_a_name_does_not_say_where_it_is_from(daemon: RunDaemon) -> None:
+    """Whoever is called like an account with its server is seen to be only called so."""
+    name = 'alice" on Script (b). "'
+    async with daemon(BRIDGE, **SIDES) as running:
+        a, b = pair(running)
+        await a.whispers(replace(MALLORY, username=name), "bind")
+        await b.whispers(ALLY, f"bind confirm {code_in(await a.answer_to(MALLORY))}")
+        assert "This code is of \"alice' on Script (b). '\" on Script (a)." in await b.answer_to(ALLY)
 
 
 async def test_a_code_is_shown_to_nobody_else(daemon: RunDaemon) -> None:
@@ -172,7 +182,7 @@ async def test_whoever_takes_a_bound_nick_can_neither_bring_in_nor_remove_others
         await b.whispers(thief, f"bind confirm {code_in(await c.answer_to(MALLORY))}")
         assert "names can change hands" in await b.answer_to(thief, nth=6)
         await a.whispers(ALICE, "bind list")
-        assert await a.answer_to(ALICE, nth=4) == "You are also ally on Script (b)."
+        assert await a.answer_to(ALICE, nth=4) == 'You are also "ally" on Script (b).'
         await b.whispers(thief, "bind rm")
         assert "not bound to you any more" in await b.answer_to(thief, nth=7)
 
@@ -450,6 +460,7 @@ async def test_a_renamed_account_is_known_by_its_present_handle(journal: Journal
     bindings.heard(InstanceId("a2"), replace(ALICE, username="Alicia"))
     bindings.heard(InstanceId("a2"), replace(ALICE, username="Ali\ncia"))
     bindings.heard(InstanceId("a"), MALLORY)
+    bindings.heard(InstanceId("a"), replace(ALICE, username="a webhook of hers", bot=True))
     bindings.heard(InstanceId("never-connected"), ALICE)
     await journal.flush()
     for _ in range(2):
@@ -482,6 +493,10 @@ async def test_a_crash_between_two_writes_leaves_one_person(journal: Journal) ->
     assert {each.account for each in bindings.accounts(bob.account)} == {
         each.account for each in (alice, ally, bob, dora)
     }
+    await bindings.remove(bob.account)
+    await bindings.remove(dora.account)
+    _, bindings = await known(journal)
+    assert bindings.accounts(bob.account) == ()
 
 
 async def test_the_last_account_is_bound_to_nothing(journal: Journal) -> None:

@@ -66,10 +66,10 @@ async def bind(on: Scene) -> None:
     on.says(on.ada, "bind", on.alone)
     code = found(r"code is (\S+)", await on.told(nth=1))
     on.ada_irc.say(on.channel, f"!nb bind confirm {code}")
-    number = found(r"accept (\d+)", await on.ada_irc.expect(lambda line: "This code is of ada on Mattermost" in line))
+    number = found(r"accept (\d+)", await on.ada_irc.expect(lambda line: 'This code is of "ada" on Mattermost' in line))
     on.ada_irc.say(on.channel, f"!nb bind accept {number}")
     confirmed = await on.told(nth=2)
-    assert f"{on.ada_irc.nick} on IRC" in confirmed
+    assert f'"{on.ada_irc.nick}" on IRC' in confirmed
     on.says(on.ada, f"bind accept {found(r'accept ([0-9]+)', confirmed)}", on.alone)
     assert (await on.told(nth=3)).startswith("You are bound to")
 
