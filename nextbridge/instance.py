@@ -94,11 +94,13 @@ class Instance:
         folder: Path,
         proxy: str | None,
         base_url: str | None,
+        fetch_allow: tuple[str, ...],
     ) -> None:
         self.instance = instance
         self.folder = folder
         self.proxy = proxy
         self.base_url = base_url
+        self.fetch_allow = fetch_allow
         self.log: FilteringBoundLogger = structlog.get_logger().bind(instance=instance)
         self.store = _DriverStore(journal, instance)
         self.state = State.CONNECTING

@@ -216,7 +216,15 @@ class Service:
     def _instance(self, configured: ConfiguredInstance, core: Core, journal: Journal) -> Instance:
         general = self._config.general
         folder = self._state / "instances" / configured.id
-        instance = Instance(configured.id, core, journal, folder=folder, proxy=general.proxy, base_url=self._base_url)
+        instance = Instance(
+            configured.id,
+            core,
+            journal,
+            folder=folder,
+            proxy=general.proxy,
+            base_url=self._base_url,
+            fetch_allow=general.fetch_allow,
+        )
         instance.supervise(configured.driver(configured.settings, self._channels_of(configured.id), instance))
         return instance
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping as AnyMapping
+from ipaddress import ip_address
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from msgspec import Struct
 
@@ -19,6 +21,7 @@ from nextbridge.config.rules import RuleReader
 from nextbridge.config.schemas import general_schema
 from nextbridge.config.structure import Structure
 from nextbridge.errors import ConfigError
+from nextbridge.http.addresses import is_public
 from nextbridge.redaction import Redaction, redaction
 
 __all__ = ["Loaded", "Loader"]
@@ -100,7 +103,15 @@ class Loader:
         fits = Structure(schema).check(entry.node, entry.start, ("global",), report)
         if not fits or not isinstance(entry.node, Mapping):
             return None
-        return converted(entry.node, GlobalSettings, entry.start, ("global",), report)
+        settings = converted(entry.node, GlobalSettings, entry.start, ("global",), report)
+        if settings is not None and settings.base_url is not None and _is_readable_on_the_way(settings.base_url):
+            report.warning(
+                entry.node.entries["base_url"].node.start,
+                ("global", "base_url"),
+                "whoever is between a reader and the daemon can read the files that its links open",
+                "put a reverse proxy with TLS before it and write https://…",
+            )
+        return settings
 
     def _list_of_rules(self, document: Document, report: Report) -> Node | None:
         root = document.root
@@ -138,3 +149,18 @@ class Loader:
                     )
                 )
         return tuple(found)
+
+
+def _is_readable_on_the_way(base_url: str) -> bool:
+    """Whether an address goes over networks without encryption."""
+    try:
+        address = urlsplit(base_url)
+        host = address.hostname or ""
+    except ValueError:
+        return False
+    if address.scheme != "http" or host == "localhost" or host.endswith(".localhost"):
+        return False
+    try:
+        return is_public(ip_address(host))
+    except ValueError:
+        return True

@@ -11,6 +11,7 @@ from msgspec import Meta, Struct, field
 from nextbridge.config.types import Duration, NonBlank, Off, ProxyUrl, Settings, in_seconds
 from nextbridge.driver import Driver
 from nextbridge.envelope import Channel, ChannelKey, InstanceId
+from nextbridge.http.addresses import AddressGuard
 
 __all__ = [
     "Config",
@@ -101,8 +102,20 @@ class GlobalSettings(Settings, frozen=True):
             "base_url; ends earlier where spool_size is reached and the room is needed for new files."
         ),
     ] = "7d"
+    fetch_allow: Annotated[
+        tuple[str, ...],
+        Meta(
+            description="Hosts and networks that a file may be fetched from although they are not on the public "
+            "internet, where a chat user gives the address of one.",
+            examples=[["files.example.internal", "10.1.0.0/16"]],
+        ),
+    ] = ()
 
     def __post_init__(self) -> None:
+        try:
+            AddressGuard(self.fetch_allow)
+        except ValueError as error:
+            raise ValueError(f"fetch_allow: {error}; write a host's name, or a network as 10.1.0.0/16") from error
         if in_seconds(self.remember) < in_seconds(self.give_up_after):
             raise ValueError(
                 f"remember ({self.remember}) is shorter than give_up_after ({self.give_up_after}): "

@@ -55,6 +55,13 @@ class Host(Protocol):
     def base_url(self) -> str | None:
         """Where the daemon's HTTP server is reached from outside, without a final slash, if the operator says so."""
 
+    @property
+    def fetch_allow(self) -> tuple[str, ...]:
+        """What may be fetched though it is not on the public internet: for `open_guarded_session`.
+
+        That is what fetches the addresses that chat users give.
+        """
+
     async def accept(self, event: Event, *, cursor: Cursor | None = None) -> Awaitable[object]:
         """Hand over an event, in the platform's order. Waits only while too many are not yet on disk.
 

@@ -19,11 +19,13 @@ from nextbridge.errors import Paused
 
 if TYPE_CHECKING:
     from aiohttp import ClientRequest
+    from aiohttp.abc import AbstractResolver
     from aiohttp.client import ClientTimeout
+    from aiohttp.client_proto import ResponseHandler
     from aiohttp.connector import Connection
     from aiohttp.tracing import Trace
 
-__all__ = ["CONNECTION_ERRORS", "ProxyFailed", "open_session", "unreachable"]
+__all__ = ["CONNECTION_ERRORS", "ProxyFailed", "open_session", "proxy_connector", "tls_context", "unreachable"]
 
 TIMEOUT = aiohttp.ClientTimeout(total=60, sock_connect=20, sock_read=30)
 """A session's default, in seconds. A transfer of a file sets its own."""
@@ -46,8 +48,8 @@ async def open_session(*, proxy: str | None = None, ca_file: str | None = None) 
     `proxy` is an http, https, socks4, socks5 or socks5h address; names are resolved by the proxy. `ca_file` is a PEM
     file whose certificates are trusted beside the system's. Raises Paused (of the instance) when either cannot be used.
     """
-    context = await asyncio.to_thread(_tls_context, ca_file)
-    connector = aiohttp.TCPConnector(ssl=context) if proxy is None else _proxy_connector(proxy, context)
+    context = await asyncio.to_thread(tls_context, ca_file)
+    connector = aiohttp.TCPConnector(ssl=context) if proxy is None else proxy_connector(proxy, context)
     return aiohttp.ClientSession(
         connector=connector,
         timeout=TIMEOUT,
@@ -88,7 +90,8 @@ def _tls_reason(error: BaseException) -> str:
     return reason.replace("_", " ").lower() if isinstance(reason, str) else type(inner).__name__
 
 
-def _tls_context(ca_file: str | None) -> ssl.SSLContext:
+def tls_context(ca_file: str | None) -> ssl.SSLContext:
+    """What servers have to prove. Blocking. Raises Paused (of the instance) where the file cannot be used."""
     context = ssl.create_default_context()
     if ca_file is not None:
         try:
@@ -100,7 +103,13 @@ def _tls_context(ca_file: str | None) -> ssl.SSLContext:
     return context
 
 
-def _proxy_connector(proxy: str, context: ssl.SSLContext) -> aiohttp.TCPConnector:
+def proxy_connector(
+    proxy: str, context: ssl.SSLContext, *, resolver: AbstractResolver | None = None
+) -> aiohttp.TCPConnector:
+    """A connector through a proxy. Names are looked up by the proxy, or by `resolver`, and then it is given an address.
+
+    Raises Paused (of the instance) where the proxy's own address is none.
+    """
     # imported here: most operators have no proxy
     from aiohttp_socks import ProxyConnectionError, ProxyConnector, ProxyError, ProxyTimeoutError, ProxyType
 
@@ -112,6 +121,26 @@ def _proxy_connector(proxy: str, context: ssl.SSLContext) -> aiohttp.TCPConnecto
                 return await super().connect(req, traces, timeout)
             except (ProxyConnectionError, ProxyError, ProxyTimeoutError) as error:
                 raise ProxyFailed(str(error)) from error
+
+        async def _connect_via_proxy(
+            self,
+            host: str,
+            port: int,
+            ssl: ssl.SSLContext | None = None,
+            timeout: float | None = None,  # noqa: ASYNC109 - the library's signature
+        ) -> tuple[asyncio.Transport, ResponseHandler]:
+            if resolver is None:
+                return await super()._connect_via_proxy(host, port, ssl, timeout)
+            address = (await resolver.resolve(host, port))[0]["host"]
+            transport, protocol = await super()._connect_via_proxy(address, port, None, timeout)
+            if ssl is not None:
+                # by its name, which the proxy was not told
+                loop = asyncio.get_running_loop()
+                secured = await loop.start_tls(transport, protocol, ssl, server_hostname=host)
+                assert secured is not None  # noqa: S101 - only where the loop is closing
+                protocol.connection_made(secured)
+                return secured, protocol
+            return transport, protocol
 
     kinds = {
         "http": ProxyType.HTTP,

@@ -180,6 +180,31 @@ def test_a_file_without_rules_loads_with_a_warning(folder: Folder) -> None:
     assert [each.message for each in folder.load().warnings] == ["there are no rules, so nothing is relayed"]
 
 
+@pytest.mark.parametrize(
+    ("base_url", "warned"),
+    [
+        ("http://bridge.example.com", True),
+        ("http://8.8.8.8/x", True),
+        ("https://bridge.example.com", False),
+        ("http://localhost:8778", False),
+        ("http://10.0.0.5:8778", False),
+        ("http://[::1]:8778", False),
+    ],
+)
+def test_links_that_anybody_on_the_way_could_read_are_a_warning(folder: Folder, base_url: str, warned: bool) -> None:
+    """Plain http is well inside one's own network only."""
+    folder.write(f'{{"global": {{"base_url": "{base_url}"}}, "beacon": {{"a": {{}}}}, "rules": []}}')
+    assert [each.path for each in folder.load().warnings] == (["global > base_url"] if warned else [])
+
+
+@pytest.mark.parametrize("wrong", ["10.1.0.5/16", "http://files.example", "300.1.1.1", ""])
+def test_what_may_be_fetched_from_is_a_host_or_a_network(folder: Folder, wrong: str) -> None:
+    """A mistake in it is told with what to write."""
+    folder.write(f'{{"global": {{"fetch_allow": ["{wrong}"]}}, "beacon": {{"a": {{}}}}, "rules": []}}')
+    with pytest.raises(ConfigError, match=r"fetch_allow: .*; write a host's name, or a network as 10\.1\.0\.0/16"):
+        folder.load()
+
+
 def test_what_a_driver_has_put_right_is_a_warning_at_its_place(folder: Folder) -> None:
     """Drivers remark on settings; those that are not fatal do not stop the start."""
     folder.write('{"pigeon": {"a": {\n  "address": "x/", "token": "tok-of-a-long" }}, "rules": []}')
