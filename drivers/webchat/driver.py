@@ -7,16 +7,12 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import aclosing, asynccontextmanager
 from functools import partial
-from html import escape
-from pathlib import Path
 from typing import ClassVar, Literal
-from urllib.parse import quote
 
 from aiohttp import web
-from msgspec import Struct
 from msgspec.structs import replace
 
-from drivers.webchat.access import Door, TurnedAway
+from drivers.webchat.access import Door
 from drivers.webchat.authors import Authors
 from drivers.webchat.events import author_of, event_of
 from drivers.webchat.files import LOOSE_SHARE, Files, NoRoom, largest_within, read
@@ -24,9 +20,8 @@ from drivers.webchat.frames import Told, Typist, encode
 from drivers.webchat.lobby import Lobby
 from drivers.webchat.messages import FROM_ELSEWHERE, MOST_FILES, Change, Message, emptied, reacted, read_emoji
 from drivers.webchat.room import NotThere, Room
-from drivers.webchat.session import Session
 from drivers.webchat.settings import LARGEST_MESSAGE, RoomSettings, WebChatSettings
-from drivers.webchat.transfers import Transfers
+from drivers.webchat.site import Site
 from nextbridge.driver import (
     Acknowledgement,
     ConfiguredChannel,
@@ -52,21 +47,8 @@ from nextbridge.markup import PLAIN
 
 __all__ = ["WebChatDriver"]
 
-_PAGE = Path(__file__).parent / "page"
-_TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
 _SHORT_TOKEN = 16
 _LONGEST_TOPIC = 250
-_UPLOAD = "/upload"
-_FILES = "/files/"
-
-
-class _Open(Struct, frozen=True):
-    """What there is while `run` runs."""
-
-    lobby: Lobby
-    transfers: Transfers
-    page: dict[str, tuple[bytes, str]]
-    """The page's files by their path, with their media type."""
 
 
 class WebChatDriver(Driver[WebChatSettings, RoomSettings]):
@@ -97,8 +79,9 @@ class WebChatDriver(Driver[WebChatSettings, RoomSettings]):
         }
         self._names = {str(channel.key): channel.settings.room for channel in channels}
         self._door = Door(instance=host.instance, token=settings.token, base_url=host.base_url)
-        self._open: _Open | None = None
-        self._headers = _security_headers(settings.embed_from)
+        self._site = Site(self._door, settings.embed_from, host.log)
+        self._lobby: Lobby | None = None
+        """While `run` runs."""
 
     @classmethod
     def channel_key(cls, settings: RoomSettings) -> ChannelKey:
@@ -146,11 +129,14 @@ class WebChatDriver(Driver[WebChatSettings, RoomSettings]):
     # --- the relay's side ---
 
     async def run(self) -> None:
-        page = await asyncio.to_thread(_read_page)
+        await self._site.load()
         authors = await Authors.load(self.host.store)
         for room in self._rooms.values():
             await room.load()
-        await self._files.load(file for room in self._rooms.values() for file in room.files())
+        try:
+            await self._files.load(file for room in self._rooms.values() for file in room.files())
+        except OSError as error:
+            raise Retry(f"the folder of its files cannot be used: {error.strerror or error}") from error
         for channel in self.channels:
             await self.host.resolved(channel, channel.key, channel.settings.room)
         me = f"{self.platform}:{self.host.instance}"
@@ -164,13 +150,15 @@ class WebChatDriver(Driver[WebChatSettings, RoomSettings]):
             tell_typing=self._tell_typing,
         )
         await self.host.connected(UserId(me), realm=me)
-        self._open = _Open(lobby, Transfers(lobby, self.host.log), page)
+        self._lobby = lobby
+        self._site.open(lobby)
         try:
             for room in self._rooms.values():
                 await room.recover(partial(self._relay, room))
             await asyncio.Event().wait()
         finally:
-            self._open = None
+            self._lobby = None
+            self._site.close()
             await asyncio.gather(*(person.dismiss() for person in tuple(lobby.people)))
             for room in self._rooms.values():
                 await room.settle()
@@ -274,15 +262,15 @@ class WebChatDriver(Driver[WebChatSettings, RoomSettings]):
 
     async def member(self, channel: ChannelKey, name: str) -> Author | None:
         room = self._rooms.get(channel)
-        if self._open is None or room is None:
+        if self._lobby is None or room is None:
             return None
-        person = self._open.lobby.named(room, name)
+        person = self._lobby.named(room, name)
         return None if person is None else author_of(person.author, person.name)
 
     async def tell(self, user: UserId, text: str) -> None:
-        if self._open is None:
+        if self._lobby is None:
             raise Retry("the web chat is being started")
-        present = self._open.lobby.present(user)
+        present = self._lobby.present(user)
         if not present:
             raise Rejected("the person is not in the web chat now")
         frame = encode(Told(text, time.time_ns() // 1_000_000))
@@ -291,7 +279,7 @@ class WebChatDriver(Driver[WebChatSettings, RoomSettings]):
 
     @asynccontextmanager
     async def open_attachment(self, attachment: Attachment) -> AsyncIterator[AsyncIterator[bytes]]:
-        if self._open is None:
+        if self._lobby is None:
             raise Retry("the web chat is being started")
         found = self._files.find(attachment.id)
         if found is None:
@@ -312,63 +300,7 @@ class WebChatDriver(Driver[WebChatSettings, RoomSettings]):
     # --- the browsers' side ---
 
     async def handle(self, request: web.Request, path: str) -> web.StreamResponse:
-        """Answer a request for the page, one of its files, or its live connection."""
-        try:
-            return await self._answer(request, path)
-        except TurnedAway as turned:
-            return self._notice(turned.status, turned.text)
-
-    async def _answer(self, request: web.Request, path: str) -> web.StreamResponse:
-        needs_token = self._door.needs_token(request)
-        if request.method not in {"GET", "HEAD"} and (request.method, path) != ("POST", _UPLOAD):
-            raise TurnedAway(405, "This page is only to be looked at.")
-        if path == "":
-            # Relative, so that it also holds where a reverse proxy adds a path of its own before ours.
-            name = quote(request.path.rpartition("/")[2], safe="")
-            return web.Response(status=308, headers={**self._headers, "Location": f"./{name}/"})
-        if self._open is None:
-            raise TurnedAway(503, "The web chat is being started. Try again in a moment.")
-        if path == "/live":
-            return await self._live(request, self._open, needs_token=needs_token)
-        if path == _UPLOAD or path.startswith(_FILES):
-            return await self._transfer(request, path, self._open, needs_token=needs_token)
-        if (file := self._open.page.get(path)) is None:
-            raise TurnedAway(404, "There is no such page.")
-        body, media_type = file
-        headers = {**self._headers, "Cache-Control": "no-cache"}
-        return web.Response(body=body, content_type=media_type, charset="utf-8", headers=headers)
-
-    async def _live(self, request: web.Request, opened: _Open, *, needs_token: bool) -> web.StreamResponse:
-        self._door.check_origin(request)
-        if not web.WebSocketResponse().can_prepare(request).ok:
-            raise TurnedAway(426, "Only the page itself connects here.")
-        admitted = not needs_token or self._door.opened_by_header(request)
-        if opened.lobby.full(admitted=admitted):
-            raise TurnedAway(503, "The web chat is full. Try again later.")
-        return await Session(request, opened.lobby, self.host.log, admitted=admitted).serve()
-
-    async def _transfer(
-        self, request: web.Request, path: str, opened: _Open, *, needs_token: bool
-    ) -> web.StreamResponse:
-        self._door.check_origin(request)
-        if needs_token and not self._door.opened_by_header(request):
-            if "Authorization" in request.headers:
-                await opened.lobby.refuse_token(self.host.log, request)
-            raise TurnedAway(401, "This needs the token of the chat.")
-        if path != _UPLOAD:
-            return opened.transfers.give(path.removeprefix(_FILES), self._headers)
-        if request.method != "POST":
-            raise TurnedAway(405, "This address only takes files.")
-        return await opened.transfers.take(request, self._headers)
-
-    def _notice(self, status: int, text: str) -> web.Response:
-        page = (
-            '<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="color-scheme" content="light dark">'
-            '<meta name="viewport" content="width=device-width, initial-scale=1"><title>Web chat</title></head>'
-            f"<body><h1>Web chat</h1><p>{escape(text)}</p></body></html>\n"
-        )
-        headers = {**self._headers, "Cache-Control": "no-store"}
-        return web.Response(status=status, text=page, content_type="text/html", headers=headers)
+        return await self._site.answer(request, path)
 
 
 def _gone() -> Gone:
@@ -378,27 +310,3 @@ def _gone() -> Gone:
 def _number(message: MessageId) -> int:
     """A message's number in its room; one that no message has, where the id is none of ours."""
     return int(message) if message.isdecimal() and len(message) < 20 else 0
-
-
-def _read_page() -> dict[str, tuple[bytes, str]]:
-    files = {
-        f"/{file.name}": (file.read_bytes(), media_type)
-        for file in _PAGE.iterdir()
-        if (media_type := _TYPES.get(file.suffix)) is not None
-    }
-    return files | {"/": files["/index.html"]}
-
-
-def _security_headers(embed_from: Sequence[str]) -> dict[str, str]:
-    framed_by = " ".join(embed_from) or "'none'"
-    policy = (
-        "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' blob:; "
-        f"base-uri 'none'; form-action 'none'; frame-ancestors {framed_by}"
-    )
-    headers = {
-        "Content-Security-Policy": policy,
-        "X-Content-Type-Options": "nosniff",
-        "Referrer-Policy": "no-referrer",
-        "Cross-Origin-Opener-Policy": "same-origin",
-    }
-    return headers if embed_from else headers | {"X-Frame-Options": "DENY"}

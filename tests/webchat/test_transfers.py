@@ -12,7 +12,7 @@ import pytest
 
 from drivers.webchat.settings import WebChatSettings
 from nextbridge.config.types import Secret
-from nextbridge.driver import FileRejected, Gone, Rejected
+from nextbridge.driver import FileRejected, Gone, Rejected, Retry
 from nextbridge.envelope import MessageId, Posted
 from nextbridge.sandbox.contract.supervised import spooled
 from tests.webchat.test_files import PNG
@@ -230,6 +230,22 @@ async def test_a_delivery_with_files_is_one_message_whatever_happens(start: Star
     assert chat.driver.refuses_file(message.channel, large)
     await chat.driver.delete(message.channel, MessageId("1"))
     assert files_of(chat) == []
+
+
+async def test_a_folder_that_cannot_be_used_is_said(start: Start) -> None:
+    """The operator is told, and the web chat is started again later, with all that was said."""
+    chat = await start()
+    await chat.send("said before")
+    await chat.stop()
+    folder = chat.host.folder / "files"
+    folder.rmdir()
+    folder.write_text("in the way")
+    with pytest.raises(Retry, match="folder of its files"):
+        await chat.driver.run()
+    folder.unlink()
+    again = await start(host=chat.host)
+    async with again.joined("Ada") as ada:
+        assert [message["text"] for message in ada.history] == ["said before"]
 
 
 def test_files_that_can_never_fit_are_found_in_the_file() -> None:
