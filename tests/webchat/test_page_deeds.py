@@ -207,6 +207,42 @@ async def test_a_file_that_is_too_large_is_said_before_it_is_sent(start: Start, 
     assert event.attachments == ()
 
 
+async def test_a_file_that_did_not_arrive_is_not_left_out(start: Start, page: Deeds) -> None:
+    """The message waits for it: it is uploaded again, or removed by who chose it."""
+    chat = await start()
+    await opened(chat, page)
+    script = """
+        const files = new DataTransfer();
+        files.items.add(new File(["content"], "late.txt"));
+        document.getElementById("text").dispatchEvent(
+          new ClipboardEvent("paste", { clipboardData: files, bubbles: true, cancelable: true }));
+    """
+    port = chat.server.port
+    await chat.stop()
+    await asyncio.to_thread(page.wait, lambda: page.find("#status").get_attribute("data-state") == "offline")
+
+    def fail() -> None:
+        page.browser.execute_script(script)
+        page.wait(lambda: page.find(".attachment.failed .again").is_displayed())
+        assert not page.find("#send").is_enabled()
+
+    await asyncio.to_thread(fail)
+    await chat.server.close()
+    again = await start(host=chat.host, port=port)
+
+    def succeed() -> None:
+        page.online()
+        page.find(".attachment .again").click()
+        page.wait(lambda: page.find("#send").is_enabled())
+        page.find("#send").click()
+        page.wait(lambda: page.browser.find_elements(By.CSS_SELECTOR, ".message[data-id='1'] .file"))
+
+    await asyncio.to_thread(succeed)
+    (event,) = again.host.events
+    assert isinstance(event, Posted)
+    assert [file.name for file in event.attachments] == ["late.txt"]
+
+
 async def test_files_are_dropped_and_pasted(start: Start, page: Deeds) -> None:
     """A file that is dropped on the page, or pasted into the line, goes with the next message."""
     chat = await start()

@@ -76,17 +76,17 @@ export class Composer {
   submit() {
     const { text, send } = this.parts;
     const said = text.value.trim();
-    const ready = this.attachments.filter((each) => each.file !== null);
-    if (send.disabled || (said === "" && ready.length === 0 && !this.editing?.files)) return;
+    const files = this.attachments.map((each) => each.file);
+    if (send.disabled || (said === "" && files.length === 0 && !this.editing?.files)) return;
     if (this.editing !== null) {
       if (said !== original(this.editing)) this.doing.ask({ type: "edit", message: this.editing.id, text: said });
       this.stop();
     } else {
       const frame = { type: "post", text: said };
       if (this.answering !== null) frame.reply_to = this.answering.id;
-      if (ready.length) {
-        frame.files = ready.map((each) => each.file.id);
-        frame.attached = ready.map((each) => each.file);
+      if (files.length) {
+        frame.files = files.map((file) => file.id);
+        frame.attached = files;
       }
       text.value = "";
       this.attachments = [];
@@ -116,7 +116,7 @@ export class Composer {
 
   about(what, text) {
     const { context, text: field } = this.parts;
-    const stop = button("stop", "×", "Do not", () => this.stop());
+    const stop = button("stop", "×", "Cancel", () => this.stop());
     const words = element("p", "about");
     words.append(element("bdi", "about-what", what), " ", element("bdi", "about-text", text));
     context.replaceChildren(words, stop);
@@ -176,7 +176,7 @@ export class Composer {
     progress.setAttribute("aria-label", `Uploading ${file.name}`);
     const again = button("again", "Again", `Upload ${file.name} again`);
     again.hidden = true;
-    const attachment = { file: null, isUploading: true, abort: null };
+    const attachment = { file: null, abort: null };
     const drop = button("drop", "×", `Remove ${file.name}`, () => {
       attachment.abort();
       if (attachment.file !== null) this.doing.discard(attachment.file);
@@ -187,18 +187,17 @@ export class Composer {
     const begin = () => {
       again.hidden = true;
       progress.hidden = false;
-      attachment.isUploading = true;
       attachment.abort = this.transfers.upload(file, {
         progress: (share) => { progress.value = share; },
         done: (uploaded) => {
           attachment.file = uploaded;
-          this.uploaded(attachment, progress);
+          this.uploaded(progress);
         },
         failed: (reason) => {
           state.textContent = reason;
           again.hidden = false;
           item.classList.add("failed");
-          this.uploaded(attachment, progress);
+          this.uploaded(progress);
         },
       });
       this.ready();
@@ -214,16 +213,16 @@ export class Composer {
     begin();
   }
 
-  uploaded(attachment, progress) {
-    attachment.isUploading = false;
+  uploaded(progress) {
     progress.hidden = true;
     this.ready();
   }
 
   ready() {
-    const uploading = this.attachments.some((each) => each.isUploading);
-    this.parts.send.disabled = uploading;
-    this.parts.send.setAttribute("aria-label", uploading ? "Files are being uploaded" : "Send");
+    // Nothing is left out unsaid: a file that did not arrive is uploaded again, or removed.
+    const missing = this.attachments.some((each) => each.file === null);
+    this.parts.send.disabled = missing;
+    this.parts.send.setAttribute("aria-label", missing ? "Send, once all files are uploaded" : "Send");
   }
 }
 
