@@ -45,6 +45,8 @@ _LONGEST_NAME = 80
 """Characters of a name that are shown; a longer one is cut, so that no name can push a message out of its limits."""
 _LONGEST_EXCERPT = 80
 """Characters of a message that is quoted."""
+_LABEL_ROOM = 200
+"""What is left free beside a file in a part that is fixed when it is planned: the file may turn out to be refused."""
 _NAME_VARIABLES = VARIABLES - {"msg"}
 
 
@@ -318,6 +320,9 @@ def _with_files(texts: list[str], files: list[int], frame: _Frame, limits: Limit
     groups = [tuple(files[start : start + limits.files]) for start in range(0, len(files), limits.files)]
     alone = f"{frame.before}{frame.after}".strip()
     texts = [text for text in texts if text.strip()] or [alone]
+    room = limits.text - len(groups[0]) * _LABEL_ROOM
+    if len(texts) > 1 and limits.unit.measure(alone) <= room < limits.unit.measure(texts[-1]):
+        texts.append(alone)
     parts = [PlannedPart(text) for text in texts[:-1]]
     parts.append(PlannedPart(texts[-1], groups[0]))
     parts += [PlannedPart(alone, group) for group in groups[1:]]

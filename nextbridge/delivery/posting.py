@@ -5,19 +5,20 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import msgspec
 from msgspec.structs import replace
 
 from nextbridge.delivery.answering import NOTHING, Answer, answer_of, quoting
 from nextbridge.delivery.errand import Errand
-from nextbridge.driver import Edits, FileRejected, Gone, LocalFile, Outgoing, Receipt, Retry, Uploads
+from nextbridge.driver import Driver, Edits, FileRejected, Gone, LocalFile, Outgoing, Receipt, Retry, Uploads
 from nextbridge.envelope import ChannelKey, Posted
 from nextbridge.errors import EntryRefused
 from nextbridge.instance import Instance
 from nextbridge.journal import PlannedPart
 from nextbridge.labels import Missing, label_in
-from nextbridge.markup import Dialect, Paragraph
+from nextbridge.markup import Paragraph
 from nextbridge.render import Rendered, render
 
 __all__ = ["Posting", "outgoing"]
@@ -89,12 +90,13 @@ class Posting:
     async def _linked(self, place: int, file: LocalFile | Missing, absent: Missing) -> Missing:
         """With a link where the file is here all the same. Tells the operator of what is no matter of course."""
         errand = self._errand
+        name = self._event.attachments[place].name
         if absent is not _NOT_TAKEN:
-            name = self._event.attachments[place].name
             errand.log.warning("file_not_relayed", file=name, reason=absent.reason)
         if isinstance(file, Missing):
             return absent
-        link = await errand.around.spool.publish(errand.delivery.event_id, place, file)
+        # by the name that may be shown: the spool knows the one that it was posted with
+        link = await errand.around.spool.publish(errand.delivery.event_id, place, replace(file, name=name))
         return replace(absent, link=link, media_type=file.media_type, size=file.size)
 
     async def _send_part(
@@ -109,7 +111,7 @@ class Posting:
         sendable = [place for place in part.files if place in files]
         message = replace(
             outgoing(self._errand, rendered, self._parts_done, self._answer or NOTHING),
-            text=self._with_labels(part, missing, instance.driver.dialect),
+            text=self._with_labels(part, missing, instance.driver),
             files=tuple(files[place] for place in sendable),
             attempted=sent_before,
         )
@@ -147,12 +149,18 @@ class Posting:
         if amended and receipt.message is not None and isinstance(driver, Edits):
             await self._errand.around.guard.edit(instance.driver, receipt.message, message, self._errand.about)
 
-    def _with_labels(self, part: PlannedPart, missing: Mapping[int, Missing], dialect: Dialect) -> str:
+    def _with_labels(self, part: PlannedPart, missing: Mapping[int, Missing], driver: Driver[Any, Any]) -> str:
         """The part's text; a file that it was planned with and that cannot go along after all has its label there."""
         absent = [place for place in part.files if place in missing]
-        labels = [label_in(dialect, self._event.attachments[place], missing[place]) for place in absent]
-        written = [dialect.write((Paragraph(each),)) for each in labels]
-        return "\n".join([*([part.text] if part.text else []), *written])
+        limits = driver.limits(self._errand.delivery.target.key)
+        text = part.text
+        for labelled in (missing, dict.fromkeys(absent, Missing(""))):  # the second is shorter, where there is no room
+            labels = [label_in(driver.dialect, self._event.attachments[place], labelled[place]) for place in absent]
+            written = [driver.dialect.write((Paragraph(each),)) for each in labels]
+            text = "\n".join([*([part.text] if part.text else []), *written])
+            if limits.unit.measure(text) <= limits.text:
+                break
+        return text if limits.unit.measure(text) <= limits.text else part.text
 
     def _record(self, receipt: Receipt, parts: int, missing: Mapping[int, Missing]) -> None:
         journal, delivery, part = self._errand.around.journal, self._errand.delivery.id, self._parts_done

@@ -15,8 +15,10 @@ import pytest
 from yarl import URL
 
 from nextbridge.driver import FileRejected, Outgoing, Receipt, Rejected, Retry
-from nextbridge.envelope import Attachment
+from nextbridge.envelope import Attachment, Edited
 from nextbridge.errors import Gone
+from nextbridge.markup import RichText
+from tests.core.conversing import ConversingDriver
 from tests.core.script import Daemon, FilingDriver, RunDaemon, ScriptDriver, rule
 
 OUTSIDE = "https://bridge.example/nb"
@@ -332,3 +334,45 @@ async def test_more_than_a_server_should_answer_is_put_off(daemon: RunDaemon, ht
 
         statuses = await asyncio.gather(*(ask() for _ in range(400)))
         assert set(statuses) == {200, 429}
+
+
+async def test_a_file_that_is_refused_after_the_parts_were_planned_still_has_its_label(daemon: RunDaemon) -> None:
+    """A long text leaves room for it: no part grows over the limit, and nothing is lost."""
+    async with daemon(rule("r", "a/1", "b/1"), a=FilingDriver, b=FilingDriver, base_url=OUTSIDE) as running:
+        source, target = running.filing("a"), running.filing("b")
+
+        async def refuse(message: Outgoing) -> Receipt:
+            if message.files:
+                raise FileRejected("virus", index=0)
+            assert len(message.text) <= target.text_limit
+            return await target.deliver(message)
+
+        target.answer = refuse
+        source.contents["cat.png"] = [PNG]
+        words = "word " * 399
+        await source.post(words, attachments=(file("cat.png"),))
+        await target.until(lambda: len(target.shown) == 3, within=20)
+        assert " ".join(target.texts[:2]).split() == words.split()
+        assert target.texts[2].startswith("[Image: cat.png (56 bytes, Script does not take it)] https://")
+
+
+async def test_an_edit_keeps_the_link_that_was_given_out(daemon: RunDaemon, http: aiohttp.ClientSession) -> None:
+    """Also after a restart: the edited message shows the new text and the same link."""
+    rules = rule("r", "a/1", "b/1")
+    async with daemon(rules, a=FilingDriver, b=ConversingDriver, base_url=OUTSIDE) as running:
+        source, target = running.filing("a"), running["b"]
+        source.contents["cat.png"] = [PNG]
+        posted = await source.post("look", attachments=(file("cat.png", media_type="application/x-unknown"),))
+        await target.until(lambda: len(target.sent) == 1)
+        (before,) = [message.text for message in target.sent]
+        assert before.startswith("look\n[Image: cat.png] ")
+    async with daemon(rules, a=FilingDriver, b=ConversingDriver, base_url=OUTSIDE) as running:
+        board = ConversingDriver.boards["b"]
+        edited = Edited(
+            channel=posted.channel, message=posted.message, author=posted.author, at=posted.at + 1,
+            text=RichText.plain("see"), attachments=posted.attachments, version="1",
+        )  # fmt: skip
+        await (await running["a"].host.accept(edited))
+        await running["b"].until(lambda: [each.text for each in board.values()] == [before.replace("look", "see")])
+        async with http.get(inside(running, link_in(before))) as response:
+            assert await response.read() == PNG

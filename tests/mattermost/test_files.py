@@ -208,3 +208,24 @@ async def test_a_failure_of_the_reader_is_not_taken_for_the_servers(scene: Scene
     with pytest.raises(OSError, match="disk full"):
         async with running.driver.open_attachment(Attachment(file.id, "x")):
             raise OSError("disk full")
+
+
+# --- pictures ---------------------------------------------------------------------------------------------------------
+
+
+async def test_a_picture_is_another_once_its_person_changes_it(scene: Scene, staged: Start) -> None:
+    """The author's portrait has another name after a change and after it is taken away, and is still a picture."""
+    running = await staged()
+    versions, pictures = [], []
+    for text in ("as made", "changed", "taken away"):
+        if text != "as made":
+            scene.sandbox.change_picture(scene.alice, removed=text == "taken away")
+        scene.say(text)
+        author = (await running.received(text)).author
+        versions.append(author.portrait)
+        async with running.driver.open_portrait(author.id) as chunks:
+            pictures.append(b"".join([chunk async for chunk in chunks]))
+    assert versions[0] == "0"
+    assert len(set(versions)) == 3
+    assert len(set(pictures)) == 3
+    assert all(each.startswith(b"\x89PNG") for each in pictures)

@@ -291,6 +291,10 @@ class SandboxMattermost:
         """Change `username`, `nickname`, `first_name`, `last_name`; told to everyone."""
         self._world.conversation.rename(self._user(account), **names)
 
+    def change_picture(self, account: Account, *, removed: bool = False) -> None:
+        """They give themselves another picture, or take theirs away; told to everyone."""
+        self._world.conversation.change_picture(self._user(account), removed=removed)
+
     # --- looking --------------------------------------------------------------------------------------------------
 
     def posts(self, channel: Channel) -> list[Post]:
