@@ -23,8 +23,8 @@ _OPENING = """\
 
 What has a yes is shown by a test in `tests/contract`, on a real server or on a stand-in that behaves as a recorded one.
 What depends on the server says on what; on one that has it not, it is as if the platform had not.
-Where a platform cannot do something, NextBridge does the next best thing: a file is shown by its name, an author's name
-stands in the text.
+Where a platform cannot do something, NextBridge does the next best thing: a file is shown by a link or by its name, an
+author's name stands in the text.
 """
 _GUARANTEES = """\
 ## What holds
