@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Literal
 
 from msgspec import Struct
 
-from nextbridge.driver import ConfiguredChannel, Excerpt, Gone, Host, Outgoing, Receipt
+from nextbridge.driver import ConfiguredChannel, Excerpt, Gone, Host, Outgoing, Receipt, Rejected
 from nextbridge.envelope import (
     Author,
     Channel,
@@ -237,3 +237,8 @@ def conversing(running: Daemon, instance: str) -> ConversingDriver:
 def sides(running: Daemon) -> tuple[ConversingDriver, ConversingDriver]:
     """The two sides, `a` and `b`."""
     return conversing(running, "a"), conversing(running, "b")
+
+
+async def refuse(message: Outgoing) -> Receipt:
+    """The answer of a platform that will never take a message."""
+    raise Rejected("too ugly")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from nextbridge.driver import Excerpt, Outgoing, Receipt, Rejected
+from nextbridge.driver import Excerpt
 from nextbridge.envelope import MessageId
 from nextbridge.markup import RichText
 from tests.core.conversing import (
@@ -16,6 +16,7 @@ from tests.core.conversing import (
     LackingDriver,
     RootsDriver,
     conversing,
+    refuse,
     sides,
 )
 from tests.core.script import RunDaemon, rule
@@ -157,10 +158,6 @@ async def test_an_answer_to_a_dead_letter_quotes_it(daemon: RunDaemon) -> None:
     """What did not arrive cannot be answered there."""
     async with daemon(rule("r", "a/1", "b/1"), **BOTH) as running:
         a, b = sides(running)
-
-        async def refuse(message: Outgoing) -> Receipt:
-            raise Rejected("too ugly")
-
         b.answer = refuse
         ugly = await a.say("ugly")
         await b.until(lambda: len(b.sent) == 1)

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from nextbridge.cli import main
 from nextbridge.driver import Outgoing, Receipt, Rejected, Retry
 from nextbridge.journal.sqlite import open_journal
-from tests.core.conversing import BOTH, ConversingDriver, FixedDriver, sides
+from tests.core.conversing import BOTH, ConversingDriver, FixedDriver, refuse, sides
 from tests.core.script import LateDriver, RunDaemon, rule
 
 Answer = Callable[[Outgoing], Awaitable[Receipt]]
@@ -243,10 +243,6 @@ async def test_an_edit_of_a_dead_letter_edits_the_dead_letter(daemon: RunDaemon,
     """It is not shown; when it is tried again it says the new text."""
     async with daemon(rule("r", "a/1", "b/1"), **BOTH) as running:
         a, b = sides(running)
-
-        async def refuse(message: Outgoing) -> Receipt:
-            raise Rejected("too ugly")
-
         b.answer = refuse
         posted = await a.say("ugly")
         await b.until(lambda: len(b.sent) == 1)
@@ -269,10 +265,6 @@ async def test_a_deleted_dead_letter_is_dropped(daemon: RunDaemon, tmp_path: Pat
     """Nobody can try again what its author has taken back."""
     async with daemon(rule("r", "a/1", "b/1"), **BOTH) as running:
         a, b = sides(running)
-
-        async def refuse(message: Outgoing) -> Receipt:
-            raise Rejected("too ugly")
-
         b.answer = refuse
         posted = await a.say("ugly")
         await b.until(lambda: len(b.sent) == 1)
@@ -290,10 +282,6 @@ async def test_an_edit_before_its_retried_message_goes_behind_it(daemon: RunDaem
     """The message is at the end of its lane again; the edit waits for it, and is not lost."""
     async with daemon(rule("r", "a/1", "b/1"), **BOTH) as running:
         a, b = sides(running)
-
-        async def refuse(message: Outgoing) -> Receipt:
-            raise Rejected("too ugly")
-
         b.answer = refuse
         posted = await a.say("ugly")
         await b.until(lambda: len(b.sent) == 1)

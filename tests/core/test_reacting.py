@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from nextbridge.driver import Outgoing, Receipt, Rejected, Retry
+from nextbridge.driver import Rejected, Retry
 from nextbridge.envelope import Author, UserId
-from tests.core.conversing import BOB, BOTH, ConversingDriver, FixedDriver, conversing, sides
+from tests.core.conversing import BOB, BOTH, ConversingDriver, FixedDriver, conversing, refuse, sides
 from tests.core.script import RunDaemon, rule
 
 CAROL = Author(id=UserId("u3"), username="carol", name="Carol")
@@ -112,10 +112,6 @@ async def test_a_reaction_to_what_is_not_there_is_counted(daemon: RunDaemon) -> 
     """A dead letter, and what was never relayed."""
     async with daemon(rule("r", "a/1", "b/1"), **BOTH) as running:
         a, b = sides(running)
-
-        async def refuse(message: Outgoing) -> Receipt:
-            raise Rejected("too ugly")
-
         b.answer = refuse
         ugly = await a.say("ugly")
         await b.until(lambda: len(b.sent) == 1)
