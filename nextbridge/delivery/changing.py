@@ -167,12 +167,15 @@ class Deleting:
         if (reason := await _not_ours(fate, errand)) is not None:
             return reason
         assert fate is not None  # noqa: S101 - else it is not ours
+        await errand.around.spool.withdraw(fate.event_id)
         if not fate.parts:
             _drop([fate], errand)
             journal.withdraw([delivery.id])
             return "dead_letter_deleted"
         answers = await journal.thread(delivery.target, event.channel, event.message) if event.with_thread else []
         doomed = [fate, *(each for each in answers if not each.is_at_home(delivery.target))]
+        for each in doomed[1:]:
+            await errand.around.spool.withdraw(each.event_id)
         driver: object = instance.driver
         if not isinstance(driver, Deletes) or any(None in each.parts for each in doomed):
             return await self._degrade(instance, fate)

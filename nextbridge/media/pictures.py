@@ -48,9 +48,10 @@ class Picture(Struct, frozen=True):
 class Pictures:
     """The pictures that were asked for. Used on the event loop, by the media server."""
 
-    def __init__(self, folder: Path, driver_of: Callable[[InstanceId], object]) -> None:
-        """`driver_of` gives a running instance's driver, or None."""
+    def __init__(self, folder: Path, driver_of: Callable[[InstanceId], object], *, most: int = _MOST) -> None:
+        """`driver_of` gives a running instance's driver, or None; `most` is how many pictures are kept."""
         self._folder = folder
+        self._most = most
         self._driver_of = driver_of
         self._kept: OrderedDict[str, int] = OrderedDict()
         """Bytes by name, the one asked for last at the end."""
@@ -136,7 +137,7 @@ class Pictures:
     def _keep(self, name: str, size: int) -> None:
         self._kept[name] = size
         self._used += size
-        while len(self._kept) > _MOST or self._used > _MOST_BYTES:
+        while len(self._kept) > self._most or self._used > _MOST_BYTES:
             oldest = next(iter(self._kept))
             if oldest == name:
                 break

@@ -167,6 +167,11 @@ class Spool:
         self._published[event_id] = time.time()
         return self._links.file(event_id, place, file.name)
 
+    async def withdraw(self, event_id: int) -> None:
+        """Links to the files of a message open nothing any more: it was deleted where it was posted."""
+        if self._published.pop(event_id, None) is not None:
+            await asyncio.to_thread(self._remove_notes, event_id)
+
     def published(self, event_id: int, place: int) -> Published | None:
         """What a link opens, or None where it has expired or never was. Blocking; from any thread."""
         path = self._folder / str(event_id) / str(place)
@@ -178,6 +183,10 @@ class Spool:
             return Published(path, note.name, head_of(path), path.stat().st_size)
         except (OSError, msgspec.DecodeError):
             return None
+
+    def _remove_notes(self, event_id: int) -> None:
+        for note in (self._folder / str(event_id)).glob(f"*{_NOTE}"):
+            note.unlink(missing_ok=True)
 
     @staticmethod
     def _write_note(file: LocalFile) -> None:

@@ -3,25 +3,33 @@
 from __future__ import annotations
 
 import asyncio
+import base64
+import io
 import os
 import re
 import time
+import wave
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 import pytest
+from selenium import webdriver
+from selenium.webdriver.support.ui import WebDriverWait
 from yarl import URL
 
+from nextbridge.control.client import reach
+from nextbridge.control.protocol import DropDead
 from nextbridge.driver import FileRejected, Outgoing, Receipt, Rejected, Retry
-from nextbridge.envelope import Attachment, Edited
+from nextbridge.envelope import Attachment, Deleted, Edited
 from nextbridge.errors import Gone
 from nextbridge.markup import RichText
 from tests.core.conversing import ConversingDriver
 from tests.core.script import Daemon, FilingDriver, RunDaemon, ScriptDriver, rule
 
 OUTSIDE = "https://bridge.example/nb"
+DOT = base64.b64decode("R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7")
 PNG = b"\x89PNG\r\n\x1a\n" + b"\0\0\0\rIHDR" + bytes(40)
 HTML = b"<!DOCTYPE html><html><script>alert(1)</script></html>"
 SVG = b'<?xml version="1.0"?><svg xmlns="http://www.w3.org/2000/svg"><script>alert(1)</script></svg>'
@@ -332,7 +340,7 @@ async def test_more_than_a_server_should_answer_is_put_off(daemon: RunDaemon, ht
             async with http.head(link) as response:
                 return response.status
 
-        statuses = await asyncio.gather(*(ask() for _ in range(400)))
+        statuses = await asyncio.gather(*(ask() for _ in range(1500)))
         assert set(statuses) == {200, 429}
 
 
@@ -376,3 +384,66 @@ async def test_an_edit_keeps_the_link_that_was_given_out(daemon: RunDaemon, http
         await running["b"].until(lambda: [each.text for each in board.values()] == [before.replace("look", "see")])
         async with http.get(inside(running, link_in(before))) as response:
             assert await response.read() == PNG
+
+
+async def test_a_link_ends_when_its_message_is_deleted(daemon: RunDaemon, http: aiohttp.ClientSession) -> None:
+    """What somebody took back is served to nobody, also where the platform shows the message for ever."""
+    async with daemon(rule("r", "a/1", "b/1"), a=FilingDriver, b=ScriptDriver, base_url=OUTSIDE) as running:
+        source, target = running.filing("a"), running["b"]
+        source.contents["cat.png"] = [PNG]
+        posted = await source.post("look", attachments=(file("cat.png"),))
+        await target.until(lambda: len(target.shown) == 1)
+        link = inside(running, link_in(target.texts[0]))
+        deleted = Deleted(channel=posted.channel, message=posted.message, author=posted.author, at=posted.at + 1)
+        await (await source.host.accept(deleted))
+        await source.post("next")
+        await target.until(lambda: len(target.shown) == 2)
+        async with http.get(link) as response:
+            assert response.status == 404
+
+
+async def test_commands_without_a_daemon_leave_links_alone(
+    daemon: RunDaemon, http: aiohttp.ClientSession, tmp_path: Path
+) -> None:
+    """They know no file of the operator's, and so not how long links last."""
+    state = tmp_path / "state"
+    async with daemon(rule("r", "a/1", "b/1"), a=FilingDriver, b=ScriptDriver, base_url=OUTSIDE) as running:
+        link = (await shown_link(running, "cat.png", PNG)).replace(running.service.http.address, OUTSIDE)
+
+    def drop() -> object:
+        with reach(state) as ask:
+            return ask(DropDead(ids=(1,)))
+
+    await asyncio.to_thread(drop)
+    async with (
+        daemon(rule("r", "a/1", "b/1"), a=FilingDriver, b=ScriptDriver, base_url=OUTSIDE) as running,
+        http.get(inside(running, link)) as response,
+    ):
+        assert response.status == 200
+
+
+async def test_a_browser_shows_pictures_and_plays_sound_and_runs_nothing(
+    daemon: RunDaemon, browser: webdriver.Chrome
+) -> None:
+    """In a real one: the picture has its size and the sound its length; a page called a picture is no page there."""
+    sound = io.BytesIO()
+    with wave.open(sound, "wb") as written:
+        written.setnchannels(1)
+        written.setsampwidth(1)
+        written.setframerate(8000)
+        written.writeframes(bytes(800))
+
+    def shown(link: str, what: str) -> object:
+        browser.get(link)
+        script = f"return document.querySelector('img, video')?.{what}"
+        return WebDriverWait(browser, 10).until(lambda _: browser.execute_script(script))
+
+    async with daemon(rule("r", "a/1", "b/1"), a=FilingDriver, b=ScriptDriver, base_url=OUTSIDE) as running:
+        picture = await shown_link(running, "dot.gif", DOT)
+        assert await asyncio.to_thread(shown, picture, "naturalWidth") == 1
+        link = await shown_link(running, "tone.wav", sound.getvalue(), media_type="audio/wav")
+        assert await asyncio.to_thread(shown, link, "duration") == 0.1
+        page = await shown_link(running, "page.png", b"<script>document.title = 'owned'</script>")
+        await asyncio.to_thread(browser.get, page)
+        assert browser.current_url != page, "it is saved, and no page"
+        assert "owned" not in browser.title

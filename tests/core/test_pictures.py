@@ -172,23 +172,20 @@ async def test_an_address_that_was_made_up_fetches_nothing(daemon: RunDaemon) ->
         assert PortraitDriver.asked == []
 
 
-async def test_the_pictures_that_nobody_asks_for_any_more_give_way(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_the_pictures_that_nobody_asks_for_any_more_give_way(tmp_path: Path) -> None:
     """The folder is bounded in number and bytes, over restarts too; what is asked for again stays."""
-    monkeypatch.setattr("nextbridge.media.pictures._MOST", 3)
     driver = PortraitDriver.__new__(PortraitDriver)
     PortraitDriver.pictures |= {f"u{number}": PNG for number in range(5)}
 
     def asked(number: int) -> PictureAsked:
         return PictureAsked(InstanceId("a"), UserId(f"u{number}"), "1")
 
-    pictures = Pictures(tmp_path / "pictures", lambda _: driver)
+    pictures = Pictures(tmp_path / "pictures", lambda _: driver, most=3)
     await pictures.open()
     for number in (0, 1, 2, 0, 3):
         assert await pictures.get(asked(number)) is not None
     assert len(list((tmp_path / "pictures").iterdir())) == 3
-    again = Pictures(tmp_path / "pictures", lambda _: driver)
+    again = Pictures(tmp_path / "pictures", lambda _: driver, most=3)
     await again.open()
     PortraitDriver.asked.clear()
     for number in (0, 2, 3):
