@@ -36,6 +36,8 @@ About = Callable[[], Mapping[str, object]]
 _SHORTEST = 8
 _LONG = 20
 """Characters from which on even plain letters are no word."""
+_REMEMBERED, _LONGEST_REMEMBERED = 500, 2_000
+"""Texts in which there is none, and their characters, that are not looked through again a moment later."""
 _MEMORY = 512 << 20
 """Bytes that the automaton may take at most, enough for thousands of secrets; it takes a few thousand for each."""
 
@@ -85,6 +87,8 @@ class Guard:
         self._secrets = secrets
         self._known: frozenset[str] = frozenset()
         self._automaton: Any = None
+        self._innocent: dict[str, None] = {}
+        """What was looked through lately and holds none: names come again with each message, most texts at its end."""
         self._log: FilteringBoundLogger = structlog.get_logger().bind()
 
     # --- to a driver ---
@@ -120,7 +124,7 @@ class Guard:
     def event(self, event: E, about: About) -> E:
         """`event` without secrets in what it says, before that is cut; the same object where there is none."""
         author = event.author
-        if not self._finds("\n".join((*_texts(event), *_names(author)))):
+        if not self._finds_in((*_texts(event), *_names(author))):
             return event
         masked = replace(event, author=self._author(author))
         match masked:
@@ -146,8 +150,7 @@ class Guard:
     def _checked(self, message: Outgoing, dialect: Dialect, about: About) -> Outgoing:
         author = message.author
         texts = (message.text, message.name or "", message.avatar or "", *_names(author))
-        # a line break is no character that may stand inside a secret: the texts stay apart
-        if not self._finds("\n".join((*texts, *(file.name for file in message.files)) if message.files else texts)):
+        if not self._finds_in((*texts, *(file.name for file in message.files)) if message.files else texts):
             return message
         masked = replace(
             message,
@@ -166,7 +169,7 @@ class Guard:
                 self._report(where, about)
 
     def _author(self, author: Author) -> Author:
-        if not self._finds("\n".join(_names(author))):
+        if not self._finds_in(_names(author)):
             return author
         return replace(
             author,
@@ -192,6 +195,25 @@ class Guard:
         named = about()
         self._tally.masked(str(named.get("instance", "")), str(named.get("rule", "")))
         self._log.error("secret_masked", **named, where=where, reason=_REASON)
+
+    def _finds_in(self, texts: Iterable[str]) -> bool:
+        """Whether any of these holds one. Each search lets go of the interpreter, and waits for it again."""
+        if self._known is not self._secrets.secrets:
+            self._learn()
+        if self._automaton is None:
+            return False
+        new = [text for text in texts if text and text not in self._innocent]
+        # a line break is no character that may stand inside a secret: the texts stay apart
+        if not new:
+            return False
+        if self._finds("\n".join(new)):
+            return True
+        for text in new:
+            if len(text) <= _LONGEST_REMEMBERED:
+                self._innocent[text] = None
+        while len(self._innocent) > _REMEMBERED:
+            del self._innocent[next(iter(self._innocent))]
+        return False
 
     def _finds(self, text: str) -> bool:
         if self._known is not self._secrets.secrets:
@@ -235,6 +257,7 @@ class Guard:
 
     def _learn(self) -> None:
         self._known = self._secrets.secrets
+        self._innocent.clear()
         written = {form for secret in self._known if counts(secret) for form in _forms(secret)}
         self._automaton = _compiled(sorted(written)) if written else None
 
