@@ -128,7 +128,7 @@ def render(
     """
     style = _style(event, terms_of(settings).msg, driver)
     limits = driver.limits(channel)
-    values = _values(event, origin, driver)
+    values = _Values(event, origin, driver)
     dialect = driver.dialect
     blocks = event.text.blocks
     if event.action and not style.action and style.template is not _parsed(driver.action_format):
@@ -169,21 +169,43 @@ def _style(event: Posted, settings: MessageSettings, driver: Driver[Any, Any]) -
     return _Style(template, name, action=event.action and template.bare)
 
 
-def _values(event: Posted, origin: Origin, driver: Driver[Any, Any]) -> dict[str, str]:
-    author = event.author
-    username = driver.display_name(one_line(author.username, _LONGEST_NAME))
-    nickname = driver.display_name(one_line(author.name or author.username, _LONGEST_NAME)) or username or "?"
-    return {
-        "platform": origin.platform,
-        "instance_id": origin.instance,
-        "from": one_line(event.channel_name or event.channel.key, _LONGEST_NAME),
-        "user": nickname,
-        "nickname": nickname,
-        "username": username or nickname,
-        "user_id": one_line(author.id, _LONGEST_NAME),
-        "user_avatar": origin.avatar(author) or "",
-        "time": _minute(event.at // 60_000),
-    }
+class _Values(dict[str, str]):
+    """What the variables of templates stand for: each is made when it is asked for, since most templates name few."""
+
+    def __init__(self, event: Posted, origin: Origin, driver: Driver[Any, Any]) -> None:
+        super().__init__()
+        self._event = event
+        self._origin = origin
+        self._driver = driver
+
+    def __missing__(self, name: str) -> str:
+        value = self[name] = self._made(name)
+        return value
+
+    def _made(self, name: str) -> str:
+        event, author = self._event, self._event.author
+        match name:
+            case "nickname" | "user":
+                return self._shown(author.name or author.username) or self._shown(author.username) or "?"
+            case "username":
+                return self._shown(author.username) or self["nickname"]
+            case "user_id":
+                return one_line(author.id, _LONGEST_NAME)
+            case "user_avatar":
+                return self._origin.avatar(author) or ""
+            case "platform":
+                return self._origin.platform
+            case "instance_id":
+                return self._origin.instance
+            case "from":
+                return one_line(event.channel_name or event.channel.key, _LONGEST_NAME)
+            case "time":
+                return _minute(event.at // 60_000)
+            case _:
+                raise KeyError(name)
+
+    def _shown(self, name: str) -> str:
+        return self._driver.display_name(one_line(name, _LONGEST_NAME))
 
 
 @lru_cache(maxsize=64)

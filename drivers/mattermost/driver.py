@@ -249,7 +249,7 @@ class MattermostDriver(Driver[MattermostSettings, MattermostChannel]):
             props |= {"override_username": wire.storable(message.name), "from_webhook": "true"}
             if self._allowance.icons and (picture := wire.picture(message.avatar)):
                 props["override_icon_url"] = picture
-        key = hashlib.sha256(message.key.encode()).hexdigest()[:32]
+        key = hashlib.blake2s(message.key.encode(), digest_size=16).hexdigest()
         return wire.NewPost(message.channel, text, f"{me.id}:{key}", props, files)
 
     async def _refused(self, message: Outgoing, refusal: Refusal, api: Api, me: wire.User) -> Paused | Rejected:

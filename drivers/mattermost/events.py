@@ -50,7 +50,9 @@ class PostReader:
             raise Skipped("own_post", post)
         props = wire.PostProps(post.props)
         text, action = _words(post, props), post.type == "me"
-        attachments = tuple([each async for each in self._attachments(post)])
+        attachments: tuple[Attachment, ...] = ()
+        if post.file_ids or post.metadata:
+            attachments = tuple([each async for each in self._attachments(post)])
         if not text and not attachments:
             raise Skipped("empty_post", post)
         return Posted(

@@ -100,9 +100,7 @@ class Editing:
         before = list(fate.parts[: max(len(fate.parts) - only_files, 1)])
         if None in before[: len(texts)] or not texts:
             return None
-        pieces = [
-            replace(outgoing(self._errand, rendered, place, answer), text=text) for place, text in enumerate(texts)
-        ]
+        pieces = [outgoing(self._errand, rendered, place, answer, text=text) for place, text in enumerate(texts)]
         try:
             for message, piece in zip(before, pieces, strict=False):
                 await self._change(instance, str(message), piece)

@@ -50,6 +50,7 @@ class Lane:
 
     def __init__(self, target: Channel, around: Surroundings) -> None:
         self._target = target
+        self._name = f"lane {target}"
         self._around = around
         self._window: deque[Delivery] = deque()
         self._behind = False
@@ -133,7 +134,7 @@ class Lane:
 
     def _work(self) -> None:
         if (self._task is None or self._task.done()) and not (self._stopping or self._held):
-            self._task = asyncio.create_task(self._run(), name=f"lane {self._target}")
+            self._task = asyncio.create_task(self._run(), name=self._name)
 
     async def _run(self) -> None:
         backoff = Backoff(first=_FIRST_WAIT, longest=_LONGEST_WAIT)

@@ -70,7 +70,10 @@ class Posting:
         driver, channel = instance.driver, errand.delivery.target.key
         files: dict[int, LocalFile] = {}
         missing = dict(self._refused)
-        taker = driver if isinstance(driver, Uploads) and driver.limits(channel).files > 0 else None
+        taker: Uploads | None = None
+        # asked only where there are files: for a protocol isinstance costs as much as all else here
+        if event.attachments and isinstance(driver, Uploads) and driver.limits(channel).files > 0:
+            taker = driver
         if event.attachments and taker is None and not errand.around.spool.publishes:
             missing = dict.fromkeys(range(len(event.attachments)), _NOT_TAKEN)
         elif event.attachments:
@@ -109,8 +112,11 @@ class Posting:
     ) -> Receipt:
         sent_before, self._attempted = self._attempted, self._attempted or int(time.time() * 1000)
         sendable = [place for place in part.files if place in files]
-        message = replace(
-            outgoing(self._errand, rendered, self._parts_done, self._answer or NOTHING),
+        message = outgoing(
+            self._errand,
+            rendered,
+            self._parts_done,
+            self._answer or NOTHING,
             text=self._with_labels(part, missing, instance.driver),
             files=tuple(files[place] for place in sendable),
             attempted=sent_before,
@@ -186,13 +192,22 @@ class Posting:
             record(Receipt())
 
 
-def outgoing(errand: Errand, rendered: Rendered, part: int, answer: Answer = NOTHING) -> Outgoing:
-    """One part of what was rendered, as the driver is given it, still without its text."""
+def outgoing(
+    errand: Errand,
+    rendered: Rendered,
+    part: int,
+    answer: Answer = NOTHING,
+    *,
+    text: str = "",
+    files: tuple[LocalFile, ...] = (),
+    attempted: int | None = None,
+) -> Outgoing:
+    """One part of what was rendered, as the driver is given it."""
     key = errand.key(part)
     return Outgoing(
         key=key,
         channel=errand.delivery.target.key,
-        text="",
+        text=text,
         mark=errand.mark(key),
         author=errand.delivery.event.author,
         platform=errand.platform,
@@ -200,6 +215,8 @@ def outgoing(errand: Errand, rendered: Rendered, part: int, answer: Answer = NOT
         avatar=rendered.avatar,
         action=rendered.action,
         reply_to=answer.reply_to if part == 0 or answer.on_every_part else None,
+        files=files,
+        attempted=attempted,
     )
 
 
