@@ -201,5 +201,8 @@ def encode(event: Event) -> bytes:
 
 
 def decode(data: bytes) -> Event:
-    """An event that `encode` of this or an earlier version made. Raises `msgspec.DecodeError` for anything else."""
+    """An event that `encode` of this or an earlier version made.
+
+    Raises `msgspec.DecodeError` for anything else, and UnicodeDecodeError where only a text in it is damaged.
+    """
     return _decoder.decode(data)

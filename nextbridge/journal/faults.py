@@ -46,7 +46,7 @@ def explained(error: Exception, path: Path) -> JournalError:
     if isinstance(error, OSError):
         advice = _ERRNO_ADVICE.get(error.errno or 0, _NOT_WRITABLE)
         return JournalError(f"The journal {path} cannot be used ({error.strerror or error}). {advice}")
-    if isinstance(error, msgspec.MsgspecError):  # its text might quote what people wrote
+    if isinstance(error, msgspec.MsgspecError | UnicodeDecodeError):  # its text might quote what people wrote
         return JournalError(f"The journal {path} cannot be used (an entry in it makes no sense). {_DAMAGED}")
     code = getattr(error, "sqlite_errorcode", None)
     if code is None:  # raised by ourselves or by Python's own module, about what the file holds

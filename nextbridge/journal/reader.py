@@ -81,7 +81,10 @@ _plans = msgspec.msgpack.Decoder(tuple[PlannedPart, ...])
 
 
 class Reader:
-    """The read connection. Use it on one thread at a time. Raises sqlite3.Error, and DecodeError for a damaged row."""
+    """The read connection. Use it on one thread at a time.
+
+    Raises sqlite3.Error, and for a damaged row what `envelope.decode` raises.
+    """
 
     def __init__(self, connection: sqlite3.Connection, *, first_id: int) -> None:
         self._connection = connection

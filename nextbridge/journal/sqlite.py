@@ -226,7 +226,7 @@ class SqliteJournal:
         await self.flush()
         try:
             return await self._loop.run_in_executor(self._reads, look_up, *arguments)
-        except (sqlite3.Error, msgspec.MsgspecError) as error:
+        except (sqlite3.Error, msgspec.MsgspecError, UnicodeDecodeError) as error:
             self._break(error)
             raise explained(error, self._folder.journal) from error
 

@@ -230,13 +230,19 @@ async def test_a_full_disk(folder: Path, post: Post, ops: NewDelivery) -> None:
     await journal.close()
 
 
-async def test_damage_that_a_read_finds(folder: Path, post: Post, ops: NewDelivery) -> None:
+@pytest.mark.parametrize(
+    "damage", [lambda _: b"\0", lambda data: data.replace(b"text of", b"\xff\xff of  ")], ids=["no event", "no text"]
+)
+async def test_damage_that_a_read_finds(
+    folder: Path, post: Post, ops: NewDelivery, damage: Callable[[bytes], bytes]
+) -> None:
     """A row that cannot be read ends the journal as a failed write does."""
     journal = await open_journal(folder)
     await journal.accept(post("m1"), [ops])
     await journal.close()
     connection = sqlite3.connect(folder / "journal.sqlite3")
-    connection.execute("UPDATE event SET data = x'00'")
+    (data,) = connection.execute("SELECT data FROM event").fetchone()
+    connection.execute("UPDATE event SET data = ?", (damage(data),))
     connection.commit()
     connection.close()
     journal = await open_journal(folder)
