@@ -37,8 +37,10 @@ class StateFolder:
         """
         try:
             if not path.is_dir():
+                missing = [each for each in (path, *path.parents) if not each.exists()]
                 path.mkdir(mode=0o700, parents=True)
-                _sync(path.parent)
+                for each in missing:
+                    _sync(each.parent)
             lock = os.open(path / "lock", os.O_RDWR | os.O_CREAT, 0o600)
         except OSError as error:
             raise explained(error, path) from error

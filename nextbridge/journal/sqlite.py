@@ -46,17 +46,18 @@ _CLOSE_WITHIN = 15.0
 """Seconds that `close` waits for the writer to finish."""
 
 
-async def open_journal(folder: Path, *, max_pages: int | None = None) -> SqliteJournal:
+async def open_journal(folder: Path, *, max_pages: int | None = None, fold_after: int = _FOLD_AFTER) -> SqliteJournal:
     """Open the journal in a state folder, which is made where it is missing, and hold the folder until `close`.
 
-    `max_pages` bounds the file to so many pages of 4 KiB, so that tests can fill it up.
+    `max_pages` bounds the file to so many pages of 4 KiB, so that tests can fill it up; `fold_after` is after how many
+    commits the log is folded in, so that they see it often.
     Raises JournalLocked where another daemon holds the folder, else JournalError.
     """
     loop = asyncio.get_running_loop()
-    return await asyncio.to_thread(_open, folder, loop, max_pages)
+    return await asyncio.to_thread(_open, folder, loop, max_pages, fold_after)
 
 
-def _open(path: Path, loop: asyncio.AbstractEventLoop, max_pages: int | None) -> SqliteJournal:
+def _open(path: Path, loop: asyncio.AbstractEventLoop, max_pages: int | None, fold_after: int) -> SqliteJournal:
     folder = StateFolder.hold(path)
     try:
         connection = open_file(folder.journal, max_pages=max_pages)
@@ -69,17 +70,20 @@ def _open(path: Path, loop: asyncio.AbstractEventLoop, max_pages: int | None) ->
     except BaseException:
         folder.release()
         raise
-    return SqliteJournal(folder, writer, reader, loop)
+    return SqliteJournal(folder, writer, reader, loop, fold_after)
 
 
 class SqliteJournal:
     """The journal of one daemon, in its state folder. Made by `open_journal`; used on the loop that opened it."""
 
-    def __init__(self, folder: StateFolder, writer: Writer, reader: Reader, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(
+        self, folder: StateFolder, writer: Writer, reader: Reader, loop: asyncio.AbstractEventLoop, fold_after: int
+    ) -> None:
         self._folder = folder
         self._writer = writer
         self._reader = reader
         self._loop = loop
+        self._fold_after = fold_after
         self._failed: asyncio.Future[JournalError] = loop.create_future()
         self._trouble: JournalError | None = None
         """What every call raises from now on: the file broke, or the journal was closed."""
@@ -335,7 +339,7 @@ class SqliteJournal:
                 self._tell(self._settle, futures, self._writer.commit(commands))
                 futures = []
                 if self._inbox.empty():
-                    self._writer.fold(after_commits=_FOLD_AFTER)
+                    self._writer.fold(after_commits=self._fold_after)
             let_go = self._writer.close
         except Exception as error:  # noqa: BLE001 - whatever it is, the callers must learn of it
             self._tell(self._give_up, futures, error)
