@@ -23,6 +23,8 @@ class Allowance(Struct, frozen=True):
     file_size: int | None = None
     """Bytes; None where the server does not say."""
     files: bool = True
+    edit_seconds: int | None = None
+    """How long a post can be edited; None for ever."""
     names: bool = False
     """A post can be shown under another name than its account's."""
     icons: bool = False
@@ -34,6 +36,7 @@ class Allowance(Struct, frozen=True):
             post_size=_positive(config.max_post_size) or _POST_SIZE,
             file_size=_positive(config.max_file_size),
             files=config.file_attachments == "true",
+            edit_seconds=int(config.edit_time_limit) if config.edit_time_limit.isdecimal() else None,
             names=config.username_override == "true",
             icons=config.icon_override == "true",
         )

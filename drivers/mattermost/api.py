@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from email.utils import parsedate_to_datetime
 from typing import IO, TypeVar
@@ -25,7 +25,7 @@ from nextbridge.envelope import ChannelKey, MessageId, UserId
 from nextbridge.errors import NextBridgeError, Paused, Retry
 from nextbridge.http.client import CONNECTION_ERRORS, unreachable
 
-__all__ = ["PATIENCE", "Api", "RateGovernor", "Refusal", "bad_token"]
+__all__ = ["PATIENCE", "Api", "RateGovernor", "Refusal", "TooLong", "bad_token"]
 
 T = TypeVar("T")
 
@@ -37,6 +37,9 @@ _LOOK_UP_TRIES = 5
 
 _SLOWEST_TRANSFER = 50_000
 """Bytes a second; a file that goes slower than this is given up."""
+
+_MOST_FOUND = 100
+"""People who are found under a part of a name."""
 
 _LONGEST_ANSWER = 16 * 1024 * 1024
 """Bytes of an answer that is no file. A page of 60 posts of the longest kind is a quarter of it."""
@@ -55,6 +58,10 @@ class Refusal(NextBridgeError):
     def about_rights(self) -> bool:
         """The thing is missing, or not for us: which of the two, the server does not always tell."""
         return self.status in {403, 404}
+
+
+class TooLong(Retry):
+    """An answer is longer than any that can be taken."""
 
 
 class RateGovernor:
@@ -195,6 +202,59 @@ class Api:
         """What is known of a file."""
         return await self._look_up(f"files/{_segment(file)}/info", wire.FileInfo)
 
+    async def posts_since(self, channel: ChannelKey, since: int) -> wire.PostPage:
+        """What was posted, edited, deleted or reacted to after `since` (milliseconds): 1,000 rows at most.
+
+        Raises TooLong where that is more than can be taken.
+        """
+        return await self._look_up(f"channels/{_segment(channel)}/posts?since={since}", wire.PostPage)
+
+    async def post(self, post: MessageId) -> wire.Post:
+        """A post. Refusal (404) where it is not there any more, 400 where no post can have that id."""
+        return await self._look_up(f"posts/{_segment(post)}", wire.Post)
+
+    async def search_members(self, channel: ChannelKey, term: str) -> list[wire.User]:
+        """Those in the channel of whose names each word of `term` is the beginning."""
+        body = {"term": term, "in_channel_id": channel, "limit": _MOST_FOUND}
+        return await self._call("POST", "users/search", list[wire.User], body=msgspec.json.encode(body))
+
+    async def roles(self, names: Sequence[str]) -> list[wire.Role]:
+        """What the roles of these names allow."""
+        return await self._call("POST", "roles/names", list[wire.Role], body=msgspec.json.encode(names))
+
+    async def custom_emoji(self, name: str) -> None:
+        """Return where there is one of that name. Refusal where there is none."""
+        await self._look_up(f"emoji/name/{_segment(name)}", wire.Nothing)
+
+    async def edit_post(self, post: MessageId, text: str) -> None:
+        """Give a post another text. Its props and files stay: what a patch does not name is left alone."""
+        body = msgspec.json.encode({"message": text})
+        await self._call("PUT", f"posts/{_segment(post)}/patch", wire.Nothing, body=body)
+
+    async def delete_post(self, post: MessageId) -> None:
+        """Delete a post, and all that answers it."""
+        await self._call("DELETE", f"posts/{_segment(post)}", wire.Nothing)
+
+    async def add_reaction(self, me: UserId, post: MessageId, name: str) -> None:
+        """Put an emoji of ours on a post; once more changes nothing."""
+        body = msgspec.json.encode({"user_id": me, "post_id": post, "emoji_name": name})
+        await self._call("POST", "reactions", wire.Nothing, body=body)
+
+    async def remove_reaction(self, me: UserId, post: MessageId, name: str) -> None:
+        """Take it away; where it is not there nothing happens."""
+        path = f"users/{_segment(me)}/posts/{_segment(post)}/reactions/{_segment(name)}"
+        await self._call("DELETE", path, wire.Nothing)
+
+    async def set_header(self, channel: ChannelKey, header: str) -> None:
+        """Give a channel another header."""
+        body = msgspec.json.encode({"header": header})
+        await self._call("PUT", f"channels/{_segment(channel)}/patch", wire.Nothing, body=body)
+
+    async def direct_channel(self, me: UserId, other: UserId) -> ChannelKey:
+        """The channel of us and one other, made where there is none."""
+        body = msgspec.json.encode([me, other])
+        return ChannelKey((await self._call("POST", "channels/direct", wire.ChannelInfo, body=body)).id)
+
     async def create_post(self, post: wire.NewPost) -> MessageId:
         """Make a post. Raises Retry at the rate limit, without waiting."""
         created = await self._call("POST", "posts", wire.Post, body=msgspec.json.encode(post))
@@ -314,7 +374,7 @@ class Api:
         async for chunk in self.chunks(response):
             content += chunk
             if len(content) > _LONGEST_ANSWER:
-                raise Retry("the server's answer is too long to be one")
+                raise TooLong("the server's answer is too long to be one")
         return bytes(content)
 
     def _unreachable(self, error: BaseException) -> Retry:

@@ -6,14 +6,16 @@ import asyncio
 import hashlib
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import msgspec
 
 from drivers.mattermost import wire
+from drivers.mattermost.acts import Acts
 from drivers.mattermost.allowance import Allowance
 from drivers.mattermost.api import PATIENCE, Api, Refusal
-from drivers.mattermost.channels import Channels, to_be_added
+from drivers.mattermost.changes import Changes, deletion_of, edit_of, reaction_of
+from drivers.mattermost.channels import Channels
 from drivers.mattermost.events import PostReader, Skipped
 from drivers.mattermost.files import Uploaded, download, portrait
 from drivers.mattermost.history import HistoryReader, PostsOf, Reached
@@ -21,6 +23,7 @@ from drivers.mattermost.markdown import MARKDOWN
 from drivers.mattermost.marks import Marks
 from drivers.mattermost.people import People
 from drivers.mattermost.probe import probe
+from drivers.mattermost.refusals import Refusals
 from drivers.mattermost.settings import (
     MattermostChannel,
     MattermostSettings,
@@ -30,13 +33,15 @@ from drivers.mattermost.settings import (
     repairs,
     token_of,
 )
-from drivers.mattermost.socket import Resumption, SocketTimes, open_socket
+from drivers.mattermost.socket import Resumption, Socket, SocketTimes, open_socket
+from drivers.mattermost.system_posts import notice_of
 from nextbridge.config.types import effective_proxy
 from nextbridge.driver import (
     Acknowledgement,
     ConfiguredChannel,
     Cursor,
     Driver,
+    Excerpt,
     Finding,
     Guarantees,
     Host,
@@ -48,14 +53,12 @@ from nextbridge.driver import (
     Remark,
     RetryRecognition,
 )
-from nextbridge.envelope import Attachment, ChannelKey, Event, Mark, UserId
-from nextbridge.errors import Paused, Rejected, Retry
+from nextbridge.envelope import Attachment, Author, ChannelKey, Event, Mark, MessageId, Reacted, UserId
+from nextbridge.errors import Paused, Retry
 from nextbridge.http.client import open_session
-from nextbridge.markup import Dialect
+from nextbridge.markup import Dialect, emoji
 
 __all__ = ["MattermostDriver"]
-
-_NOT_RELAYED = {"post_edited", "post_deleted", "reaction_added", "reaction_removed"}
 
 
 class MattermostDriver(Driver[MattermostSettings, MattermostChannel]):
@@ -70,7 +73,8 @@ class MattermostDriver(Driver[MattermostSettings, MattermostChannel]):
         acknowledged_by=Acknowledgement.RESPONSE,
         retry_recognised_by=RetryRecognition.KEY_THEN_MARK,
         retry_key_lives=30,
-        history="new messages, from the channel's history: as old and as many as `global.backfill` says",
+        history="new messages, edits and deletions, from the channel's history: as old and as many as "
+        "`global.backfill` says",
         sends_while_reconnecting=True,
     )
     default_format: ClassVar[str] = "**{nickname}**: {msg}"
@@ -95,6 +99,11 @@ class MattermostDriver(Driver[MattermostSettings, MattermostChannel]):
         self._people = People(host.log)
         self._resumption = Resumption()
         self._history = HistoryReader()
+        self._changes = Changes()
+        self._reached: dict[str, int] = {}
+        """How far each channel was heard: of two things that are told out of turn the later counts."""
+        self._socket: Socket | None = None
+        self._acts: Acts | None = None
         self._marks = Marks()
         self._uploaded = Uploaded()
 
@@ -142,40 +151,76 @@ class MattermostDriver(Driver[MattermostSettings, MattermostChannel]):
         api = await self._opened()
         me = self._me = await self._account(api)
         self._allowance = Allowance.of(await api.client_config())
+        self._acts = Acts(api, me, Refusals(api, me, self._channels))
+        await asyncio.to_thread(emoji.load)
         try:
             async with open_socket(api, self._resumption, self.host.log, self.socket_times) as socket:
                 # whoever changed while there was no socket was not told of
                 self._people.forget_all()
                 await self._channels.resolve(api, me)
                 await self.host.connected(UserId(me.id), realm=self._server.realm)
-                reader = PostReader(self.host.instance, me, api, self._people, self.dialect)
+                reader = self._reader(api, me)
+                self._socket = socket
                 frames_of = socket.frames(anew=self._channels.anew, missed=self._channels.missed)
                 async with aclosing(frames_of) as frames:
                     async for frame in frames:
                         await self._take(frame, reader, api, me)
         finally:
+            self._socket = None
             self._channels.unheard()
 
     async def _take(self, frame: wire.Frame, reader: PostReader, api: Api, me: wire.User) -> None:
         try:
-            if frame.event == "posted":
-                event = await reader.read(frame)
-                await self.host.accept(event, cursor=Reached(event.at).cursor(event.channel.key))
-            elif frame.event in _NOT_RELAYED:
-                self.host.skipped(frame.event)
+            event = await self._event_of(frame, reader, api)
+            if event is None:
+                await self._note(frame, reader, api, me)
+            elif isinstance(event, Reacted):
+                # a reaction is no step in the history: that tells of none
+                await self.host.accept(event)
             else:
-                await self._note(frame, api, me)
+                await self.host.accept(event, cursor=self._cursor(event.channel.key, event.at))
         except Skipped as skipped:
             post = skipped.post
-            self.host.skipped(str(skipped), cursor=Reached(post.create_at).cursor(post.channel_id))
+            self.host.skipped(str(skipped), cursor=self._cursor(post.channel_id, max(post.create_at, post.edit_at)))
         except msgspec.DecodeError as error:
             self.host.skipped("unreadable")
             self.host.log.warning("frame_unreadable", frame=frame.event, seq=frame.seq, reason=str(error))
 
-    async def _note(self, frame: wire.Frame, api: Api, me: wire.User) -> None:
-        """Take note of what changes what we know: people, memberships, the server's settings."""
+    async def _event_of(self, frame: wire.Frame, reader: PostReader, api: Api) -> Event | None:
+        """The event that a frame tells of; None where it tells of something else. Raises Skipped."""
+        match frame.event:
+            case "posted":
+                data = msgspec.json.decode(frame.data, type=wire.PostedData)
+                post = msgspec.json.decode(data.post, type=wire.Post)
+                if post.type.startswith("system_"):
+                    return await notice_of(post, data, reader, self.dialect)
+                return await reader.event(post, data)
+            case "post_edited":
+                changed = msgspec.json.decode(frame.data, type=wire.ChangedData)
+                return await self._changes.edited(msgspec.json.decode(changed.post, type=wire.Post), reader)
+            case "post_deleted":
+                changed = msgspec.json.decode(frame.data, type=wire.ChangedData)
+                post = msgspec.json.decode(changed.post, type=wire.Post)
+                return await deletion_of(post, changed.delete_by, post.delete_at or api.server_time(), reader)
+            case "reaction_added" | "reaction_removed":
+                return await reaction_of(frame, api.server_time(), reader)
+            case _:
+                return None
+
+    def _cursor(self, channel: str, at: int) -> Cursor:
+        self._reached[channel] = at = max(at, self._reached.get(channel, 0))
+        return Reached(at).cursor(channel)
+
+    async def _note(self, frame: wire.Frame, reader: PostReader, api: Api, me: wire.User) -> None:
+        """Take note of what is of the moment, or changes what we know: people, memberships, the server's settings."""
         broadcast = frame.broadcast or wire.Broadcast()
         match frame.event:
+            case "typing":
+                typist = msgspec.json.decode(frame.data, type=wire.TypingData).user_id
+                if typist != me.id:
+                    self.host.typing(ChannelKey(broadcast.channel_id), await reader.person(typist))
+            case "reaction_added" | "reaction_removed":
+                self.host.skipped("own_reaction")
             case "user_updated":
                 self._people.updated(msgspec.json.decode(frame.data, type=wire.UserUpdated).user)
             case "user_added" | "added_to_team" | "channel_restored":
@@ -197,19 +242,19 @@ class MattermostDriver(Driver[MattermostSettings, MattermostChannel]):
 
     @asynccontextmanager
     async def history(self, channel: ChannelKey, cursor: Cursor, *, age: float, most: int) -> AsyncIterator[Past]:
-        """As `History.history`; new posts alone. A few channels at a time, others wait for their turn."""
-        api, me, heard = await self._opened(), self._me, Reached.of(cursor)
-        if me is None:
-            raise Retry("it was not connected yet")
-        if self._channels.quiet_since(channel, heard.at):
-            yield Past(events=_nothing(), end=cursor, now=api.server_time())
-            return
-        reader = PostReader(self.host.instance, me, api, self._people, self.dialect)
-        about = self._channels.about(channel)
+        """As `History.history`: posts, edits and deletions. A few channels at a time, others wait for their turn."""
+        acts, heard = self._ready(), Reached.of(cursor)
+        api, me = acts.api, acts.me
+        reader, about = self._reader(api, me), self._channels.about(channel)
 
-        async def make(post: msgspec.Raw) -> Event | None:
+        async def make(raw: msgspec.Raw, *, changed: bool) -> Event | None:
             try:
-                return await reader.event(msgspec.json.decode(post, type=wire.Post), about)
+                post = msgspec.json.decode(raw, type=wire.Post)
+                if not changed:
+                    return await reader.event(post, about)
+                if post.delete_at:
+                    return await deletion_of(post, "", post.delete_at, reader)
+                return await edit_of(post, reader)
             except Skipped as reason:
                 self.host.skipped(str(reason))
             except msgspec.DecodeError as error:
@@ -217,17 +262,17 @@ class MattermostDriver(Driver[MattermostSettings, MattermostChannel]):
                 self.host.log.warning("post_unreadable", channel=channel, reason=str(error))
             return None
 
-        posts = PostsOf(api, channel, self._channels.name(channel), UserId(me.id))
-        async with self._history.read(posts, heard, make, age=age, most=most) as past:
+        posts = PostsOf(api, channel, self._channels.name(channel), UserId(me.id), self.host)
+        quiet = self._channels.quiet_since(channel, heard.at)
+        async with self._history.read(posts, heard, make, age=age, most=most, quiet=quiet) as past:
             yield past
 
     # --- sending --------------------------------------------------------------------------------------------------
 
     async def send(self, message: Outgoing) -> Receipt:
         """As `Driver.send`. Each call to the server is bounded to 20 s, an upload by the file's size."""
-        api, me = await self._opened(), self._me
-        if me is None:
-            raise Retry("it was not connected yet")
+        acts = self._ready()
+        api, me = acts.api, acts.me
         try:
             made = await self._marks.made_before(message, api, UserId(me.id))
             if made is None:
@@ -235,47 +280,65 @@ class MattermostDriver(Driver[MattermostSettings, MattermostChannel]):
                 files = await self._uploaded.ids(message, api)
                 made = await api.create_post(self._post(message, me, files))
         except Refusal as refusal:
-            raise await self._refused(message, refusal, api, me) from refusal
+            raise await acts.refusals.of_post(message.channel, refusal, message.reply_to) from refusal
         self._marks.sent(message)
         self._uploaded.forget(message)
         return Receipt(made)
 
     def _post(self, message: Outgoing, me: wire.User, files: tuple[str, ...]) -> wire.NewPost:
-        text = wire.storable(message.text)
-        if message.action and len(text) + 2 <= self._allowance.post_size:
-            text = f"*{text}*"
         props: dict[str, str | Mark] = {wire.MARK_PROP: message.mark}
         if message.name:
             props |= {"override_username": wire.storable(message.name), "from_webhook": "true"}
             if self._allowance.icons and (picture := wire.picture(message.avatar)):
                 props["override_icon_url"] = picture
         key = hashlib.blake2s(message.key.encode(), digest_size=16).hexdigest()
-        return wire.NewPost(message.channel, text, f"{me.id}:{key}", props, files)
+        pending = f"{me.id}:{key}"
+        return wire.NewPost(message.channel, self._text(message), pending, props, files, message.reply_to or "")
 
-    async def _refused(self, message: Outgoing, refusal: Refusal, api: Api, me: wire.User) -> Paused | Rejected:
-        """What a refused post means: for this message only, or for all to the channel.
+    def _text(self, message: Outgoing) -> str:
+        text = wire.storable(message.text)
+        return f"*{text}*" if message.action and len(text) + 2 <= self._allowance.post_size else text
 
-        The server's status alone does not tell (an unknown channel is 403, 404 or 400, an archived one 400, by its
-        version), so the channel is looked at.
-        """
-        meaning = await self._meaning(message.channel, refusal, api, me)
-        if isinstance(meaning, Paused):
-            self._channels.paused(message.channel)
-        return meaning
+    # --- what else we do ------------------------------------------------------------------------------------------
 
-    async def _meaning(self, channel: ChannelKey, refusal: Refusal, api: Api, me: wire.User) -> Paused | Rejected:
-        name = self._channels.name(channel)
-        try:
-            found = await api.channel(channel)
-            if found.delete_at:
-                return Paused(f"channel {found.display_name or name} is archived; restore it", scope="channel")
-            await api.membership(channel)
-        except Refusal:
-            return Paused(to_be_added(name, me.username), scope="channel")
-        if refusal.about_rights:
-            reason = f"@{me.username} may not do this in channel {name}: {refusal.message}"
-            return Paused(f"{reason} Give it the right to post and to upload files there", scope="channel")
-        return Rejected(f"the server refuses it ({refusal.status}): {refusal.message}")
+    @property
+    def answers(self) -> Literal["root"]:
+        return "root"
+
+    async def edit(self, message: MessageId, revised: Outgoing) -> None:
+        await self._ready().edit(revised.channel, message, self._text(revised))
+
+    async def delete(self, channel: ChannelKey, message: MessageId) -> None:
+        await self._ready().delete(channel, message)
+
+    async def react(self, channel: ChannelKey, message: MessageId, emoji: str, *, add: bool) -> None:
+        await self._ready().react(channel, message, emoji, add=add)
+
+    async def set_topic(self, channel: ChannelKey, topic: str) -> None:
+        await self._ready().set_header(channel, topic, self.dialect)
+
+    async def tell(self, user: UserId, text: str) -> None:
+        await self._ready().tell(user, text)
+
+    async def recall(self, channel: ChannelKey, message: MessageId) -> Excerpt | None:
+        acts = self._acts
+        return None if acts is None else await acts.recall(channel, message, self._reader(acts.api, acts.me))
+
+    async def member(self, channel: ChannelKey, name: str) -> Author | None:
+        return None if self._acts is None else await self._acts.member(channel, name)
+
+    async def typing(self, channel: ChannelKey, author: Author) -> None:  # noqa: ARG002 - it is shown of us
+        if self._socket is not None:
+            await self._socket.tell_typing(channel)
+
+    def _ready(self) -> Acts:
+        """What sending needs. Raises Retry before it was connected once."""
+        if self._acts is None:
+            raise Retry("it was not connected yet")
+        return self._acts
+
+    def _reader(self, api: Api, me: wire.User) -> PostReader:
+        return PostReader(self.host.instance, me, api, self._people, self.dialect)
 
     # --- files ----------------------------------------------------------------------------------------------------
 
@@ -326,8 +389,3 @@ class MattermostDriver(Driver[MattermostSettings, MattermostChannel]):
         except Refusal as refusal:
             reason = f"{self._server.url} does not tell who we are ({refusal.status}: {refusal.message})"
             raise Retry(f"{reason}; look at server_url") from refusal
-
-
-async def _nothing() -> AsyncIterator[tuple[Event, Cursor]]:
-    return
-    yield

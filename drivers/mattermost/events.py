@@ -1,19 +1,23 @@
-"""A `posted` frame as the event that it is, or the reason why it is none."""
+"""A `posted` frame as the event that it is, or the reason why it is none.
+
+What the server itself posts of joins, leaves and headers is read in system_posts.py, changes of posts in changes.py.
+"""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
 
 import msgspec
+from msgspec import Struct
 
 from drivers.mattermost import wire
 from drivers.mattermost.api import Api, Refusal
 from drivers.mattermost.people import People
 from nextbridge.envelope import Attachment, Author, Channel, ChannelKey, InstanceId, MessageId, Posted, UserId
 from nextbridge.errors import Retry
-from nextbridge.markup import Dialect
+from nextbridge.markup import Dialect, RichText
 
-__all__ = ["PostReader", "Skipped"]
+__all__ = ["PostReader", "Skipped", "as_author"]
 
 
 class Skipped(Exception):
@@ -24,12 +28,20 @@ class Skipped(Exception):
         self.post = post
 
 
+class Content(Struct, frozen=True):
+    """What a post says."""
+
+    text: RichText
+    attachments: tuple[Attachment, ...]
+    action: bool
+
+
 class PostReader:
     """Makes events of posts, for one account."""
 
     def __init__(self, instance: InstanceId, me: wire.User, api: Api, people: People, dialect: Dialect) -> None:
         self._instance = instance
-        self._me = me
+        self.me = me
         self._api = api
         self._people = people
         self._dialect = dialect
@@ -46,25 +58,22 @@ class PostReader:
         """As `read`, of a post and what a frame says beside it. `data.post` is not looked at."""
         if post.type.startswith("system_"):
             raise Skipped("system_post", post)
-        if post.user_id == self._me.id:
+        if post.user_id == self.me.id:
             raise Skipped("own_post", post)
         props = wire.PostProps(post.props)
-        text, action = _words(post, props), post.type == "me"
-        attachments: tuple[Attachment, ...] = ()
-        if post.file_ids or post.metadata:
-            attachments = tuple([each async for each in self._attachments(post)])
-        if not text and not attachments:
+        content = await self.content(post)
+        if not content.text and not content.attachments:
             raise Skipped("empty_post", post)
         return Posted(
-            channel=Channel(self._instance, ChannelKey(post.channel_id)),
+            channel=self.channel(post.channel_id),
             message=MessageId(post.id),
-            author=await self._author(post, props, data.sender_name),
+            author=await self.author(post, data.sender_name),
             at=post.create_at,
             channel_name=data.channel_display_name,
             mark=props.mark,
-            text=self._dialect.read(text),
-            attachments=attachments,
-            action=action,
+            text=content.text,
+            attachments=content.attachments,
+            action=content.action,
             reply_to=MessageId(post.root_id) if post.root_id else None,
             thread=MessageId(post.root_id) if post.root_id else None,
             addressed=self._addressed(post, data),
@@ -75,11 +84,25 @@ class PostReader:
         if data.channel_type == "D":
             return True
         # @channel lists everybody's id, so that our name must be there too
-        named = f"@{self._me.username}".casefold() in post.message.casefold()
+        named = f"@{self.me.username}".casefold() in post.message.casefold()
         # what comes out of the history says nothing of whom it calls
-        return named and (not data.post or self._me.id in data.mentions)
+        return named and (not data.post or self.me.id in data.mentions)
 
-    async def _author(self, post: wire.Post, props: wire.PostProps, sender_name: str) -> Author:
+    def channel(self, channel: str) -> Channel:
+        """A channel of this instance."""
+        return Channel(self._instance, ChannelKey(channel))
+
+    async def content(self, post: wire.Post) -> Content:
+        """What a post says. Looks up files of which the post tells nothing."""
+        attachments: tuple[Attachment, ...] = ()
+        if post.file_ids or post.metadata:
+            attachments = tuple([each async for each in self._attachments(post)])
+        text = self._dialect.read(_words(post, wire.PostProps(post.props)))
+        return Content(text, attachments, post.type == "me")
+
+    async def author(self, post: wire.Post, sender_name: str = "") -> Author:
+        """Who a post is shown to be from. `sender_name` is what a frame says, for want of better."""
+        props = wire.PostProps(post.props)
         if props.says("from_webhook"):
             # shown by the server under what the props say; the account is the one that made the webhook
             name = props.text("override_username") or props.text("webhook_display_name") or sender_name or "webhook"
@@ -90,17 +113,15 @@ class PostReader:
                 avatar=wire.picture(props.text("override_icon_url")),
                 bot=True,
             )
-        user = await self._people.user(self._api, post.user_id)
+        return await self.person(post.user_id, sender_name, bot=props.says("from_bot"))
+
+    async def person(self, user_id: str, otherwise: str = "", *, bot: bool = False) -> Author:
+        """Somebody by their account. Where the look-up fails, under the name that is known `otherwise`."""
+        user = await self._people.user(self._api, user_id)
         if user is None:
-            name = sender_name.removeprefix("@") or post.user_id
-            return Author(id=UserId(post.user_id), username=name, name=name, bot=props.says("from_bot"))
-        return Author(
-            id=UserId(user.id),
-            username=user.username,
-            name=user.name or user.id,
-            bot=user.is_bot or props.says("from_bot"),
-            portrait=str(user.last_picture_update),
-        )
+            name = otherwise.removeprefix("@") or user_id
+            return Author(id=UserId(user_id), username=name, name=name, bot=bot)
+        return as_author(user, bot=bot)
 
     async def _attachments(self, post: wire.Post) -> AsyncIterator[Attachment]:
         known = {file.id: file for file in (post.metadata.files or ())} if post.metadata else {}
@@ -118,6 +139,17 @@ class PostReader:
             return await self._api.file_info(file_id)
         except (Refusal, Retry):
             return wire.FileInfo(file_id)
+
+
+def as_author(user: wire.User, *, bot: bool = False) -> Author:
+    """Somebody as the core knows people; `bot` where a post says that they are one."""
+    return Author(
+        id=UserId(user.id),
+        username=user.username,
+        name=user.name or user.id,
+        bot=user.is_bot or bot,
+        portrait=str(user.last_picture_update),
+    )
 
 
 def _words(post: wire.Post, props: wire.PostProps) -> str:

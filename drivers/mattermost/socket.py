@@ -173,6 +173,11 @@ class Socket:
                 self._silent = self._listening and self._heard == heard
             await self._connection.close()
 
+    async def tell_typing(self, channel: str) -> None:
+        """Let it be shown in a channel that we are typing. What comes in between is no error."""
+        with suppress(*CONNECTION_ERRORS):
+            await self._ask("user_typing", {"channel_id": channel})
+
     async def _ask(self, action: str, data: dict[str, str] | None = None) -> None:
         self._asked += 1
         request = {"seq": self._asked, "action": action, "data": data or {}}

@@ -17,6 +17,7 @@ from nextbridge.envelope import Mark
 __all__ = [
     "MARK_PROP",
     "Broadcast",
+    "ChangedData",
     "ChannelInfo",
     "ClientConfig",
     "ConfigChanged",
@@ -27,13 +28,18 @@ __all__ = [
     "Membership",
     "MessageAttachment",
     "NewPost",
+    "Nothing",
     "Post",
     "PostList",
     "PostPage",
     "PostProps",
     "PostedData",
+    "Reaction",
+    "ReactionData",
+    "Role",
     "ServerError",
     "Team",
+    "TypingData",
     "Uploaded",
     "User",
     "UserUpdated",
@@ -97,6 +103,36 @@ class PostedData(Struct, frozen=True, gc=False):
     mentions: str = ""
 
 
+class ChangedData(Struct, frozen=True, gc=False):
+    """The data of `post_edited` and `post_deleted`."""
+
+    post: str
+    delete_by: str = ""
+    """Who deleted it; said by newer servers alone."""
+
+
+class Reaction(Struct, frozen=True, gc=False):
+    """Somebody's emoji on a post. One that was taken back has no `create_at` any more."""
+
+    user_id: str
+    post_id: str
+    emoji_name: str
+    create_at: int = 0
+    update_at: int = 0
+
+
+class ReactionData(Struct, frozen=True, gc=False):
+    """The data of `reaction_added` and `reaction_removed`."""
+
+    reaction: str
+
+
+class TypingData(Struct, frozen=True, gc=False):
+    """The data of `typing`."""
+
+    user_id: str
+
+
 class Membership(Struct, frozen=True, gc=False):
     """The data of `user_added` and `user_removed`, and of `channel_deleted` and `channel_restored`."""
 
@@ -113,6 +149,8 @@ class User(Struct, frozen=True, gc=False):
     first_name: str = ""
     last_name: str = ""
     is_bot: bool = False
+    roles: str = ""
+    """Names, with spaces between them."""
     last_picture_update: int = 0
     """Tells their pictures apart. 0 is the one that the server made of their name; one taken away is negative."""
 
@@ -137,6 +175,7 @@ class ClientConfig(Struct, frozen=True, gc=False):
     file_attachments: str = field(name="EnableFileAttachments", default="true")
     username_override: str = field(name="EnablePostUsernameOverride", default="false")
     icon_override: str = field(name="EnablePostIconOverride", default="false")
+    edit_time_limit: str = field(name="PostEditTimeLimit", default="-1")
 
 
 class ConfigChanged(Struct, frozen=True, gc=False):
@@ -168,6 +207,9 @@ class Post(Struct, frozen=True, gc=False):
     create_at: int
     user_id: str
     channel_id: str
+    edit_at: int = 0
+    """When its text or its files were last changed; a pin or a reaction leaves it as it is."""
+    delete_at: int = 0
     message: str = ""
     type: str = ""
     root_id: str = ""
@@ -270,8 +312,9 @@ class NewPost(Struct, frozen=True):
     channel_id: str
     message: str
     pending_post_id: str
-    props: dict[str, str | Mark]
+    props: dict[str, str | Mark] = {}
     file_ids: tuple[str, ...] = ()
+    root_id: str = ""
 
 
 class ChannelInfo(Struct, frozen=True, gc=False):
@@ -297,6 +340,19 @@ class Member(Struct, frozen=True, gc=False):
 
     channel_id: str
     user_id: str
+    roles: str = ""
+    """Names, with spaces between them."""
+
+
+class Role(Struct, frozen=True, gc=False):
+    """What its holders may do."""
+
+    name: str
+    permissions: tuple[str, ...] = ()
+
+
+class Nothing(Struct, frozen=True, gc=False):
+    """An answer of which only is wanted that it came."""
 
 
 class Uploaded(Struct, frozen=True, gc=False):

@@ -14,23 +14,12 @@ from markdown_it import MarkdownIt
 from drivers.mattermost import MattermostDriver
 from drivers.mattermost.settings import MattermostChannel, MattermostSettings
 from nextbridge.config.types import Secret
-from nextbridge.driver import (
-    Deletes,
-    DirectMessages,
-    Edits,
-    Members,
-    Pages,
-    Reactions,
-    Recall,
-    Threads,
-    Topics,
-    Typing,
-)
+from nextbridge.driver import Pages
+from nextbridge.markup.emoji import character, shortcode
 from nextbridge.sandbox.cable import Cable
-from nextbridge.sandbox.contract import Bench, Heard, Situation
-from nextbridge.sandbox.mattermost import Account, SandboxMattermost
+from nextbridge.sandbox.contract import Bench, Heard
+from nextbridge.sandbox.mattermost import Account, Post, SandboxMattermost
 
-_NOT_YET = "not implemented yet"
 _SECONDS = 15
 _MARKDOWN = MarkdownIt("commonmark", {"html": False}).enable(["table", "strikethrough"])
 
@@ -42,25 +31,7 @@ class MattermostBench(Bench):
         {"channel_id": "4xp9fdt77pncbef59f4k1qe83o"},
     )
     without: ClassVar = {
-        Edits: _NOT_YET,
-        Deletes: _NOT_YET,
-        Reactions: _NOT_YET,
-        Threads: _NOT_YET,
-        Typing: _NOT_YET,
-        DirectMessages: _NOT_YET,
-        Members: _NOT_YET,
-        Recall: _NOT_YET,
-        Topics: _NOT_YET,
         Pages: "not needed: what happens comes by the server's WebSocket",
-        Situation.EDITING: _NOT_YET,
-        Situation.DELETING: _NOT_YET,
-        Situation.ANSWERING: _NOT_YET,
-        Situation.REACTING: _NOT_YET,
-        Situation.COMING_AND_GOING: _NOT_YET,
-        Situation.NEW_TOPIC: _NOT_YET,
-        Situation.TYPING: _NOT_YET,
-        Situation.TOUCHING: _NOT_YET,
-        Situation.WHISPERING: _NOT_YET,
     }
 
     def __init__(self) -> None:
@@ -72,7 +43,14 @@ class MattermostBench(Bench):
         members = [self.bot, self.alice]
         self.channels = tuple(self.sandbox.add_channel(team, name, members=members) for name in ("town", "dev"))
         self.private = self.sandbox.add_channel(team, "closed", is_private=True, members=[self.alice])
-        self._heard: dict[str, asyncio.Queue[dict[str, Any]]] = {each.id: asyncio.Queue() for each in self.channels}
+        self.newcomer = self.sandbox.add_user("newcomer", nickname="Newt", team=team)
+        self.direct = self.sandbox.add_direct_channel(self.alice, self.bot)
+        self._heard: dict[str, asyncio.Queue[dict[str, Any]]] = {
+            each.id: asyncio.Queue() for each in (*self.channels, self.direct)
+        }
+        self._saw_typing = asyncio.Event()
+        self._said: Post | None = None
+        self._last_heard = ""
 
     async def start(self) -> None:
         await self.stack.enter_async_context(self.sandbox)
@@ -97,28 +75,94 @@ class MattermostBench(Bench):
         return "Ally"
 
     async def say(self, text: str, room: int = 0) -> None:
-        self.sandbox.post_as(self.alice, self.channels[room], text)
+        self._said = self.sandbox.post_as(self.alice, self.channels[room], text)
 
     async def hear(self, room: int = 0) -> Heard:
+        return await self._hear(self.channels[room].id)
+
+    async def look(self) -> list[Heard]:
+        posts = self.sandbox.posts(self.channels[0])
+        texts = {str(post.id): _Shown(_MARKDOWN.render(post.message)).text for post in posts}
+        return [await self._as_seen(post, texts) for post in posts if not post.is_system]
+
+    async def revise(self, text: str) -> None:
+        self._said = self.sandbox.edit(self._theirs, text)
+
+    async def touch(self) -> None:
+        self.sandbox.pin(self._theirs)
+
+    async def take_back(self) -> None:
+        self.sandbox.delete(self._theirs)
+
+    async def answer(self, text: str) -> None:
+        self.sandbox.post_as(self.alice, self.channels[0], text, root=self._heard_last)
+
+    async def react(self, emoji: str, *, add: bool) -> None:
+        name = shortcode(emoji)
+        assert name is not None
+        act = self.sandbox.react_as if add else self.sandbox.take_back_reaction
+        act(self.alice, self._heard_last, name)
+
+    async def come(self) -> str:
+        self.sandbox.add_member(self.channels[0], self.newcomer, by=self.newcomer)
+        return "Newt"
+
+    async def go(self) -> None:
+        self.sandbox.remove_member(self.channels[0], self.newcomer, by=self.newcomer)
+
+    async def set_topic(self, topic: str) -> None:
+        self.sandbox.change_header(self.alice, self.channels[0], topic)
+
+    async def be_typing(self) -> None:
+        self.sandbox.type_as(self.alice, self.channels[0])
+
+    async def whisper(self, text: str) -> None:
+        self.sandbox.post_as(self.alice, self.direct, text)
+
+    async def topic(self) -> str:
+        return _Shown(_MARKDOWN.render(self.sandbox.header(self.channels[0]))).text
+
+    async def see_typing(self) -> None:
         async with asyncio.timeout(_SECONDS):
-            frame = await self._heard[self.channels[room].id].get()
-            post = msgspec.json.decode(frame["post"])
-            files = [await self._file(each) for each in post.get("file_ids", ())]
-        shown = _Shown(_MARKDOWN.render(post["message"]))
-        is_action = shown.tags == ["p", "em"] and post["message"].startswith("*")
-        notation = {each for each in shown.tags if each != "p"} if not is_action else set()
-        if "mentions" in frame:
-            notation.add("a call")
+            await self._saw_typing.wait()
+
+    async def be_told(self) -> Heard:
+        return await self._hear(self.direct.id)
+
+    @property
+    def _theirs(self) -> Post:
+        assert self._said is not None
+        return self._said
+
+    @property
+    def _heard_last(self) -> Post:
+        return next(post for post in self.sandbox.posts(self.channels[0]) if post.id == self._last_heard)
+
+    async def _hear(self, channel: str) -> Heard:
+        async with asyncio.timeout(_SECONDS):
+            frame = await self._heard[channel].get()
+        post = msgspec.json.decode(frame["post"], type=Post)
+        self._last_heard = post.id
+        seen = await self._as_seen(post, {})
+        notation = seen.notation | ({"a call"} if "mentions" in frame and channel != self.direct.id else set())
+        return msgspec.structs.replace(seen, author=frame["sender_name"], notation=notation)
+
+    async def _as_seen(self, post: Post, texts: dict[str, str]) -> Heard:
+        shown = _Shown(_MARKDOWN.render(post.message))
+        is_action = shown.tags == ["p", "em"] and post.message.startswith("*")
+        reactions = post.metadata.reactions if post.metadata else ()
         return Heard(
-            author=frame["sender_name"],
+            author=str(post.props.get("override_username", post.user_id)),
             text=shown.text,
-            notation=frozenset(notation),
+            notation=frozenset(each for each in shown.tags if each != "p") if not is_action else frozenset(),
             action=is_action,
-            files=tuple(files),
+            files=tuple([await self._file(each) for each in post.file_ids or ()]),
+            answers=texts.get(post.root_id),
+            reactions=tuple(sorted(character(each.emoji_name) or each.emoji_name for each in reactions or ())),
         )
 
     async def be_noisy(self) -> None:
-        self.sandbox.add_member(self.channels[0], self.sandbox.add_user("newcomer"), by=self.alice)
+        self.sandbox.post_as(self.alice, self.channels[0], "")
 
     async def cut(self) -> None:
         await self.cable.cut()
@@ -159,6 +203,9 @@ class MattermostBench(Bench):
     async def _listen(self, socket: aiohttp.ClientWebSocketResponse) -> None:
         async for message in socket:
             frame = message.json()
+            is_here = frame.get("broadcast", {}).get("channel_id") == self.channels[0].id
+            if frame.get("event") == "typing" and is_here and frame["data"]["user_id"] != self.alice.id:
+                self._saw_typing.set()
             if frame.get("event") != "posted":
                 continue
             post = msgspec.json.decode(frame["data"]["post"])

@@ -7,10 +7,11 @@ import time
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from drivers.mattermost import MattermostDriver
 from nextbridge.driver import Cursor, History, Position
-from nextbridge.envelope import ChannelKey, Event, Posted
+from nextbridge.envelope import ChannelKey, Deleted, Edited, Event, Posted
 from nextbridge.errors import Paused, Rejected, Retry
 from nextbridge.markup import PLAIN
 from tests.mattermost.script import CHANNEL, Play, Socket
@@ -196,17 +197,118 @@ async def test_what_is_too_old_is_counted(scene: Scene, staged: Start) -> None:
     assert (texts(events), over) == (["20 minutes ago", "10 minutes ago"], 1)
 
 
-async def test_nothing_is_asked_of_a_quiet_channel(scene: Scene, staged: Start) -> None:
-    """When its newest post was made is known from the look at it; after missing frames it is not, and is asked for."""
+async def test_a_quiet_channel_is_asked_once(scene: Scene, staged: Start) -> None:
+    """Whether anything was changed there. After missing frames its posts are asked for, too."""
     running = await staged()
     cursor = await heard(scene, running)
     scene.faults.requests.clear()
     await running.stop()
     again = await staged()
     assert await missed(again, cursor) == ([], cursor, 0)
-    assert scene.faults.requests[PAGES] == 0
+    assert scene.faults.requests[PAGES] == 1
     assert texts((await missed(again, cursor))[0]) == ["heard"]
-    assert scene.faults.requests[PAGES] > 0
+    assert scene.faults.requests[PAGES] > 2
+
+
+async def test_what_was_edited_and_deleted_is_given_in_its_place(scene: Scene, staged: Start) -> None:
+    """Changes of what had been heard come among the new posts, by the server's time; each as it would have live."""
+    running = await staged()
+    edited, deleted, kept = (scene.sandbox.post_as(scene.alice, scene.town, text) for text in ("one", "two", "three"))
+    await running.received("three")
+    cursor = Cursor(scene.town.id, running.host.cursors[scene.town.id])
+    await running.stop()
+    scene.clock.ahead = 20
+    scene.say("before")
+    scene.sandbox.edit(edited, "one, edited")
+    scene.clock.ahead = 21
+    scene.say("between")
+    scene.sandbox.pin(kept)
+    scene.sandbox.delete(deleted)
+    scene.clock.ahead = 22
+    scene.say("after")
+    events, end, over = await missed(running, cursor)
+    told = [
+        (type(event).__name__, str(event.message), PLAIN.write(event.text.blocks) if isinstance(event, Edited) else "")
+        for event, _ in events
+        if not isinstance(event, Posted)
+    ]
+    assert told == [("Edited", str(edited.id), "one, edited"), ("Deleted", str(deleted.id), "")]
+    kinds = [type(event).__name__ for event, _ in events]
+    assert kinds[-5:] == ["Posted", "Edited", "Posted", "Deleted", "Posted"]
+    assert over == 0
+    times = [int(cursor.value) for _, cursor in events]
+    assert times == sorted(times)
+    assert times[-1] <= int(end.value)
+
+
+async def test_a_change_is_one_event_live_and_out_of_the_history(scene: Scene, staged: Start) -> None:
+    """Under one key, whichever comes first."""
+    running = await staged()
+    edited, deleted = (scene.sandbox.post_as(scene.alice, scene.town, text) for text in ("one", "two"))
+    await running.received("two")
+    cursor = Cursor(scene.town.id, running.host.cursors[scene.town.id])
+    scene.sandbox.edit(edited, "one, edited")
+    scene.sandbox.delete(deleted)
+    scene.say("end")
+    await running.received("end")
+    live = {event.key for event in running.host.events if isinstance(event, Edited | Deleted)}
+    await running.stop()
+    events, _, _ = await missed(running, cursor)
+    assert {event.key for event, _ in events if isinstance(event, Edited | Deleted)} == live
+    assert len(live) == 2
+
+
+async def test_what_was_posted_and_changed_meanwhile_is_told_as_it_is_now(scene: Scene, staged: Start) -> None:
+    """Nobody has seen what it said before: there is no edit to tell, and no deletion."""
+    running = await staged()
+    cursor = await away(scene, running)
+    scene.clock.ahead = 20
+    scene.sandbox.edit(scene.sandbox.post_as(scene.alice, scene.town, "mistyped"), "typed")
+    scene.sandbox.delete(scene.sandbox.post_as(scene.alice, scene.town, "regretted"))
+    events, _, _ = await missed(running, cursor)
+    assert [(type(event), texts([(event, cursor)])) for event, _ in events] == [
+        (Posted, ["heard"]),
+        (Posted, ["typed"]),
+    ]
+
+
+async def test_changes_of_our_own_posts_are_left_out(scene: Scene, staged: Start) -> None:
+    """What we edited and deleted is none of the other side's."""
+    running = await staged()
+    ours = [scene.sandbox.post_as(scene.relay, scene.town, text) for text in ("one", "two")]
+    cursor = await away(scene, running)
+    scene.clock.ahead = 20
+    scene.sandbox.edit(ours[0], "one, edited")
+    scene.sandbox.delete(ours[1])
+    events, _, _ = await missed(running, cursor)
+    assert [type(event) for event, _ in events] == [Posted]
+
+
+async def test_a_change_that_is_too_old_is_left_out(scene: Scene, staged: Start) -> None:
+    """By the server's clock, as posts are."""
+    running = await staged()
+    scene.clock.ahead = -7200
+    post = scene.sandbox.post_as(scene.alice, scene.town, "one")
+    cursor = await away(scene, running)
+    scene.clock.ahead = -3600
+    scene.sandbox.edit(post, "one, edited")
+    for age, edits in ((1800, 0), (5400, 1)):
+        events, _, _ = await missed(running, cursor, age=age)
+        assert len([event for event, _ in events if isinstance(event, Edited)]) == edits
+
+
+async def test_more_changes_than_the_server_tells_are_told_to_the_operator(scene: Scene, staged: Start) -> None:
+    """It gives a thousand rows: what more there may be is counted, and the posts come all the same."""
+    running = await staged()
+    cursor = await away(scene, running)
+    scene.clock.ahead = 20
+    for number in range(1001):
+        scene.say(f"missed {number}")
+    with capture_logs() as logs:
+        events, _, _ = await missed(running, cursor, most=2000)
+    assert len(events) == 1002
+    assert running.host.skips["changes_not_fetched"] == 1
+    assert [each["channel"] for each in logs if each["event"] == "edits_not_relayed"] == ["Town"]
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,8 @@ import pytest
 from drivers.mattermost import wire
 from drivers.mattermost.allowance import Allowance
 from drivers.mattermost.api import RateGovernor
+from nextbridge.envelope import Deleted, Edited, Joined, Left, Posted, Reacted
+from nextbridge.markup import PLAIN
 from tests.mattermost.script import Play, Server, Socket
 
 WIRE = Path(__file__).parent.parent / "wire" / "mattermost"
@@ -63,14 +65,29 @@ async def test_the_recorded_frames_are_read_as_what_happened(play: Play, server:
         ("notes%20%C3%BCn%C3%AF.txt", 11),
     ]
     assert running.posted[1].thread == running.posted[0].message
-    assert running.host.skips == {
-        "post_edited": 2,
-        "reaction_added": 1,
-        "reaction_removed": 1,
-        "system_post": 2,
-        "own_post": 1,
-        "post_deleted": 1,
-    }
+    first, bob = running.posted[0].message, "bjci5po9ebgsjem58o3r1gj17y"  # nobody tells the name
+    events = [event for event in running.host.events if not isinstance(event, Posted)]
+    assert [(type(event), event.author.name) for event in events] == [
+        (Edited, "Ally"),
+        (Reacted, bob),
+        (Reacted, bob),
+        (Left, "carol"),
+        (Joined, "carol"),
+        (Deleted, "Ally"),
+    ]
+    edited, added, removed, left, _, deleted = events
+    assert isinstance(edited, Edited)
+    assert isinstance(added, Reacted)
+    assert isinstance(removed, Reacted)
+    assert isinstance(left, Left)
+    assert isinstance(deleted, Deleted)
+    assert {event.message for event in (edited, added, removed, deleted)} == {first}
+    assert (PLAIN.write(edited.text.blocks), edited.at) == ("hello edited", 1795295153702)
+    assert (added.emoji, added.added, removed.emoji, removed.added) == ("👍", True, "👍", False)
+    assert left.reason.startswith("removed by ")
+    assert deleted.with_thread
+    assert [author.name for _, author in running.host.typists] == ["Ally"]
+    assert running.host.skips == {"post_touched": 1, "own_post": 1}
 
 
 async def test_the_recorded_resumption_is_read_without_a_gap(play: Play, server: Server) -> None:
@@ -110,6 +127,8 @@ async def test_the_recorded_resumption_is_read_without_a_gap(play: Play, server:
         ("create direct channel", wire.ChannelInfo),
         ("client config", wire.ClientConfig),
         ("join", wire.Member),
+        ("patch post", wire.Nothing),
+        ("add reaction", wire.Reaction),
         ("me, bad token", wire.ServerError),
         ("file not found", wire.ServerError),
         ("16384 runes", wire.ServerError),

@@ -137,7 +137,7 @@ class Accompanies:
         for text in ("your code is 123 456", "*not bold* @all `x`"):
             await ask(relay, DirectMessages).tell(author.id, relay.written(text))
             told = await bench.be_told()
-            assert (told.text, told.notation) == (text, frozenset())
+            assert (visible(told.text), told.notation) == (visible(text), frozenset())
         await relay.send("end")
         assert (await bench.hear()).text == "end"
 

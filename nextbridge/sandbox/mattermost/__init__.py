@@ -13,8 +13,9 @@ Everything is kept in memory, and set up on the Python object, before or after t
 
 - `add_team`, `add_user`, `add_bot`, `add_token`, `revoke_token`, `add_channel`, `add_direct_channel`,
   `add_group_channel`, `add_member`, `remove_member`.
-- `post_as`, `upload_as`, `edit`, `pin`, `delete`, `react_as`, `rename`: acts that clients hear of.
-- `posts`, `messages`, `files_of`, `is_online`, `open_sockets`: to look at; `until` to wait.
+- `post_as`, `upload_as`, `edit`, `pin`, `delete`, `react_as`, `take_back_reaction`, `type_as`, `change_header`,
+  `rename`: acts that clients hear of. `add_emoji`, `take_right`.
+- `posts`, `messages`, `header`, `files_of`, `is_online`, `open_sockets`: to look at; `until` to wait.
 - `settings`: the client config, told and obeyed: `SandboxMattermost(MaxPostSize="4000")`, or
   `sandbox.settings.change(EnablePostUsernameOverride="false")` while it runs.
 - `limit_rate(per_second=3, burst=5)`, `lift_rate_limit()`.

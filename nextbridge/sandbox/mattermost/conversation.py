@@ -125,15 +125,22 @@ class Conversation:
         *,
         message: str | None = None,
         props: dict[str, object] | None = None,
+        file_ids: list[FileId] | None = None,
         is_pinned: bool | None = None,
     ) -> Post:
-        """An edit or a pin: both are told as an edit, and only an edit sets `edit_at`."""
+        """An edit or a pin: both are told as an edit, and only an edit (of text or files) sets `edit_at`."""
         if message is not None and len(message) > self._settings.max_post_size:
             raise _invalid_message()
-        now = milliseconds(self._clock)
+        # two edits are of different milliseconds, as two posts are
+        now = max(milliseconds(self._clock), post.update_at + 1)
         self._posts.keep_old_version(post, now)
         if message is not None and message != post.message:
             post.message = message
+            post.edit_at = now
+        if file_ids is not None and file_ids != (post.file_ids or []):
+            kept = [file_id for file_id in post.file_ids or [] if file_id in file_ids]
+            added = self._files.attach([each for each in file_ids if each not in kept], post.id, post.user_id)
+            post.file_ids = [*kept, *added] or UNSET
             post.edit_at = now
         if props is not None:
             post.props = _filled_up({**post.props, **props})

@@ -50,6 +50,10 @@ class People:
         """Those that exist, each once, in the order in which they were made."""
         return [user for user in self._users.values() if user.id in ids]
 
+    def everyone(self) -> list[User]:
+        """In the order in which they were made."""
+        return list(self._users.values())
+
     def by_usernames(self, names: list[str]) -> list[User]:
         return [user for user in self._users.values() if user.username in names]
 

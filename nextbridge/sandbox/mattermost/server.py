@@ -232,6 +232,14 @@ class SandboxMattermost:
         else:
             self._world.conversation.leave(channel, self._user(account), self._user(by))
 
+    def add_emoji(self, name: str) -> None:
+        """A custom one."""
+        self._world.emoji.add(name)
+
+    def take_right(self, permission: str) -> None:
+        """From everybody: `edit_post`, `delete_post`, `add_reaction`, `manage_public_channel_properties`."""
+        self._world.rights.taken.add(permission)
+
     def limit_rate(self, *, per_second: float, burst: int) -> None:
         """Answer 429 to what is more, from now on."""
         self._rate_limit = RateLimit(self._clock, per_second=per_second, burst=burst)
@@ -274,8 +282,10 @@ class SandboxMattermost:
     def upload_as(self, account: Account, channel: Channel, name: str, content: bytes) -> FileInfo:
         return self._world.files.add(account.id, channel.id, name, content)
 
-    def edit(self, post: Post, message: str) -> Post:
-        return self._world.conversation.change(self._world.posts.post(post.id), message=message)
+    def edit(self, post: Post, message: str | None = None, *, files: Iterable[FileInfo] | None = None) -> Post:
+        """Give it another text, other files, or both."""
+        file_ids = None if files is None else [file.id for file in files]
+        return self._world.conversation.change(self._world.posts.post(post.id), message=message, file_ids=file_ids)
 
     def pin(self, post: Post) -> Post:
         return self._world.conversation.change(self._world.posts.post(post.id), is_pinned=True)
@@ -287,6 +297,16 @@ class SandboxMattermost:
     def react_as(self, account: Account, post: Post, emoji_name: str) -> None:
         self._world.conversation.react(self._user(account), self._world.posts.post(post.id), emoji_name)
 
+    def take_back_reaction(self, account: Account, post: Post, emoji_name: str) -> None:
+        found = self._world.posts.post(post.id)
+        self._world.conversation.take_back_reaction(self._user(account), found, emoji_name)
+
+    def type_as(self, account: Account, channel: Channel) -> None:
+        self._world.conversation.type(self._user(account), channel, "")
+
+    def change_header(self, account: Account, channel: Channel, header: str) -> None:
+        self._world.conversation.patch_channel(channel, self._user(account), header=header)
+
     def rename(self, account: Account, **names: str) -> None:
         """Change `username`, `nickname`, `first_name`, `last_name`; told to everyone."""
         self._world.conversation.rename(self._user(account), **names)
@@ -296,6 +316,9 @@ class SandboxMattermost:
         self._world.conversation.change_picture(self._user(account), removed=removed)
 
     # --- looking --------------------------------------------------------------------------------------------------
+
+    def header(self, channel: Channel) -> str:
+        return self._world.channels.channel(channel.id).header
 
     def posts(self, channel: Channel) -> list[Post]:
         """Those that are not deleted, oldest first, system posts included."""

@@ -11,6 +11,7 @@ from nextbridge.sandbox.mattermost.pending import PendingPosts
 from nextbridge.sandbox.mattermost.people import People
 from nextbridge.sandbox.mattermost.posts import Posts
 from nextbridge.sandbox.mattermost.records import Hook
+from nextbridge.sandbox.mattermost.rights import Rights
 from nextbridge.sandbox.mattermost.settings import ServerSettings
 
 __all__ = ["World"]
@@ -27,6 +28,9 @@ class World:
         self.files = Files(clock)
         self.posts = Posts(self.files)
         self.hub = Hub(clock, self.channels.member_ids, self.people.team_members)
+        self.rights = Rights()
+        self.emoji: set[str] = set()
+        """The names of custom ones."""
         self.pending = PendingPosts(clock)
         self.hooks: dict[str, Hook] = {}
         self.conversation = Conversation(clock, settings, self.people, self.channels, self.posts, self.files, self.hub)

@@ -22,6 +22,8 @@ from nextbridge.sandbox.mattermost.world import World
 __all__ = ["ChannelRoutes"]
 
 LARGEST_GROUP = 8
+LONGEST_HEADER = 1024
+"""Characters."""
 
 
 class ChannelPatch(Struct):
@@ -98,7 +100,12 @@ class ChannelRoutes:
         user = signed_in(self._world, request)
         channel = self._world.channels.channel(id_in_path(request, "channel_id"))
         self._world.channels.require_place_in(channel.id, user)
+        if channel.type in {"O", "P"}:
+            kind = "public" if channel.type == "O" else "private"
+            self._world.rights.require(f"manage_{kind}_channel_properties")
         patch = await body(request, ChannelPatch, "channel")
+        if patch.header is not None and len(patch.header) > LONGEST_HEADER:
+            raise Refusal(400, "model.channel.is_valid.header.app_error", "Invalid header.")
         patched = self._world.conversation.patch_channel(
             channel,
             user,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 
 import msgspec
 from aiohttp import web
@@ -30,6 +31,7 @@ from nextbridge.sandbox.mattermost.world import World
 __all__ = ["PostRoutes"]
 
 MOST_PER_PAGE = 200
+EMOJI_NAME = re.compile(r"[a-zA-Z0-9+_-]{1,64}")
 
 
 class NewPost(Struct):
@@ -45,6 +47,7 @@ class NewPost(Struct):
 class PostPatch(Struct):
     message: str | None = None
     props: dict[str, object] | None = None
+    file_ids: list[FileId] | None = None
     is_pinned: bool | None = None
 
 
@@ -132,6 +135,7 @@ class PostRoutes:
 
     async def patch(self, request: web.Request) -> web.Response:
         post, user = self._own(request)
+        self._world.rights.require("edit_post")
         if post.user_id != user.id:
             raise forbidden()
         patch = await body(request, PostPatch, "post")
@@ -143,12 +147,13 @@ class PostRoutes:
                 f"Post edit is only allowed for {limit} seconds. Please ask your System Administrator for details.",
             )
         changed = self._world.conversation.change(
-            post, message=patch.message, props=patch.props, is_pinned=patch.is_pinned
+            post, message=patch.message, props=patch.props, file_ids=patch.file_ids, is_pinned=patch.is_pinned
         )
         return reply(changed)
 
     async def delete(self, request: web.Request) -> web.Response:
         post, user = self._own(request)
+        self._world.rights.require("delete_post")
         if post.user_id != user.id and not user.is_admin:
             raise forbidden()
         self._world.conversation.delete(post, user)
@@ -191,7 +196,8 @@ class PostRoutes:
         if new.user_id != user.id or post is None:
             raise forbidden()
         self._world.channels.require_place_in(post.channel_id, user)
-        if not new.emoji_name:
+        self._world.rights.require("add_reaction")
+        if not EMOJI_NAME.fullmatch(new.emoji_name):
             raise Refusal(400, "model.reaction.is_valid.emoji_name.app_error", "Invalid emoji name.")
         return reply(self._world.conversation.react(user, post, new.emoji_name))
 

@@ -1,4 +1,4 @@
-"""/api/v4/system/ping, /api/v4/config/client and typing: the rest of what a client asks a server."""
+"""The ping, the client config, typing, roles and custom emoji: the rest of what a client asks a server."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from msgspec import Struct
 
 from nextbridge.sandbox.mattermost.refusals import Refusal, forbidden
 from nextbridge.sandbox.mattermost.rest.exchange import body, reply, reply_ok, signed_in, token_of, user_id_in_path
+from nextbridge.sandbox.mattermost.rights import ROLES
 from nextbridge.sandbox.mattermost.world import World
 
 __all__ = ["SystemRoutes"]
@@ -27,6 +28,11 @@ class TypingIn(Struct):
     parent_id: str = ""
 
 
+class Role(Struct):
+    name: str
+    permissions: list[str]
+
+
 class SystemRoutes:
     """The ping and a part of the client config are for strangers too."""
 
@@ -38,6 +44,8 @@ class SystemRoutes:
             web.get("/system/ping", self.ping),
             web.get("/config/client", self.client_config),
             web.post("/users/{user_id}/typing", self.typing),
+            web.post("/roles/names", self.roles),
+            web.get("/emoji/name/{name}", self.emoji),
         ]
 
     async def ping(self, _request: web.Request) -> web.Response:
@@ -61,3 +69,15 @@ class SystemRoutes:
         channel = self._world.channels.require_place_in(typing.channel_id, user)
         self._world.conversation.type(user, channel, typing.parent_id)
         return reply_ok()
+
+    async def roles(self, request: web.Request) -> web.Response:
+        signed_in(self._world, request)
+        names = await body(request, list[str], "rolenames")
+        return reply([Role(name, self._world.rights.of(name)) for name in names if name in ROLES])
+
+    async def emoji(self, request: web.Request) -> web.Response:
+        signed_in(self._world, request)
+        name = request.match_info["name"]
+        if name not in self._world.emoji:
+            raise Refusal(404, "app.emoji.get_by_name.no_result", "We couldn\u2019t find the emoji.")
+        return reply({"id": name, "name": name})

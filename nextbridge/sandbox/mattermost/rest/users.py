@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from nextbridge.sandbox.mattermost.people import as_others_see
 from nextbridge.sandbox.mattermost.records import User
-from nextbridge.sandbox.mattermost.refusals import forbidden
+from nextbridge.sandbox.mattermost.refusals import forbidden, invalid_body_parameter
 from nextbridge.sandbox.mattermost.rest.exchange import body, id_in_path, reply, signed_in, user_id_in_path
 from nextbridge.sandbox.mattermost.settings import VERSION
 from nextbridge.sandbox.mattermost.world import World
@@ -24,6 +24,12 @@ class UserPatch(Struct):
     first_name: str | None = None
     last_name: str | None = None
     position: str | None = None
+
+
+class UserSearch(Struct):
+    term: str = ""
+    in_channel_id: str = ""
+    limit: int = 100
 
 
 class UserRoutes:
@@ -42,6 +48,7 @@ class UserRoutes:
             web.put("/users/{user_id}/patch", self.patch),
             web.post("/users/ids", self.by_ids),
             web.post("/users/usernames", self.by_usernames),
+            web.post("/users/search", self.search),
             web.get("/teams/{team_id}", self.team),
             web.get("/teams/name/{team_name}", self.team_by_name),
         ]
@@ -64,6 +71,23 @@ class UserRoutes:
         signed_in(self._world, request)
         names = await body(request, list[str], "usernames")
         return reply([as_others_see(user) for user in self._world.people.by_usernames(names)])
+
+    async def search(self, request: web.Request) -> web.Response:
+        """Each word of the term begins one of a user's names."""
+        asking = signed_in(self._world, request)
+        search = await body(request, UserSearch, "props")
+        if not search.term:
+            raise invalid_body_parameter("term")
+        if search.in_channel_id:
+            self._world.channels.require_place_in(search.in_channel_id, asking)
+        words = search.term.lower().replace("*", "").lstrip("@").split()
+        found = [
+            user
+            for user in self._world.people.everyone()
+            if all(any(name.lower().startswith(word) for name in _names(user)) for word in words)
+            and (not search.in_channel_id or self._world.channels.is_member(search.in_channel_id, user.id))
+        ]
+        return reply([as_others_see(user) for user in found[: search.limit]])
 
     async def image(self, request: web.Request) -> web.Response:
         asking = signed_in(self._world, request)
@@ -115,6 +139,10 @@ class UserRoutes:
 def _answer(user: User, asking: User) -> web.Response:
     etag = f"{VERSION}.{user.id}.{user.update_at}..0.true.true.0"
     return reply(user if user.id == asking.id else as_others_see(user), headers={"Etag": etag})
+
+
+def _names(user: User) -> list[str]:
+    return [user.username, user.nickname, user.first_name, user.last_name]
 
 
 def _picture(user: User) -> bytes:
