@@ -12,7 +12,7 @@ GUARD = "\u200b"
 
 
 def bridge(
-    mattermost: SandboxMattermost, token: str, channel_id: str, irc: Inspircd, channel: str
+    mattermost: SandboxMattermost, token: str, channel_id: str, irc: Inspircd, channel: str, **rule: object
 ) -> dict[str, object]:
     return {
         "global": {"http": {"port": 0}},
@@ -23,7 +23,9 @@ def bridge(
                 "messages_per_second": 10000, "burst": 1000,
             }
         },
-        "rules": [{"type": "connect", "channels": {"mm": {"channel_id": channel_id}, "net": {"channel": channel}}}],
+        "rules": [
+            {"type": "connect", "channels": {"mm": {"channel_id": channel_id}, "net": {"channel": channel}}, **rule}
+        ],
     }  # fmt: skip
 
 
@@ -124,3 +126,40 @@ async def test_what_is_said_while_a_server_is_away_arrives_in_order_when_it_is_b
         await daemon.start(file)
         await mattermost.until(lambda: len(mattermost.posts(town)) >= 20, within=30)
         assert [each.message for each in mattermost.posts(town)] == [f"line {number}" for number in range(20)]
+
+
+async def test_what_irc_cannot_show_is_said_as_a_person_would(daemon: Daemon, inspircd: Inspircd, meet: Meet) -> None:
+    """An edit is a corrected line, an answer a quote, a deletion and a reaction are told; also after a restart."""
+    name = f"#{unique('c')}"
+    person = await meet(inspircd.port, nick=unique("p"))
+    await person.join(name)
+
+    async def hears() -> str:
+        return (await person.hears(name)).replace(GUARD, "")
+
+    async with SandboxMattermost() as mattermost:
+        team = mattermost.add_team("main")
+        relay, ada = mattermost.add_bot("relay", team=team), mattermost.add_user("ada", nickname="Ada", team=team)
+        town = mattermost.add_channel(team, "town", members=[relay, ada])
+        told = {"on_delete": "notice", "on_reaction": "line"}
+        file = bridge(mattermost, relay.token, town.id, inspircd, name, **told)
+        await daemon.start(file)
+        post = mattermost.post_as(ada, town, "teh cat")
+        assert await hears() == "<Ada> teh cat"
+        assert await daemon.stop() == 0
+        await daemon.start(file)
+        mattermost.edit(post, "the cat")
+        assert await hears() == "<Ada> (edited) the cat"
+        mattermost.post_as(ada, town, "it purrs", root=post)
+        assert [await hears(), await hears()] == ["<Ada> > Ada: teh cat", "<Ada> it purrs"]
+        mattermost.react_as(ada, post, "+1")
+        assert await hears() == "* Ada reacted with \N{THUMBS UP SIGN} to Ada: teh cat"
+        mattermost.delete(post)
+        assert (await hears()).startswith("* Ada deleted a message of ")
+        person.say(name, "what a pity")
+        await mattermost.until(lambda: "what a pity" in mattermost.messages(town))
+        said = next(each for each in mattermost.posts(town) if each.message == "what a pity")
+        mattermost.post_as(ada, town, "indeed", root=said)
+        assert [await hears(), await hears()] == [f"<Ada> > {person.nick}: what a pity", "<Ada> indeed"]
+        assert await daemon.stop() == 0
+    assert daemon.events("delivery_buried") == []

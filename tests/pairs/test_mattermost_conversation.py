@@ -226,4 +226,3 @@ async def test_a_topic_crosses_and_who_joins_is_told(bridge: Bridge) -> None:
     guest = near.server.add_user("guest", nickname="Guest")
     near.server.add_member(near.channel, guest, by=near.person)
     await far.until(lambda: any("joined" in post.message for post in far.posts()))
-
