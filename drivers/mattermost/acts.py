@@ -6,8 +6,6 @@ import asyncio
 import re
 import uuid
 
-import msgspec
-
 from drivers.mattermost import wire
 from drivers.mattermost.api import Api, Refusal
 from drivers.mattermost.events import PostReader, as_author
@@ -107,7 +105,7 @@ class Acts:
                 if found.channel_id != channel or found.delete_at or found.type.startswith("system_"):
                     return None
                 author, content = await reader.author(found), await reader.content(found)
-        except (Refusal, DriverError, TimeoutError, msgspec.DecodeError):
+        except (Refusal, DriverError, TimeoutError, *wire.UNREADABLE):
             return None
         return Excerpt(author.name, PLAIN.write(content.text.blocks))
 

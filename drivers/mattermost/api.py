@@ -319,7 +319,7 @@ class Api:
             content = await self._whole(response)
         try:
             return msgspec.json.decode(content, type=kind)
-        except msgspec.DecodeError as error:
+        except wire.UNREADABLE as error:
             reason = f"{self.server.url} answers {response.status} with something that is not Mattermost's JSON"
             raise Retry(f"{reason}; look at server_url and at the proxy before the server") from error
 
@@ -391,7 +391,7 @@ class Api:
         content = await self._whole(response)
         try:
             said = msgspec.json.decode(content, type=wire.ServerError)
-        except msgspec.DecodeError:
+        except wire.UNREADABLE:
             if status == 413:
                 raise Refusal(status, "", "a proxy before the server refuses it as too large") from None
             reason = f"{self.server.url} answers {status}, and not as Mattermost does"

@@ -182,7 +182,7 @@ class MattermostDriver(Driver[MattermostSettings, MattermostChannel]):
         except Skipped as skipped:
             post = skipped.post
             self.host.skipped(str(skipped), cursor=self._cursor(post.channel_id, max(post.create_at, post.edit_at)))
-        except msgspec.DecodeError as error:
+        except wire.UNREADABLE as error:
             self.host.skipped("unreadable")
             self.host.log.warning("frame_unreadable", frame=frame.event, seq=frame.seq, reason=str(error))
 
@@ -257,7 +257,7 @@ class MattermostDriver(Driver[MattermostSettings, MattermostChannel]):
                 return await edit_of(post, reader)
             except Skipped as reason:
                 self.host.skipped(str(reason))
-            except msgspec.DecodeError as error:
+            except wire.UNREADABLE as error:
                 self.host.skipped("unreadable")
                 self.host.log.warning("post_unreadable", channel=channel, reason=str(error))
             return None

@@ -254,7 +254,7 @@ def _notes(page: wire.PostPage) -> list[_Note]:
     for post in page.order:
         try:
             note = msgspec.json.decode(page.posts[post], type=_Note)
-        except (KeyError, msgspec.DecodeError):
+        except (KeyError, *wire.UNREADABLE):
             continue
         notes.append(note)
     return notes

@@ -155,7 +155,7 @@ class Socket:
     def _greeted(self, frame: wire.Frame) -> None:
         try:
             hello = msgspec.json.decode(frame.data, type=wire.Hello)
-        except msgspec.DecodeError:
+        except wire.UNREADABLE:
             hello = wire.Hello()
         if self._resumption.greeted(hello.connection_id, frame.seq):
             self._log.info("gap", reason="the server did not resume the connection")
@@ -194,7 +194,7 @@ class Socket:
                 case aiohttp.WSMsgType.TEXT:
                     try:
                         return msgspec.json.decode(message.data, type=wire.Frame)
-                    except msgspec.DecodeError:
+                    except wire.UNREADABLE:
                         self._log.warning("frame_unreadable", size=len(message.data))
                 case aiohttp.WSMsgType.CLOSE | aiohttp.WSMsgType.CLOSING | aiohttp.WSMsgType.CLOSED:
                     if self._first is not None and self._connection.close_code in _CUT:

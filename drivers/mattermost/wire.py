@@ -16,6 +16,7 @@ from nextbridge.envelope import Mark
 
 __all__ = [
     "MARK_PROP",
+    "UNREADABLE",
     "Broadcast",
     "ChangedData",
     "ChannelInfo",
@@ -48,6 +49,9 @@ __all__ = [
 ]
 
 T = TypeVar("T")
+
+UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError)
+"""What decoding raises where a server's bytes are not what they should be; no UTF-8 has an error of its own."""
 
 MARK_PROP = "nextbridge"
 """The key in a post's props that holds the relay's mark."""
@@ -287,7 +291,7 @@ class PostProps:
 def _lenient(raw: Raw, kind: type[T]) -> T | None:
     try:
         return msgspec.json.decode(raw, type=kind)
-    except (msgspec.DecodeError, RecursionError):
+    except (*UNREADABLE, RecursionError):
         return None
 
 

@@ -204,7 +204,7 @@ def read_question(line: bytes) -> Question:
         if (version := _version.decode(line).version) != VERSION:
             raise ControlError(_other("the command", version, "the daemon"))
         return _asked.decode(line).ask
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise ControlError(f"The daemon does not understand what it was asked: {error}.") from error
 
 
@@ -222,7 +222,7 @@ def read_answer(line: bytes) -> Answer:
         if (version := _version.decode(line).version) != VERSION:
             raise ControlError(_other("the daemon", version, "the command"))
         return _answered.decode(line).answer
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise ControlError(f"The daemon's answer makes no sense: {error}.") from error
 
 

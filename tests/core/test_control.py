@@ -107,6 +107,7 @@ async def test_a_place_where_no_socket_can_be_is_told_and_nothing_else_happens(
     ("line", "why"),
     [
         (b"nonsense\n", "does not understand"),
+        (b'{"version":1,"ask":{"what":"\xff"}}\n', "does not understand"),
         (b'{"version":1,"ask":{"what":"other"}}\n', "does not understand"),
         (b'{"version":1,"ask":{"what":"queue","more":1}}\n', "does not understand"),
         (b'{"version":1,"ask":{"what":"retry","ids":["one"]}}\n', "does not understand"),
@@ -167,6 +168,7 @@ def answering(folder: Path, line: bytes) -> Callable[[], None]:
     [
         (b'{"version":2,"answer":{}}\n', "another version"),
         (b"nonsense\n", "makes no sense"),
+        (b'{"version":1,"answer":{"what":"\xff"}}\n', "makes no sense"),
         (b'{"version":1,"answer":{"what":"ids"}}\n', "makes no sense"),
         (b"", "has ended"),
     ],

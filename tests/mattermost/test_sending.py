@@ -250,12 +250,16 @@ HTML = "<html><body>Bad gateway</body></html>"
         (504, HTML),
         (200, HTML),
         (201, '{"id": "5s84q8fq8pb3uqc5k75m8'),
+        (201, b'{"id": "\xff\xfe"}'),
+        (500, b'{"id": "\xff", "message": "boom", "status_code": 500}'),
         (403, HTML),
         (404, HTML),
         (408, ""),
     ],
 )
-async def test_a_server_or_proxy_in_trouble_is_tried_again(scene: Scene, staged: Start, status: int, body: str) -> None:
+async def test_a_server_or_proxy_in_trouble_is_tried_again(
+    scene: Scene, staged: Start, status: int, body: str | bytes
+) -> None:
     """Errors of the server, and answers that are not Mattermost's own, are no verdict on the message."""
     running = await staged()
     scene.faults.answer(status, body=body, content_type="text/html", route=CREATE)

@@ -27,7 +27,7 @@ class Planned(Struct):
     route: str | None
     status: int | None = None
     """Answer with this instead of doing what was asked; None does it."""
-    body: str = ""
+    body: bytes = b""
     content_type: str = "application/json"
     headers: dict[str, str] = field(default_factory=dict)
     delay: float = 0.0
@@ -54,7 +54,7 @@ class Faults:
         self,
         status: int,
         *,
-        body: str = "",
+        body: str | bytes = "",
         content_type: str = "application/json",
         headers: dict[str, str] | None = None,
         delay: float = 0.0,
@@ -62,9 +62,12 @@ class Faults:
         route: str | None = None,
     ) -> None:
         """Answer the next requests with this, and do nothing of what they ask. `delay` is in seconds."""
+        content = body.encode() if isinstance(body, str) else body
         for _ in range(times):
             self._planned.append(
-                Planned(route, status=status, body=body, content_type=content_type, headers=headers or {}, delay=delay)
+                Planned(
+                    route, status=status, body=content, content_type=content_type, headers=headers or {}, delay=delay
+                )
             )
 
     def delay(self, seconds: float, *, times: int = 1, route: str | None = None) -> None:
@@ -100,7 +103,7 @@ class Faults:
             await asyncio.sleep(planned.delay)
         if planned.status is not None:
             return web.Response(
-                status=planned.status, text=planned.body, content_type=planned.content_type, headers=planned.headers
+                status=planned.status, body=planned.body, content_type=planned.content_type, headers=planned.headers
             )
         response = await handler(request)
         if planned.drops_answer and request.transport is not None:
