@@ -13,7 +13,7 @@ and by that anybody could find out by guessing words what it is.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import Any, TypeVar
 
 import structlog
@@ -44,6 +44,7 @@ _MEMORY = 512 << 20
 # What may stand between the characters of a secret: formatting, in one notation or another (IRC's colours with their
 # numbers), and characters that nobody sees.
 _UNSEEN = r"[\x00-\x08\x0b-\x1f\\*_~`|\xad\u034f\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufe00-\ufe0f\ufeff]"
+_SPACE = re.compile(r"[ \t\n]")
 _ANY_BETWEEN = re.compile(_UNSEEN)
 _BETWEEN = re.compile(rf"\x03[0-9]{{1,2}}(?:,[0-9]{{1,2}})?|{_UNSEEN}")
 
@@ -87,6 +88,8 @@ class Guard:
         self._secrets = secrets
         self._known: frozenset[str] = frozenset()
         self._automaton: Any = None
+        self._long: re.Pattern[str] | None = None
+        """Finds a word that is long enough to be one, where none has words; it costs far less than a search."""
         self._innocent: dict[str, None] = {}
         """What was looked through lately and holds none: names come again with each message, most texts at its end."""
         self._log: FilteringBoundLogger = structlog.get_logger().bind()
@@ -218,7 +221,7 @@ class Guard:
     def _finds(self, text: str) -> bool:
         if self._known is not self._secrets.secrets:
             self._learn()
-        if self._automaton is None:
+        if self._automaton is None or (self._long is not None and self._long.search(text) is None):
             return False
         if self._search(text) is not None:
             return True
@@ -260,6 +263,7 @@ class Guard:
         self._innocent.clear()
         written = {form for secret in self._known if counts(secret) for form in _forms(secret)}
         self._automaton = _compiled(sorted(written)) if written else None
+        self._long = _long_enough(written)
 
 
 def _forms(secret: str) -> Iterator[str]:
@@ -267,6 +271,13 @@ def _forms(secret: str) -> Iterator[str]:
     # without the signs in it that a notation may escape, or take for its own
     if counts(bare := _BETWEEN.sub("", secret)):
         yield bare
+
+
+def _long_enough(written: Collection[str]) -> re.Pattern[str] | None:
+    """Finds as many characters without a space as the shortest has: what may stand between them is no space either."""
+    if not written or any(_SPACE.search(each) for each in written):
+        return None
+    return re.compile(rf"[^ \t\n]{{{min(map(len, written))}}}")
 
 
 def _compiled(written: Iterable[str]) -> Any:  # noqa: ANN401 - RE2 has no types

@@ -50,7 +50,7 @@ class Errand:
         log: FilteringBoundLogger = structlog.get_logger().bind(**self.about())
         return log
 
-    @cached_property
+    @property
     def terms(self) -> Terms:
         """What it was accepted under."""
         return terms_of(self.delivery.settings)

@@ -132,6 +132,12 @@ def test_a_secret_that_becomes_known_later_counts_from_then_on() -> None:
     assert guard.event(event, nobody).text == RichText.plain("***")
 
 
+def test_a_secret_of_several_words_is_found() -> None:
+    """Also where no word of a message is long, and beside one that is a single word."""
+    assert masked("it is six 7 ox 8 fig so", "six 7 ox 8 fig", PLAIN_SECRET) == "it is *** so"
+    assert masked(f"it is {PLAIN_SECRET} so", PLAIN_SECRET, "*".join("fourteen 14")) == "it is *** so"
+
+
 def test_a_message_without_secrets_costs_next_to_nothing() -> None:
     """With a thousand secrets configured as with one: a single pass of an automaton."""
     guard = guarding(*(f"secret-number-{n}-of-many" for n in range(1000)))
