@@ -10,7 +10,7 @@ import pytest
 from hypothesis import example, given, settings
 
 from drivers.mattermost.markdown import MARKDOWN
-from drivers.mattermost.markdown.notation import CALLS_EVERYBODY, GUARD, is_bare_address
+from drivers.mattermost.markdown.notation import CALLS_EVERYBODY, GUARD, MARKUP, has_markup, is_bare_address
 from drivers.mattermost.markdown.reader import is_too_much
 from nextbridge.markup import (
     Block,
@@ -365,3 +365,12 @@ def test_a_node_is_written_so_that_it_does_no_harm(node: Inline, written: str) -
 def test_blocks_are_written_apart(tree: tuple[Block, ...], written: str) -> None:
     """Fences are longer than what they hold, lists are indented, and nothing grows together."""
     assert MARKDOWN.write(tree) == written
+
+
+@given(marked_up)
+@example("\u0661. a list with digits of another script")
+@example("one\nWww.example.org")
+@example("a\n   \tcode")
+def test_a_text_without_a_sign_is_found_to_be_plain_faster(text: str) -> None:
+    """What is looked at first overlooks no markup."""
+    assert has_markup(text) == (MARKUP.search(text) is not None)

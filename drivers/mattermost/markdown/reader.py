@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import re
 
-from drivers.mattermost.markdown.notation import CALLS_EVERYBODY, MARKUP
+from drivers.mattermost.markdown.notation import CALLS_EVERYBODY, has_markup
 from drivers.mattermost.markdown.writer import write_normal
 from nextbridge.markup import RichText, Source
 
@@ -30,7 +30,7 @@ _MOST = 40_000
 
 def read(text: str) -> RichText:
     """The tree of a post's `message`. Never raises; see the module for its bounds."""
-    if MARKUP.search(text) is None:
+    if not has_markup(text):
         return RichText.plain(text) if text and not text.isspace() else RichText()
     text = text.replace("\r\n", "\n").replace("\r", "\n").replace("\0", "\ufffd")
     blocks = None

@@ -18,9 +18,9 @@ from urllib.parse import quote
 from drivers.mattermost.markdown.notation import (
     CALLS_EVERYBODY,
     GUARD,
-    MARKUP,
     NAMES_AN_EMOJI,
     address_at,
+    has_markup,
     is_bare_address,
     is_safe_address,
     linked,
@@ -86,7 +86,7 @@ def write(blocks: tuple[Block, ...]) -> str:
 
 def _means_itself(text: str) -> bool:
     """Whether `text`, alone, is written as it is: what most messages are, and what costs nothing then."""
-    return text.isprintable() and text == text.strip() and "]" not in text and MARKUP.search(text) is None
+    return text.isprintable() and text == text.strip() and "]" not in text and not has_markup(text)
 
 
 def write_normal(blocks: tuple[Block, ...]) -> str:
