@@ -10,10 +10,14 @@ from drivers.mattermost.api import Api, Refusal
 from drivers.mattermost.channels import Unavailable, find_channel
 from drivers.mattermost.settings import MattermostChannel, MattermostSettings, Server
 from nextbridge.driver import ConfiguredChannel, Finding
+from nextbridge.envelope import ChannelKey
 from nextbridge.errors import DriverError
 from nextbridge.labels import in_words
 
 __all__ = ["probe"]
+
+_RIGHTS = {"edit_post": "edit its posts", "delete_post": "delete its posts", "add_reaction": "react to posts"}
+"""What each permission of the server is needed for."""
 
 
 async def probe(
@@ -32,26 +36,45 @@ async def probe(
         return [Finding(ok=False, subject="token", text=text)]
     kind = "bot" if me.is_bot else "user"
     findings = [Finding(ok=True, subject="token", text=f"{server.url} knows us as the {kind} @{me.username}")]
-    findings += [await _channel(channel, settings, api, me) for channel in channels]
+    for channel in channels:
+        findings += await _channel(channel, settings, api, me)
     try:
         allowance = Allowance.of(await api.client_config())
     except DriverError as error:
         return [*findings, Finding(ok=False, subject="server settings", text=error.reason)]
-    return [*findings, _names(allowance), _files(allowance, settings)]
+    return [*findings, _names(allowance), _edits(allowance), _files(allowance, settings)]
 
 
 async def _channel(
     channel: ConfiguredChannel[MattermostChannel], settings: MattermostSettings, api: Api, me: wire.User
-) -> Finding:
+) -> list[Finding]:
     try:
         found = await find_channel(channel.settings, settings, api, me)
     except Unavailable as error:
         subject = f"channel {error.found.name if error.found else channel.key}"
-        return Finding(ok=False, subject=subject, text=error.reason)
+        return [Finding(ok=False, subject=subject, text=error.reason)]
     except DriverError as error:
-        return Finding(ok=False, subject=f"channel {channel.key}", text=error.reason)
+        return [Finding(ok=False, subject=f"channel {channel.key}", text=error.reason)]
     text = f"found as {found.display_name or found.name} ({found.id}), and @{me.username} is a member"
-    return Finding(ok=True, subject=f"channel {found.name}", text=text)
+    findings = [Finding(ok=True, subject=f"channel {found.name}", text=text)]
+    if missing := await _missing_rights(found, api, me):
+        text = f"@{me.username} may not {', '.join(missing)}; where that is missed, give its role the right to"
+        findings.append(Finding(ok=True, subject=f"rights in channel {found.name}", text=text))
+    return findings
+
+
+async def _missing_rights(channel: wire.ChannelInfo, api: Api, me: wire.User) -> list[str]:
+    """What we may not do in a channel beside posting, in words; nothing where that cannot be known."""
+    try:
+        member = await api.membership(ChannelKey(channel.id))
+        roles = await api.roles([*me.roles.split(), *member.roles.split()])
+    except (Refusal, DriverError):
+        return []
+    permissions = {permission for role in roles for permission in role.permissions}
+    rights = dict(_RIGHTS)
+    if channel.type in {"O", "P"}:
+        rights[f"manage_{'public' if channel.type == 'O' else 'private'}_channel_properties"] = "change the header"
+    return [words for right, words in rights.items() if right not in permissions] if permissions else []
 
 
 def _names(allowance: Allowance) -> Finding:
@@ -62,6 +85,16 @@ def _names(allowance: Allowance) -> Finding:
         "System Console > Integrations > Enable integrations to override usernames"
     )
     return Finding(ok=True, subject="names", text=text)
+
+
+def _edits(allowance: Allowance) -> Finding:
+    if allowance.edit_seconds is None:
+        return Finding(ok=True, subject="edits", text="a post can be edited for as long as it is there")
+    text = (
+        f"a post can be edited for {allowance.edit_seconds} s; a later edit is shown as the rule's on_edit says, "
+        "unless the limit is lifted: System Console > Site Configuration > Posts, or Permissions > Edit Posts"
+    )
+    return Finding(ok=True, subject="edits", text=text)
 
 
 def _files(allowance: Allowance, settings: MattermostSettings) -> Finding:

@@ -21,7 +21,7 @@ async def probe(scene: Scene, *channels: Any, token: str | None = None, **settin
 async def test_all_is_well_where_it_is(scene: Scene) -> None:
     """A right token in a right channel: every finding is good, and says what was found."""
     found = await probe(scene, scene.town.id, MattermostChannel(team="main", channel="dev"))
-    assert [finding.ok for finding in found.values()] == [True] * 5
+    assert [finding.ok for finding in found.values()] == [True] * 6
     assert "@relay" in found["token"].text
     assert scene.town.id in found["channel town"].text
     assert "Dev" in found["channel dev"].text
@@ -33,7 +33,18 @@ async def test_a_probe_posts_nothing(scene: Scene) -> None:
     """It only asks."""
     await probe(scene, scene.town.id)
     assert scene.sandbox.posts(scene.town) == []
-    assert {route.split()[0] for route in scene.faults.requests} == {"GET"}
+    changing = {route for route in scene.faults.requests if not route.startswith("GET ")}
+    assert changing == {"POST /api/v4/roles/names"}, "which changes nothing"
+
+
+async def test_what_we_may_not_do_is_said(scene: Scene) -> None:
+    """Each right that is missing, by what it is for, and how long a post can be edited."""
+    for right in ("edit_post", "add_reaction", "manage_public_channel_properties"):
+        scene.sandbox.take_right(right)
+    scene.sandbox.settings.change(PostEditTimeLimit="300")
+    found = await probe(scene, scene.town.id)
+    assert "edit its posts, react to posts, change the header" in found["rights in channel town"].text
+    assert "300 s" in found["edits"].text
 
 
 async def test_a_wrong_token_ends_the_probe(scene: Scene) -> None:
