@@ -1,4 +1,4 @@
-"""A `posted` frame as the event that it is, or the reason why it is none.
+"""A post as the event that it is, or the reason why it is none.
 
 What the server itself posts of joins, leaves and headers is read in system_posts.py, changes of posts in changes.py.
 """
@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
 
-import msgspec
 from msgspec import Struct
 
 from drivers.mattermost import wire
@@ -46,16 +45,12 @@ class PostReader:
         self._people = people
         self._dialect = dialect
 
-    async def read(self, frame: wire.Frame) -> Posted:
-        """The event. Looks up the author where it is not known. Raises Skipped, and Paused where the token is refused.
-
-        A look-up that fails costs the name, never the message.
-        """
-        data = msgspec.json.decode(frame.data, type=wire.PostedData)
-        return await self.event(msgspec.json.decode(data.post, type=wire.Post), data)
-
     async def event(self, post: wire.Post, data: wire.PostedData) -> Posted:
-        """As `read`, of a post and what a frame says beside it. `data.post` is not looked at."""
+        """The event of a post and what a frame says beside it, of which there is none for one out of the history.
+
+        Looks up the author where they are not known: where that fails it costs the name, never the message. Raises
+        Skipped, and Paused where the token is refused.
+        """
         if post.type.startswith("system_"):
             raise Skipped("system_post", post)
         if post.user_id == self.me.id:

@@ -12,6 +12,7 @@ from drivers.mattermost import MattermostDriver
 from nextbridge.driver import Outgoing
 from nextbridge.envelope import ChannelKey, MessageId, Posted, UserId
 from nextbridge.errors import DriverError, Paused, Rejected, Retry
+from nextbridge.markup import PLAIN
 from nextbridge.sandbox.mattermost import Post
 from tests.mattermost.stage import Running, Scene, Start, outgoing
 
@@ -209,3 +210,12 @@ async def test_what_we_do_does_not_come_back(scene: Scene, staged: Start) -> Non
     assert [event for event in running.host.events if not isinstance(event, Posted)] == []
     assert running.texts == ["end"]
     assert running.host.skips["own_reaction"] == 1
+
+
+async def test_a_topic_of_signs_is_cut_to_what_fits(scene: Scene, staged: Start) -> None:
+    """Each sign is escaped, so that fewer of them fit; the header stays within what the server takes."""
+    running = await staged()
+    await running.driver.set_topic(ChannelKey(scene.town.id), "*_`[" * 1000)
+    header = scene.sandbox.header(scene.town)
+    assert 900 < len(header) <= 1024
+    assert "*_`[" * 100 in PLAIN.write(running.driver.dialect.read(header).blocks)
