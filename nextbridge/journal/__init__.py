@@ -88,7 +88,7 @@ class Fate(Struct, frozen=True, kw_only=True):
 
     event_id: int
     event: Posted
-    """The message as it was posted, wherever that was."""
+    """The message, wherever it was posted, with the text of its newest edit."""
     parts: tuple[str | None, ...] = ()
     """The ids of what is there, in order; the message's own where it was posted in the target itself. A None is a part
     whose id the platform did not tell."""

@@ -5,9 +5,9 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator
 
-from nextbridge.envelope import Channel, Posted
+from nextbridge.envelope import Channel, Edited, Posted
 from nextbridge.journal import Fate
-from nextbridge.journal.rows import event_of
+from nextbridge.journal.rows import amended, event_of
 from nextbridge.journal.schema import KINDS, PERIOD
 
 __all__ = ["Fates"]
@@ -16,7 +16,9 @@ _POSTED = KINDS[Posted]
 _MOST_ANSWERS = 1_000
 """Of one thread."""
 
-_EVENT = "SELECT event.id, event.channel, event.message, event.kind, event.data, channel.instance, channel.key"
+_EVENT = (
+    "SELECT event.id, event.channel, event.message, event.kind, event.data, channel.instance, channel.key, event.period"
+)
 _OF_MESSAGE = f"""
     WITH RECURSIVE period (number) AS (
         SELECT max(period) FROM event
@@ -43,6 +45,15 @@ _BECAME = f"""
         ON receipt.target = :target AND receipt.event >> {PERIOD} = period.number AND receipt.message = :message
     LIMIT 1
 """  # noqa: S608 - PERIOD is ours
+_NEWEST_EDIT = f"""
+    WITH RECURSIVE later (number) AS (
+        SELECT min(period) FROM event WHERE period >= :period - 1
+        UNION ALL SELECT (SELECT min(period) FROM event WHERE period > number) FROM later WHERE number IS NOT NULL
+    )
+    SELECT event.data FROM later CROSS JOIN event ON event.period = later.number AND event.channel = :channel
+        AND event.message = :message AND event.kind = {KINDS[Edited]}
+    ORDER BY event.id DESC LIMIT 1
+"""  # noqa: S608 - ours
 _RECEIPTS = "SELECT message, note FROM receipt WHERE event = ? AND target = ? ORDER BY part"
 _DEAD = "SELECT id FROM dead_letter WHERE event = ? AND target = ? LIMIT 1"
 # what has an id of its own time lies between its event and the next; the rest has kept its first id as its key
@@ -55,7 +66,7 @@ _WAITING = """
 _COPIES = "SELECT target, message FROM receipt WHERE event = ? AND message IS NOT NULL"
 _REACTORS = "SELECT reactor FROM reaction WHERE event = ? AND target = ? AND emoji = ?"
 
-Row = tuple[int, int, str, int, bytes, str, str]
+Row = tuple[int, int, str, int, bytes, str, str, int]
 
 
 class Fates:
@@ -109,8 +120,10 @@ class Fates:
         yield from self._connection.execute(_ANSWERS, (channel, root))
 
     def _fate(self, row: Row, target: int | None) -> Fate:
-        number, channel, message, _, data, instance, key = row
-        event = event_of(data, instance, key)
+        number, channel, message, _, data, instance, key, period = row
+        names = {"period": period, "channel": channel, "message": message}
+        edit = self._connection.execute(_NEWEST_EDIT, names).fetchone()
+        event = amended(event_of(data, instance, key), None if edit is None else edit[0])
         assert isinstance(event, Posted)  # noqa: S101 - the row's kind says so
         if channel == target:
             return Fate(event_id=number, event=event, parts=(message,))

@@ -87,6 +87,15 @@ async def test_where_a_message_is_on_its_way(journal: SqliteJournal) -> None:
     assert ((await fate(journal, "m1")).waiting, (await fate(journal, "m1")).dead) == (again.id, None)
 
 
+async def test_a_message_says_what_it_was_last_edited_to(journal: SqliteJournal) -> None:
+    """Whoever quotes it quotes that."""
+    await arrived(journal, post("m1"), "t1")
+    for text in ("one", "two"):
+        await accepted(journal, edit("m1", text))
+    assert (await fate(journal, "m1")).event.text == RichText.plain("two")
+    assert (await fate(journal, "t1", of=OPS.target, at=TOWN)).event.text == RichText.plain("two")
+
+
 async def test_a_corrected_copy_stands_for_what_it_corrects(journal: SqliteJournal) -> None:
     """Who answers the copy answers the message."""
     event_id = await arrived(journal, post("m1"), "t1")

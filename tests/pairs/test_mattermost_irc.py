@@ -151,9 +151,9 @@ async def test_what_irc_cannot_show_is_said_as_a_person_would(daemon: Daemon, in
         mattermost.edit(post, "the cat")
         assert await hears() == "<Ada> (edited) the cat"
         mattermost.post_as(ada, town, "it purrs", root=post)
-        assert [await hears(), await hears()] == ["<Ada> > Ada: teh cat", "<Ada> it purrs"]
+        assert [await hears(), await hears()] == ["<Ada> > Ada: the cat", "<Ada> it purrs"]
         mattermost.react_as(ada, post, "+1")
-        assert await hears() == "* Ada reacted with \N{THUMBS UP SIGN} to Ada: teh cat"
+        assert await hears() == "* Ada reacted with \N{THUMBS UP SIGN} to Ada: the cat"
         mattermost.delete(post)
         assert (await hears()).startswith("* Ada deleted a message of ")
         person.say(name, "what a pity")
