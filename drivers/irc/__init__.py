@@ -15,9 +15,12 @@ by itself and has no labelled responses; `irctokens` (2.0) would save a parser o
     server.py         what a server says about itself and about us
     registration.py   capabilities, SASL, password, nick: from the first byte to the welcome
     channels.py       the configured channels: joined, refused, kicked
-    receipts.py       which sent message the server has taken
+    roster.py         who is in the channels, and which comings and goings are told
+    backlog.py        what was said a while ago, to be quoted
+    receipts.py       which sent command the server has taken
     incoming.py       a received line as an event
-    session.py        one registered connection, from the welcome to its end
+    sending.py        messages and what else goes out, and what a refusal of it means
+    session.py        one registered connection, from the welcome to its end: what comes, and where we are
     formatting.py     bold and the like, read and written
     names.py          a remote author's name as it is shown; nicks to fall back to
     probing.py        `check --online`

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Sequence
+from typing import Literal
 
+from drivers.irc.backlog import Backlog
 from drivers.irc.casemapping import ASCII
 from drivers.irc.channels import Channels
 from drivers.irc.connection import Connection
@@ -13,6 +15,7 @@ from drivers.irc.names import display_name
 from drivers.irc.pacing import Pacer
 from drivers.irc.probing import probe
 from drivers.irc.registration import register
+from drivers.irc.sending import Sender
 from drivers.irc.server import Server
 from drivers.irc.session import Session
 from drivers.irc.settings import IrcChannel, IrcSettings, channel_remarks, remarks
@@ -21,6 +24,7 @@ from nextbridge.driver import (
     Acknowledgement,
     ConfiguredChannel,
     Driver,
+    Excerpt,
     Finding,
     Guarantees,
     Host,
@@ -31,14 +35,19 @@ from nextbridge.driver import (
     RetryRecognition,
     Unit,
 )
-from nextbridge.envelope import ChannelKey
+from nextbridge.envelope import Author, ChannelKey, MessageId, UserId
 from nextbridge.errors import Retry
 
 __all__ = ["IrcDriver"]
 
 
 class IrcDriver(Driver[IrcSettings, IrcChannel]):
-    """A nick on an IRC network."""
+    """A nick on an IRC network.
+
+    A user id is a folded nick, and worth what a nick is worth: it is one person's while they bear it, and whoever bears
+    it next has the same id (`accounts_last`). The accounts of a network's services are no way out: not all servers tell
+    them, not everybody has one, and two of our own instances would not know each other by them.
+    """
 
     platform = "irc"
     title = "IRC"
@@ -54,6 +63,7 @@ class IrcDriver(Driver[IrcSettings, IrcChannel]):
     action_format = "* {nickname} {msg}"
     accounts_last = False
     calls_by_bare_name = True
+    quotes_answers = True  # the common programs show no client tags
 
     def __init__(self, settings: IrcSettings, channels: Sequence[ConfiguredChannel[IrcChannel]], host: Host) -> None:
         super().__init__(settings, channels, host)
@@ -62,6 +72,7 @@ class IrcDriver(Driver[IrcSettings, IrcChannel]):
         self._pacer = Pacer(settings.messages_per_second, settings.burst)
         self._server = Server(settings.nick)
         self._names = {each.key: each.settings.channel for each in channels}
+        self._backlog = Backlog()
         self._session: Session | None = None
 
     @classmethod
@@ -98,7 +109,7 @@ class IrcDriver(Driver[IrcSettings, IrcChannel]):
             delays = (settings.rejoin_delay, settings.answer_timeout)
             channels = Channels(self.channels, server, self.host, delays)
             self._server = server
-            self._session = Session(connection, server, channels, settings, self.host, self._pacer)
+            self._session = Session(connection, server, channels, settings, self.host, self._pacer, self._backlog)
             await self._session.run()
         except asyncio.CancelledError:
             farewell = "the relay stops"
@@ -107,11 +118,43 @@ class IrcDriver(Driver[IrcSettings, IrcChannel]):
             self._session = None
             await connection.close(farewell)
 
-    async def send(self, message: Outgoing) -> Receipt:
-        session = self._session
-        if session is None:
+    @property
+    def _sender(self) -> Sender:
+        if self._session is None:
             raise Retry("there is no connection to the server")
-        return await session.send(message)
+        return self._session.sender
+
+    async def send(self, message: Outgoing) -> Receipt:
+        receipt = await self._sender.send(message)
+        self._backlog.sent(message, receipt)
+        return receipt
+
+    @property
+    def answers(self) -> Literal["any"] | None:
+        return "any" if self._session is not None and self._session.sender.shows_answers else None
+
+    async def delete(self, channel: ChannelKey, message: MessageId) -> None:
+        await self._sender.delete(channel, message)
+
+    async def react(self, channel: ChannelKey, message: MessageId, emoji: str, *, add: bool) -> None:
+        await self._sender.react(channel, message, emoji, add=add)
+
+    async def set_topic(self, channel: ChannelKey, topic: str) -> None:
+        await self._sender.set_topic(channel, topic)
+
+    async def tell(self, user: UserId, text: str) -> None:
+        """Say something to whoever bears the nick `user` now: perhaps not the one who bore it a while ago."""
+        await self._sender.tell(user, text)
+
+    async def typing(self, channel: ChannelKey, author: Author) -> None:  # noqa: ARG002 - it is the relay that types
+        if self._session is not None:
+            self._session.sender.typing(channel)
+
+    async def member(self, channel: ChannelKey, name: str) -> Author | None:
+        return None if self._session is None else self._session.member(channel, name)
+
+    async def recall(self, channel: ChannelKey, message: MessageId) -> Excerpt | None:
+        return self._backlog.find(channel, message)
 
     async def probe(self) -> list[Finding]:
         return await probe(self.settings, self.channels, effective_proxy(self.settings.proxy, self.host.proxy))

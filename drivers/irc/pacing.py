@@ -41,6 +41,14 @@ class Pacer:
         self._tokens -= 1
         return True
 
+    def to_spare(self) -> bool:
+        """Whether one may go out now and leaves enough for messages that come next; then it counts."""
+        self._fill()
+        if self._tokens < 1 + self.burst / 2:
+            return False
+        self._tokens -= 1
+        return True
+
     def charge(self) -> None:
         """A line went out that could not wait (a PONG, a JOIN): the next messages wait for it instead."""
         self._fill()

@@ -1,7 +1,7 @@
-"""Which sent message the server has taken: by its label, by its echo or by a PONG that can only follow it.
+"""Which sent command the server has taken: by its label, by its echo or by a PONG that can only follow it.
 
 Sources: https://ircv3.net/specs/extensions/labeled-response, https://ircv3.net/specs/extensions/echo-message. A server
-works through a connection's lines in order, so an answer to a PING sent after a message says that the message was read.
+works through a connection's lines in order, so an answer to a PING sent after a command says that the command was read.
 """
 
 from __future__ import annotations
@@ -17,15 +17,18 @@ __all__ = ["Pending", "Receipts"]
 _PREFIX = "nb-"
 _MOST_ECHOES = 64
 """Echoes awaited in one channel; only messages whose sender gave up waiting can be so many."""
+_MOST_TARGETS = 1000
+"""Channels, and people who were told something."""
 
 
 class Pending:
-    """One message on its way. `outcome` is its id (or None) once it was taken, or the error."""
+    """One command on its way: a message, mostly. `outcome` is its id (or None) once it was taken, or the error."""
 
-    __slots__ = ("channel", "label", "outcome", "text")
+    __slots__ = ("command", "label", "outcome", "target", "text")
 
-    def __init__(self, channel: str, text: str, label: str) -> None:
-        self.channel = channel
+    def __init__(self, command: str, target: str, text: str, label: str) -> None:
+        self.command = command
+        self.target = target
         self.text = text
         self.label = label
         self.outcome: asyncio.Future[str | None] = asyncio.get_running_loop().create_future()
@@ -41,7 +44,7 @@ class Pending:
 
 
 class Receipts:
-    """The messages of one connection that wait for their acknowledgement. `ping` sends a PING with a token."""
+    """The commands of one connection that wait for their acknowledgement. `ping` sends a PING with a token."""
 
     def __init__(self, caps: set[str], ping: Callable[[str], None]) -> None:
         self._caps = caps
@@ -53,15 +56,20 @@ class Receipts:
         self._asked_token: str | None = None
         self._unasked: list[Pending] = []
 
-    def expect(self, channel: str, text: str) -> Pending:
-        """Await the acknowledgement of a message that is written next, without a break. `channel` is folded."""
+    def expect(self, command: str, target: str, text: str) -> Pending:
+        """Await the acknowledgement of a command that is written next, without a break.
+
+        `target` is the channel or nick that it is about, folded.
+        """
         self._count += 1
         label = f"{_PREFIX}{self._count}" if "labeled-response" in self._caps else ""
-        pending = Pending(channel, text, label)
+        pending = Pending(command, target, text, label)
         if label:
             self._labelled[label] = pending
-        elif "echo-message" in self._caps:
-            self._echoes.setdefault(channel, deque(maxlen=_MOST_ECHOES)).append(pending)
+        elif command == "PRIVMSG" and "echo-message" in self._caps:
+            if target not in self._echoes and len(self._echoes) >= _MOST_TARGETS:
+                del self._echoes[next(iter(self._echoes))]
+            self._echoes.setdefault(target, deque(maxlen=_MOST_ECHOES)).append(pending)
         else:
             self._unasked.append(pending)
         return pending
@@ -78,14 +86,14 @@ class Receipts:
         """Its sender has its outcome or waits no longer. (An unlabelled one stays: its echo may yet come.)"""
         self._labelled.pop(pending.label, None)
 
-    def echoed(self, channel: str, text: str, label: str, message: str | None) -> bool:
+    def echoed(self, target: str, text: str, label: str, message: str | None) -> bool:
         """A message of ours came back. Whether it was awaited here (else another client of ours sent it)."""
         if label:
             pending = self._labelled.pop(label, None)
             if pending is not None:
                 pending.taken(message)
             return pending is not None
-        waiting = self._echoes.get(channel)
+        waiting = self._echoes.get(target)
         if not waiting:
             return False
         # a server may change a text (strip its colours): then it is the first, for echoes come in order
@@ -94,11 +102,11 @@ class Receipts:
         del waiting[place]
         return True
 
-    def acknowledged(self, label: str) -> None:
-        """The server has nothing to say of a labelled message but that it took it."""
+    def acknowledged(self, label: str, message: str | None = None) -> None:
+        """The server took a labelled command, and has nothing to say of it but its id at most."""
         pending = self._labelled.pop(label, None)
         if pending is not None:
-            pending.taken(None)
+            pending.taken(message)
 
     def answered(self, token: str) -> None:
         """A PONG."""
@@ -109,22 +117,17 @@ class Receipts:
         self._asked, self._asked_token = [], None
         self.sent()
 
-    def refused(self, channel: str, label: str, error: DriverError) -> bool:
-        """The server refused a message. Whether there was one to refuse."""
-        pending = self._labelled.pop(label, None) if label else self._first(channel)
-        if pending is None:
-            return False
-        pending.refused(error)
-        return True
+    def refused(self, target: str, label: str) -> Pending | None:
+        """The command that the server refuses, to be told why; None where none of ours was meant."""
+        return self._labelled.pop(label, None) if label else self._first(target)
 
-    def _first(self, channel: str) -> Pending | None:
-        waiting = self._echoes.get(channel)
-        if waiting:
-            return waiting.popleft()
+    def _first(self, target: str) -> Pending | None:
+        # what is asked for in another way than by an echo is there for a moment, and is answered first
         for pending in (*self._asked, *self._unasked, *self._labelled.values()):
-            if pending.channel == channel and not pending.outcome.done():
+            if pending.target == target and not pending.outcome.done():
                 return pending
-        return None
+        waiting = self._echoes.get(target)
+        return waiting.popleft() if waiting else None
 
     def closed(self, error: DriverError) -> None:
         """The connection is gone: nothing more will be acknowledged."""

@@ -16,9 +16,10 @@ from drivers.irc.settings import IrcSettings
 from drivers.irc.wire import Line
 from nextbridge.errors import DriverError, Paused, Retry
 
-__all__ = ["ended", "register"]
+__all__ = ["REDACTION", "ended", "register"]
 
-_WANTED = ("message-tags", "server-time", "echo-message", "labeled-response", "batch", "chghost")
+REDACTION = "draft/message-redaction"
+_WANTED = ("message-tags", "server-time", "echo-message", "labeled-response", "batch", "chghost", REDACTION)
 _TIMEOUT = 60.0
 """Seconds; servers look up our host and ident first, which takes some of them half a minute."""
 _NICKS = {"432", "433", "436", "437"}

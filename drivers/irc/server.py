@@ -36,8 +36,11 @@ class Server:
         self.network: str | None = None
         self.channel_types = "#&"
         self.status_signs = ""
+        self.member_signs = "@+"
         self.line_length = 512
         self.joins_at_once: int | None = None
+        self._longest_topic = 390
+        self._tags_denied: frozenset[str] = frozenset()
         self._longest_nick = 30
         self._longest_user = _LONGEST_USER
         self._longest_host = _LONGEST_HOST
@@ -61,6 +64,9 @@ class Server:
         """Take the tokens of one line 005."""
         for token in tokens:
             name, _, value = token.partition("=")
+            if name.endswith("LEN"):
+                self._length(name, value)
+                continue
             match name:
                 case "CASEMAPPING":
                     self.casemapping = CaseMapping.named(value)
@@ -70,22 +76,42 @@ class Server:
                     self.channel_types = value
                 case "STATUSMSG":
                     self.status_signs = value
-                case "LINELEN":
-                    self.line_length = _number(value, 512, 16384) or self.line_length
-                case "NICKLEN" | "MAXNICKLEN":
-                    self._longest_nick = _number(value, 1, 128) or self._longest_nick
-                case "USERLEN":
-                    self._longest_user = _number(value, 1, 128) or self._longest_user
-                case "HOSTLEN":
-                    self._longest_host = _number(value, 1, 255) or self._longest_host
+                case "PREFIX":
+                    self.member_signs = value.rpartition(")")[2]
+                case "CLIENTTAGDENY":
+                    self._tags_denied = frozenset(value.split(",")[:100])
                 case "TARGMAX":
                     self._targets(value)
+
+    def _length(self, name: str, value: str) -> None:
+        match name:
+            case "TOPICLEN":
+                self._longest_topic = _number(value, 4, 8192) or self._longest_topic
+            case "LINELEN":
+                self.line_length = _number(value, 512, 16384) or self.line_length
+            case "NICKLEN" | "MAXNICKLEN":
+                self._longest_nick = _number(value, 1, 128) or self._longest_nick
+            case "USERLEN":
+                self._longest_user = _number(value, 1, 128) or self._longest_user
+            case "HOSTLEN":
+                self._longest_host = _number(value, 1, 255) or self._longest_host
 
     def _targets(self, value: str) -> None:
         for part in value.split(","):
             command, _, most = part.partition(":")
             if command.upper() == "JOIN":
                 self.joins_at_once = _number(most, 1, 1000)
+
+    def passes(self, tag: str) -> bool:
+        """Whether the server hands a client-only tag (without its `+`) on to others."""
+        if "message-tags" not in self.caps:
+            return False
+        return f"-{tag}" in self._tags_denied or not {"*", tag} & self._tags_denied
+
+    @property
+    def names_messages(self) -> bool:
+        """Whether we learn the ids of what we say, so that others can refer to it."""
+        return {"message-tags", "echo-message"} <= self.caps
 
     def learn(self, source: str) -> None:
         """Take our own `nick!user@host` from a line that came from us, as others see it."""
@@ -110,6 +136,10 @@ class Server:
             nick = max(len(self.nick.encode()), len(wanted_nick.encode()))
         prefix = len(":!") + nick + address + len(" PRIVMSG  :") + len(channel.encode())
         return max(self.line_length - len("\r\n") - prefix - _ACTION, 64)
+
+    def topic_room(self, channel: str, wanted_nick: str) -> int:
+        """Bytes of a topic that fit."""
+        return min(self._longest_topic, self.room(channel, wanted_nick))
 
 
 def _number(text: str, least: int, most: int) -> int | None:

@@ -1,26 +1,28 @@
-"""One registered connection, from the server's welcome to its end: it receives, keeps the channels, and sends."""
+"""One registered connection, from the server's welcome to its end: what comes, and where we are."""
 
 from __future__ import annotations
 
 import asyncio
 import re
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
-from drivers.irc import incoming, wire
+from drivers.irc import incoming
+from drivers.irc.backlog import Backlog
 from drivers.irc.channels import REFUSALS, Channels, ChannelState, Membership
 from drivers.irc.connection import Broken, Connection
-from drivers.irc.formatting import without_codes
+from drivers.irc.incoming import Incoming
 from drivers.irc.pacing import Pacer
-from drivers.irc.receipts import Pending, Receipts
 from drivers.irc.registration import ended
+from drivers.irc.roster import Roster, is_split
+from drivers.irc.sending import Sender
 from drivers.irc.server import Server, quoted
 from drivers.irc.settings import IrcSettings
 from drivers.irc.wire import Line
 from nextbridge import __version__
-from nextbridge.driver import Host, Outgoing, Receipt
-from nextbridge.envelope import MessageId, UserId
-from nextbridge.errors import DriverError, Paused, Rejected, Retry
+from nextbridge.driver import Host
+from nextbridge.envelope import Author, ChannelKey, Event, Left, UserId
+from nextbridge.errors import DriverError, Retry
 
 __all__ = ["Session"]
 
@@ -30,11 +32,12 @@ _MOST_BATCHES = 64
 _MANY = 5
 """Messages on their way at once that make a lost connection look like a punishment."""
 _REGAIN_INTERVAL = 60.0
-_UNSENDABLE = str.maketrans({"\r": " ", "\n": " ", "\0": None, "\x01": None})
+_LABELLED = "labeled-response"
+_SPLITS = {"netsplit", "netjoin"}
 
 
 class Session:
-    """Made after registration. `run` once; `send` while it runs, in several channels at a time."""
+    """Made after registration. `run` once; `sender` sends while it runs."""
 
     def __init__(
         self,
@@ -44,6 +47,7 @@ class Session:
         settings: IrcSettings,
         host: Host,
         pacer: Pacer,
+        backlog: Backlog,
     ) -> None:
         self.server = server
         self.channels = channels
@@ -51,25 +55,34 @@ class Session:
         self._settings = settings
         self._host = host
         self._pacer = pacer
-        self._receipts = Receipts(server.caps, lambda token: connection.put("PING", token))
-        self._closed: DriverError | None = None
-        self._on_the_way = 0  # messages written and neither taken nor refused
+        self._backlog = backlog
+        self._incoming = Incoming(host.instance, server)
+        self._roster = Roster(server)
+        self.sender = Sender(connection, server, channels, settings, pacer)
+        self._receipts = self.sender.receipts
         self._batches: OrderedDict[str, tuple[str, str]] = OrderedDict()  # reference to type and label
         self._ctcp_answers = Pacer(0.1, 3)
         now = asyncio.get_running_loop().time()
         self._heard = now
         self._asked: float | None = None
         self._regain_at = now + _REGAIN_INTERVAL
-        self._on: dict[str, Callable[[Line], None]] = {
+        self._on: dict[str, Callable[[Line], Iterable[Event] | None]] = {
             "PING": lambda line: connection.put("PONG", line.param(-1)),
             "PONG": lambda line: self._receipts.answered(line.param(-1)),
             "ACK": lambda line: self._receipts.acknowledged(line.tags.get("label", "")),
+            "FAIL": lambda line: self.sender.failed(line, self._label(line)),
             "BATCH": self._batch,
             "005": lambda line: server.support(line.params[1:-1]),
+            "353": self._names,
             "396": lambda line: server.moved(line.param(1).rpartition("@")[2]),
             "470": self._forwarded,
             "CHGHOST": self._moved,
             "CAP": self._capabilities,
+            "PRIVMSG": self._message,
+            "NOTICE": self._message,
+            "TAGMSG": self._tagged,
+            "REDACT": self._redacted,
+            "TOPIC": self._topic,
             "JOIN": self._joined,
             "PART": self._parted,
             "KICK": self._kicked,
@@ -92,14 +105,13 @@ class Session:
             await self._receive()
         except DriverError as reason:
             error = reason
-            if isinstance(reason, Broken) and self._on_the_way >= _MANY:
+            if isinstance(reason, Broken) and self.sender.on_the_way >= _MANY:
                 # a server that cuts us off for flooding may do it before its ERROR can be read
                 self._pacer.doubted()
                 self._slowed()
             raise
         finally:
-            self._closed = error if isinstance(error, Retry) else Retry(error.reason)
-            self._receipts.closed(self._closed)
+            self.sender.close(error if isinstance(error, Retry) else Retry(error.reason))
             self.channels.close()
 
     async def _connected(self) -> None:
@@ -141,16 +153,17 @@ class Session:
     async def _take(self, line: Line) -> None:
         if self.server.is_me(line.nick):
             self.server.learn(line.source)
-        if line.command in {"PRIVMSG", "NOTICE"}:
-            await self._message(line)
-        elif line.command == "NICK":
+        if line.command == "NICK":
             await self._renamed(line)
         elif (handler := self._on.get(line.command)) is not None:
-            handler(line)
+            for event in handler(line) or ():
+                await self._host.accept(event)
         elif line.command.isdigit() and "400" <= line.command <= "999":
             self._refusal(line)
 
-    async def _message(self, line: Line) -> None:
+    # --- what people say --------------------------------------------------------------------------------------------
+
+    def _message(self, line: Line) -> Iterable[Event]:
         target = line.param(0)
         state = self.channels.find(target)
         if self.server.is_me(line.nick):
@@ -159,39 +172,67 @@ class Session:
                 self.server.fold(target), line.param(-1), self._label(line), incoming.message_id(line)
             )
             self._host.skipped("own_message")
-        elif self._batches.get(line.tags.get("batch", ""), ("", ""))[0] in _REPLAYS:
+        elif self._kind_of_batch(line) in _REPLAYS:
             self._host.skipped("replayed_history")
         elif state is not None and "!" in line.source:
-            event = incoming.posted(line, self._host.instance, state, self.server)
+            event = self._incoming.posted(line, state)
             if event is None:
                 self._host.skipped("ctcp")
             elif not event.text:
                 self._host.skipped("empty_message")
             else:
-                await self._host.accept(event)
+                self._backlog.heard(event)
+                yield event
         elif state is not None or "!" not in line.source:
             self._host.skipped("server_notice")
         elif self.server.is_me(target):
-            self._private(line)
+            yield from self._private(line)
         elif self.channels.find(self.server.without_status(target)) is not None:
             # said to some members only: not for everybody elsewhere
             self._host.skipped("status_message")
         else:
             self._host.skipped("other_channel")
 
-    def _private(self, line: Line) -> None:
+    def _private(self, line: Line) -> Iterable[Event]:
         query = incoming.ctcp(line.param(-1))
-        if query is None or line.command == "NOTICE":
+        if query is not None and query[0] != "ACTION" and line.command != "NOTICE":
+            self._host.skipped("ctcp")
+            self._answer(line.nick, *query)
+        elif (event := self._incoming.direct(line)) is None or not event.text:
             self._host.skipped("private_message")
-            return
-        self._host.skipped("ctcp")
-        command, rest = query
+        else:
+            yield event
+
+    def _answer(self, nick: str, command: str, rest: str) -> None:
+        """Answer a CTCP query."""
         answer = {"VERSION": f"NextBridge {__version__}", "PING": quoted(rest)}.get(command)
         if answer is not None and self._ctcp_answers.at_once():
-            self._connection.put("NOTICE", line.nick, f"\x01{command} {answer}\x01")
+            self._connection.put("NOTICE", nick, f"\x01{command} {answer}\x01")
+
+    def _tagged(self, line: Line) -> Iterable[Event]:
+        state = self.channels.find(line.param(0))
+        if self.server.is_me(line.nick):
+            self._receipts.acknowledged(self._label(line), incoming.message_id(line))
+        elif state is not None and "!" in line.source and self._kind_of_batch(line) not in _REPLAYS:
+            if line.tags.get(f"+{incoming.TYPING}") == "active":
+                self._host.typing(state.key, self._incoming.author(line.nick))
+            elif (event := self._incoming.reacted(line, state)) is not None:
+                yield event
+            else:
+                self._host.skipped("other_tags")
+
+    def _redacted(self, line: Line) -> Iterable[Event]:
+        state = self.channels.find(line.param(0))
+        if self.server.is_me(line.nick):
+            self._receipts.acknowledged(self._label(line))
+        elif state is not None and (event := self._incoming.deleted(line, state)) is not None:
+            yield event
 
     def _label(self, line: Line) -> str:
         return line.tags.get("label") or self._batches.get(line.tags.get("batch", ""), ("", ""))[1]
+
+    def _kind_of_batch(self, line: Line) -> str:
+        return self._batches.get(line.tags.get("batch", ""), ("", ""))[0]
 
     def _batch(self, line: Line) -> None:
         sign, reference = line.param(0)[:1], line.param(0)[1:]
@@ -199,8 +240,10 @@ class Session:
             self._batches[reference] = (line.param(1).lower(), self._label(line))
             if len(self._batches) > _MOST_BATCHES:
                 self._batches.popitem(last=False)
-        else:
-            self._batches.pop(reference, None)
+            return
+        kind, label = self._batches.pop(reference, ("", ""))
+        if kind == _LABELLED:
+            self._receipts.acknowledged(label)
 
     def _capabilities(self, line: Line) -> None:
         if line.param(1).upper() == "DEL":
@@ -224,14 +267,11 @@ class Session:
     # --- our nick and host ------------------------------------------------------------------------------------------
 
     async def _renamed(self, line: Line) -> None:
+        self._roster.renamed(line.nick, line.param(0))
         if self.server.is_me(line.nick):
             self.server.nick = line.param(0) or self.server.nick
             await self._connected()
         elif self._is_wanted(line.nick):
-            self._regain()
-
-    def _quit(self, line: Line) -> None:
-        if self._is_wanted(line.nick):
             self._regain()
 
     def _is_wanted(self, nick: str) -> bool:
@@ -248,26 +288,38 @@ class Session:
 
     # --- our channels -----------------------------------------------------------------------------------------------
 
-    def _joined(self, line: Line) -> None:
-        if not self.server.is_me(line.nick):
-            return
+    def _joined(self, line: Line) -> Iterable[Event]:
         state = self.channels.find(line.param(0))
-        if state is None:
+        if not self.server.is_me(line.nick):
+            if state is not None:
+                yield from self._entered(line, state)
+        elif state is None:
             # a forward took us somewhere that nobody named
             self._connection.put("PART", line.param(0))
         else:
+            self._roster.begin(state.key)
             self.channels.joined(state)
 
-    def _parted(self, line: Line) -> None:
+    def _parted(self, line: Line) -> Iterable[Event]:
         state = self.channels.find(line.param(0))
-        if state is not None and self.server.is_me(line.nick):
+        if state is None:
+            return
+        if self.server.is_me(line.nick):
+            self._roster.end(state.key)
             self.channels.left(state, "the server took us out of the channel")
+        else:
+            yield from self._went(state, line.nick, self._incoming.left(line, state, line.param(1)))
 
-    def _kicked(self, line: Line) -> None:
+    def _kicked(self, line: Line) -> Iterable[Event]:
         state = self.channels.find(line.param(0))
-        if state is not None and self.server.is_me(line.param(1)):
+        if state is None:
+            return
+        if self.server.is_me(line.param(1)):
+            self._roster.end(state.key)
             why = f" ({quoted(line.param(2))})" if line.param(2) else ""
             self.channels.left(state, f"{quoted(line.nick)} kicked the relay{why}: talk to them")
+        else:
+            yield from self._went(state, line.param(1), self._incoming.kicked(line, state))
 
     def _invited(self, line: Line) -> None:
         state = self.channels.find(line.param(1))
@@ -284,96 +336,64 @@ class Session:
 
     def _refusal(self, line: Line) -> None:
         state = self.channels.find(line.param(1))
-        if state is None:
-            return
-        said = quoted(line.param(-1))
-        if state.membership is Membership.JOINING:
+        if state is not None and state.membership is Membership.JOINING:
+            said = quoted(line.param(-1))
             self.channels.refused(state, f"{REFUSALS.get(line.command, 'the server does not let us in')} ({said})")
             return
-        error: DriverError
-        match line.command:
-            case "936":
-                error = Rejected(f"the server takes no message with such words in {state.name}: {said}")
-            case "439":
-                error = Retry(f"the server finds us too fast in {state.name}: {said}", after=10)
-            case _:
-                reason = f"the server takes no message from us in {state.name} ({said}): give the relay voice there"
-                error = Paused(reason, scope="channel")
-        self._receipts.refused(self.server.fold(state.name), self._label(line), error)
-        if line.command in {"403", "442"} and state.membership is Membership.JOINED:
-            self.channels.left(state, f"the server says that we are not in it ({said})")
+        self.sender.refused(line, self._label(line))
+        if state is not None and line.command in {"403", "442"} and state.membership is Membership.JOINED:
+            self._roster.end(state.key)
+            self.channels.left(state, f"the server says that we are not in it ({quoted(line.param(-1))})")
 
-    # --- sending ----------------------------------------------------------------------------------------------------
+    # --- who is there -----------------------------------------------------------------------------------------------
 
-    async def send(self, message: Outgoing) -> Receipt:
-        """Send one message. See Driver.send."""
-        state = self.channels.by_key(message.channel)
-        if state is None:
-            raise Paused(f"{message.channel} is no channel of this instance", scope="channel")
-        # an empty line is part of what somebody wrote; IRC has none, so it is a blank one
-        text = message.text.translate(_UNSENDABLE) or " "
-        # the core cuts by what was known of our name when it planned; a longer one since must not cost text
-        pieces = wire.cut(text, self.server.room(state.name, self._settings.nick))
-        receipts = [await self._piece(state, piece, action=message.action) for piece in pieces]
-        return Receipt(receipts[0])
+    def member(self, channel: ChannelKey, name: str) -> Author | None:
+        """Who in the channel is called `name`. See Members."""
+        state = self.channels.by_key(channel)
+        nick = None if state is None else self._roster.find(state.key, name)
+        return None if nick is None or self.server.is_me(nick) else self._incoming.author(nick)
 
-    async def _piece(self, state: ChannelState, text: str, *, action: bool) -> MessageId | None:
-        try:
-            return await self._deliver(state, incoming.action(text) if action else text)
-        except Paused:
-            # a channel may refuse formatting (+c) or CTCP (+C) alone
-            plain = without_codes(text) or " "
-            if plain == text and not action:
-                self._silenced(state)
-                raise
-        try:
-            return await self._deliver(state, f"* {plain}" if action else plain)
-        except Paused:
-            self._silenced(state)
-            raise
+    def _names(self, line: Line) -> None:
+        if (state := self.channels.find(line.param(2))) is not None:
+            self._roster.names(state.key, line.param(3))
 
-    def _silenced(self, state: ChannelState) -> None:
-        if state.membership is Membership.JOINED:
-            state.muted = True
+    def _entered(self, line: Line, state: ChannelState) -> Iterable[Event]:
+        self._roster.entered(state.key, line.nick)
+        if self._kind_of_batch(line) in _SPLITS or self._roster.is_back(line.nick):
+            self._host.skipped("netjoin")
+        elif self._roster.is_told(state.key):
+            yield self._incoming.joined(line, state)
+        else:
+            self._host.skipped("crowd")
 
-    async def _deliver(self, state: ChannelState, text: str) -> MessageId | None:
-        seconds = self._settings.answer_timeout
-        try:
-            async with asyncio.timeout(seconds):
-                await state.settled.wait()
-            await self._connection.turn()
-        except TimeoutError as error:
-            raise Retry(f"{state.name} is not settled after {seconds:g} s") from error
-        try:
-            message = await self._outcome(self._write(state, text), seconds)
-        except TimeoutError as error:
-            # sent again on this connection it would surely stand there twice once the server goes on
-            self._connection.abort()
-            raise Retry(f"the server has not acknowledged a message to {state.name} for {seconds:g} s") from error
-        return MessageId(message) if message else None
+    def _went(self, state: ChannelState, nick: str, event: Left) -> Iterable[Event]:
+        self._roster.left(state.key, nick)
+        self._roster.met(nick)
+        if self._roster.is_told(state.key):
+            yield event
+        else:
+            self._host.skipped("crowd")
 
-    async def _outcome(self, pending: Pending, seconds: float) -> str | None:
-        self._on_the_way += 1
-        try:
-            async with asyncio.timeout(seconds):
-                await self._connection.drain()
-                message = await pending.outcome
-        except Broken:
-            raise  # it counts as on its way: see run
-        except BaseException:
-            self._on_the_way -= 1
-            raise
-        finally:
-            self._receipts.forget(pending)
-        self._on_the_way -= 1
-        return message
+    def _quit(self, line: Line) -> Iterable[Event]:
+        if self._is_wanted(line.nick):
+            self._regain()
+        reason = line.param(0)
+        split = self._kind_of_batch(line) in _SPLITS or is_split(reason)
+        for key in self._roster.gone(line.nick):
+            state = self.channels.by_key(key)
+            if split:
+                self._host.skipped("netsplit")
+            elif state is not None:
+                yield from self._went(state, line.nick, self._incoming.left(line, state, reason))
+        if split:
+            self._roster.parted(line.nick)
 
-    def _write(self, state: ChannelState, text: str) -> Pending:
-        if self._closed is not None:
-            raise Retry(self._closed.reason)
-        if state.membership is not Membership.JOINED:
-            raise Paused(state.reason, scope="channel")
-        pending = self._receipts.expect(self.server.fold(state.name), text)
-        self._connection.send(wire.render("PRIVMSG", state.name, text, label=pending.label))
-        self._receipts.sent()
-        return pending
+    def _topic(self, line: Line) -> Iterable[Event]:
+        state = self.channels.find(line.param(0))
+        if self.server.is_me(line.nick):
+            self._receipts.acknowledged(self._label(line))
+            self._host.skipped("own_topic")
+        elif state is not None and "!" in line.source:
+            yield self._incoming.topic(line, state)
+        else:
+            self._host.skipped("server_notice")

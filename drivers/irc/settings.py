@@ -79,6 +79,13 @@ class IrcSettings(Settings, frozen=True):
         int,
         Meta(ge=1, le=100_000, description="How many messages may go out at once after a pause. Networks allow 5."),
     ] = 4
+    reactions: Annotated[
+        bool,
+        Meta(
+            description="Whether a reaction is put on a message where the server passes it on (the client tag "
+            "draft/react). Few people's programs show it. False: a rule's on_reaction says what is shown instead."
+        ),
+    ] = False
     ping_interval: Annotated[
         float,
         Meta(gt=0, le=3600, description="Seconds of silence after which the server is asked whether it is there."),

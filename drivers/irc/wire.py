@@ -10,10 +10,11 @@ from collections.abc import Mapping
 
 from msgspec import Struct
 
-__all__ = ["Line", "cut", "decode", "parse", "render", "unescape_tag"]
+__all__ = ["Line", "cut", "decode", "escape_tag", "parse", "render", "unescape_tag"]
 
 _NO_TAGS: Mapping[str, str] = {}
 _ESCAPES = {":": ";", "s": " ", "\\": "\\", "r": "\r", "n": "\n"}
+_TAG_ESCAPES = str.maketrans({";": r"\:", " ": r"\s", "\\": r"\\", "\r": r"\r", "\n": r"\n", "\0": None})
 _FORBIDDEN = str.maketrans({"\r": " ", "\n": " ", "\0": None})
 
 
@@ -91,15 +92,20 @@ def unescape_tag(value: str) -> str:
     return "".join(parts)
 
 
-def render(command: str, *params: str, label: str = "") -> bytes:
-    """A line with its end, to be sent. No parameter can end it early: line breaks in one become spaces.
+def escape_tag(value: str) -> str:
+    """A tag's value as it goes on the wire."""
+    return value.translate(_TAG_ESCAPES)
 
-    Only the last parameter may be empty or hold spaces; that is the caller's to know.
+
+def render(command: str, *params: str, tags: Mapping[str, str] = _NO_TAGS) -> bytes:
+    """A line with its end, to be sent. No parameter and no tag can end it early: line breaks in one become spaces.
+
+    Only the last parameter may be empty or hold spaces; that is the caller's to know, as are the names of tags.
     """
     words = [command, *(param.translate(_FORBIDDEN) for param in params)]
     if params and (not words[-1] or " " in words[-1] or words[-1].startswith(":")):
         words[-1] = ":" + words[-1]
-    prefix = f"@label={label} " if label else ""
+    prefix = f"@{';'.join(f'{name}={escape_tag(value)}' for name, value in tags.items())} " if tags else ""
     return (prefix + " ".join(words)).encode("utf-8", "replace") + b"\r\n"
 
 

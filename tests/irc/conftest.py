@@ -22,7 +22,7 @@ from drivers.irc import IrcDriver
 from drivers.irc.settings import IrcChannel, IrcSettings
 from nextbridge.config.types import Secret
 from nextbridge.driver import ConfiguredChannel, Outgoing
-from nextbridge.envelope import Author, ChannelKey, DeliveryKey, Mark, UserId
+from nextbridge.envelope import Author, ChannelKey, DeliveryKey, Mark, MessageId, Posted, UserId
 from nextbridge.sandbox.host import RecordingHost
 from tests.irc.services import Services
 
@@ -32,7 +32,7 @@ LOOPBACK = "127.0.0.1"
 class Meet(Protocol):
     """What the fixture `meet` gives."""
 
-    async def __call__(self, port: int, *, nick: str = "", password: str = "") -> Person: ...
+    async def __call__(self, port: int, *, nick: str = "", password: str = "", capabilities: str = "") -> Person: ...
 
 
 class Relays(Protocol):
@@ -154,7 +154,7 @@ LIMITS = (
 MODULES = (
     "cap ircv3 ircv3_batch ircv3_capnotify ircv3_chghost ircv3_ctctags ircv3_echomessage ircv3_labeledresponse "
     "ircv3_msgid ircv3_servertime sasl services_account ssl_gnutls sslinfo spanningtree chghost blockcolor noctcp "
-    "chanhistory redirect banredirect botmode sajoin sapart"
+    "chanhistory redirect banredirect botmode sajoin sapart samode"
 )
 
 
@@ -245,12 +245,16 @@ class Person:
         self._arrived = asyncio.Condition()
         self._tasks: list[asyncio.Task[None]] = []
 
-    async def connect(self, port: int, *, password: str = "") -> Person:
+    async def connect(self, port: int, *, password: str = "", capabilities: str = "") -> Person:
         reader, self._writer = await asyncio.open_connection(LOOPBACK, port)
         if password:
             self.send(f"PASS :{password}")
+        if capabilities:
+            self.send(f"CAP REQ :{capabilities}")
         self.send(f"NICK {self.nick}")
         self.send(f"USER {self.nick} 0 * :{self.nick}")
+        if capabilities:
+            self.send("CAP END")
         self._tasks.append(asyncio.create_task(self._read(reader)))
         await self.expect(lambda line: " 376 " in line or " 422 " in line)
         return self
@@ -309,10 +313,10 @@ async def meet() -> AsyncIterator[Meet]:
     """Makes a Person who is connected."""
     people: list[Person] = []
 
-    async def make(port: int, *, nick: str = "", password: str = "") -> Person:
+    async def make(port: int, *, nick: str = "", password: str = "", capabilities: str = "") -> Person:
         person = Person(nick or unique("p"))
         people.append(person)
-        return await person.connect(port, password=password)
+        return await person.connect(port, password=password, capabilities=capabilities)
 
     yield make
     for person in people:
@@ -339,6 +343,11 @@ class Relay:
         self._task: asyncio.Task[None] | None = None
         self._sent = 0
 
+    @property
+    def posted(self) -> list[Posted]:
+        """What was said in the channels."""
+        return [event for event in self.host.events if isinstance(event, Posted) and not event.direct]
+
     def start(self) -> None:
         self._task = asyncio.create_task(self._run())
 
@@ -356,7 +365,9 @@ class Relay:
         await self.host.until(lambda: len(self.ends) >= count, within=20)
         return self.ends[count - 1]
 
-    async def send(self, channel: str, text: str, *, action: bool = False) -> str | None:
+    async def send(
+        self, channel: str, text: str, *, action: bool = False, reply_to: MessageId | None = None
+    ) -> MessageId | None:
         self._sent += 1
         message = Outgoing(
             key=DeliveryKey(f"d-{self._sent}"),
@@ -365,6 +376,7 @@ class Relay:
             mark=Mark(daemon="test", delivery=DeliveryKey(f"d-{self._sent}"), origin="mm/town"),
             author=Author(id=UserId("u"), username="anna", name="Anna"),
             action=action,
+            reply_to=reply_to,
         )
         return (await self.driver.send(message)).message
 

@@ -240,8 +240,8 @@ async def test_names_are_compared_as_the_server_compares_them(
     async with serving(script) as port:
         relay = relays(settings(port), named)
         await relay.host.until(lambda: relay.host.skips.get("other_channel", 0) == 1)
-    assert texts(relay.host.events) == ["upper", "folded"]
-    assert [(event.channel.key, event.channel_name) for event in relay.host.events] == [(key, named)] * 2
+    assert texts(relay.posted) == ["upper", "folded"]
+    assert [(event.channel.key, event.channel_name) for event in relay.posted] == [(key, named)] * 2
     assert relay.host.resolutions == {relay.driver.channels[0].key: (key, named)}
 
 
@@ -274,10 +274,10 @@ async def test_the_network_renames_us(relays: Relays) -> None:
 
     async with serving(script) as port:
         relay = relays(settings(port), "#ops")
-        await relay.host.until(lambda: bool(relay.host.events))
+        await relay.host.until(lambda: bool(relay.posted))
     assert relay.host.me == "guest1"
-    assert texts(relay.host.events) == ["Guest1: hi"]
-    (event,) = relay.host.events
+    assert texts(relay.posted) == ["Guest1: hi"]
+    (event,) = relay.posted
     assert isinstance(event, Posted)
     assert event.addressed
 
@@ -295,8 +295,8 @@ async def test_the_servers_time_and_ids_are_taken_where_they_make_sense(relays: 
 
     async with serving(script) as port:
         relay = relays(settings(port), "#ops")
-        await relay.host.until(lambda: len(relay.host.events) == 2)
-    one, two = relay.host.events
+        await relay.host.until(lambda: len(relay.posted) == 2)
+    one, two = relay.posted
     assert (one.at, one.message, one.author.bot) == (1793527200250, "x 1", True)
     assert abs(two.at - time.time() * 1000) < 60_000
     assert two.message
@@ -314,8 +314,8 @@ async def test_a_line_without_end_is_thrown_away(relays: Relays) -> None:
 
     async with serving(script) as port:
         relay = relays(settings(port), "#ops")
-        await relay.host.until(lambda: bool(relay.host.events))
-        assert texts(relay.host.events) == ["grüße"]
+        await relay.host.until(lambda: bool(relay.posted))
+        assert texts(relay.posted) == ["grüße"]
         assert relay.ends == []
         assert relay.host.skips["overlong_line"] == 1
 
