@@ -12,7 +12,18 @@ from msgspec.structs import replace
 
 from nextbridge.delivery.answering import NOTHING, Answer, answer_of, quoting
 from nextbridge.delivery.errand import Errand
-from nextbridge.driver import Driver, Edits, FileRejected, Gone, LocalFile, Outgoing, Receipt, Retry, Uploads
+from nextbridge.driver import (
+    Driver,
+    Edits,
+    FileRejected,
+    Gone,
+    LocalFile,
+    Outgoing,
+    Receipt,
+    Retry,
+    RetryRecognition,
+    Uploads,
+)
 from nextbridge.envelope import ChannelKey, Posted
 from nextbridge.errors import EntryRefused
 from nextbridge.instance import Instance
@@ -52,10 +63,13 @@ class Posting:
         if len(parts) > 1 and self._plan is None:
             await errand.around.journal.plan(errand.delivery.id, parts)
             self._plan = parts
+        repeats = instance.driver.guarantees.retry_recognised_by is RetryRecognition.NONE
         while self._parts_done < len(parts):
             receipt = await self._send_part(instance, rendered, parts[self._parts_done], files, missing)
-            self._record(receipt, len(parts), missing)
+            recorded = self._record(receipt, len(parts), missing, at_once=repeats)
             instance.sent(target.key)
+            if repeats:  # then a crash shall repeat this part alone
+                await asyncio.wait({recorded})
         if not parts:  # lines of white space, on a platform that shows no empty line
             errand.around.journal.complete(errand.delivery.id, 0, Receipt())
             return "nothing_to_show"
@@ -168,22 +182,25 @@ class Posting:
                 break
         return text if limits.unit.measure(text) <= limits.text else part.text
 
-    def _record(self, receipt: Receipt, parts: int, missing: Mapping[int, Missing]) -> None:
+    def _record(
+        self, receipt: Receipt, parts: int, missing: Mapping[int, Missing], *, at_once: bool
+    ) -> asyncio.Future[None]:
         journal, delivery, part = self._errand.around.journal, self._errand.delivery.id, self._parts_done
         record: Callable[[Receipt], asyncio.Future[None]]
         if part == parts - 1:
             note = msgspec.json.encode(missing).decode() if missing else None
 
             def record(receipt: Receipt) -> asyncio.Future[None]:
-                return journal.complete(delivery, part, receipt, note)
+                return journal.complete(delivery, part, receipt, note, at_once=at_once)
         else:
 
             def record(receipt: Receipt) -> asyncio.Future[None]:
-                return journal.part_done(delivery, part, receipt)
+                return journal.part_done(delivery, part, receipt, at_once=at_once)
 
         recorded = record(receipt)
         recorded.add_done_callback(lambda done: self._look_at(done, record))
         self._parts_done += 1
+        return recorded
 
     def _look_at(self, done: asyncio.Future[None], record: Callable[[Receipt], asyncio.Future[None]]) -> None:
         """A receipt that cannot be kept is kept without its id: better that than to send the message again."""

@@ -180,11 +180,13 @@ class Journal(Protocol):
     async def plan(self, delivery: int, parts: Sequence[PlannedPart]) -> None:
         """Fix the parts of a delivery of several parts, before its first is sent."""
 
-    def part_done(self, delivery: int, part: int, receipt: Receipt) -> asyncio.Future[None]:
-        """Part number `part` (from 0) of several arrived, more are to come. Like `complete`, on disk soon."""
+    def part_done(self, delivery: int, part: int, receipt: Receipt, *, at_once: bool = False) -> asyncio.Future[None]:
+        """Part number `part` (from 0) of several arrived, more are to come. Like `complete`."""
 
-    def complete(self, delivery: int, part: int, receipt: Receipt, note: str | None = None) -> asyncio.Future[None]:
-        """The last part arrived: the delivery is done. On disk with what is written next, within 50 ms.
+    def complete(
+        self, delivery: int, part: int, receipt: Receipt, note: str | None = None, *, at_once: bool = False
+    ) -> asyncio.Future[None]:
+        """The last part arrived: the delivery is done. On disk with what is written next, within 50 ms; or `at_once`.
 
         A crash before that leaves the delivery to be sent again, which is recognised where the platform allows. `note`
         is kept for whoever edits the message later, and is the caller's.

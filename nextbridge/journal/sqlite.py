@@ -126,11 +126,15 @@ class SqliteJournal:
     async def plan(self, delivery: int, parts: Sequence[PlannedPart]) -> None:
         await self._now(self._writer.plan, delivery, parts)
 
-    def part_done(self, delivery: int, part: int, receipt: Receipt) -> asyncio.Future[None]:
-        return self._soon(self._writer.part_done, delivery, part, receipt)
+    def part_done(self, delivery: int, part: int, receipt: Receipt, *, at_once: bool = False) -> asyncio.Future[None]:
+        write = self._now if at_once else self._soon
+        return write(self._writer.part_done, delivery, part, receipt)
 
-    def complete(self, delivery: int, part: int, receipt: Receipt, note: str | None = None) -> asyncio.Future[None]:
-        return self._soon(self._writer.complete, delivery, part, receipt, note)
+    def complete(
+        self, delivery: int, part: int, receipt: Receipt, note: str | None = None, *, at_once: bool = False
+    ) -> asyncio.Future[None]:
+        write = self._now if at_once else self._soon
+        return write(self._writer.complete, delivery, part, receipt, note)
 
     async def supersede(self, old: int, by: Sequence[Delivery]) -> None:
         await self._now(self._writer.supersede, old, [(each.id, each.event_id) for each in by])

@@ -59,7 +59,7 @@ class ScriptDriver(Driver[ScriptSettings, ScriptChannel]):
     channel_type = ScriptChannel
     dialect: ClassVar[Dialect] = PLAIN
     guarantees = Guarantees(
-        acknowledged_by=Acknowledgement.RESPONSE, retry_recognised_by=RetryRecognition.NONE, history="nothing"
+        acknowledged_by=Acknowledgement.RESPONSE, retry_recognised_by=RetryRecognition.KEY, history="nothing"
     )
     reconnect_delay = 0.01
     made: ClassVar[dict[InstanceId, ScriptDriver]] = {}
@@ -179,6 +179,15 @@ class FilingDriver(ScriptDriver):
     async def deliver(self, message: Outgoing) -> Receipt:
         self.received.append({file.name: await asyncio.to_thread(file.path.read_bytes) for file in message.files})
         return await super().deliver(message)
+
+
+class ForgetfulDriver(ScriptDriver):
+    """A script platform that recognises no message that is sent again."""
+
+    platform: ClassVar[str] = "forgetful"
+    guarantees = Guarantees(
+        acknowledged_by=Acknowledgement.RESPONSE, retry_recognised_by=RetryRecognition.NONE, history="nothing"
+    )
 
 
 class IdentityDriver(ScriptDriver):

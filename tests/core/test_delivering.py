@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +15,7 @@ from nextbridge.driver import Outgoing, Paused, Receipt, Rejected, Retry
 from nextbridge.envelope import InstanceId
 from nextbridge.errors import JournalError, JournalLocked
 from nextbridge.journal.sqlite import open_journal
-from tests.core.script import LateDriver, RunDaemon, ScriptDriver, rule
+from tests.core.script import ForgetfulDriver, LateDriver, RunDaemon, ScriptDriver, rule
 
 Answer = Callable[[Outgoing], Awaitable[Receipt]]
 
@@ -202,6 +204,39 @@ async def test_parts_already_shown_are_not_sent_again_after_a_restart(daemon: Ru
         assert " ".join([*before, *driver.texts]).split() == [
             "alpha", "beta", "gamma", "delta", "epsilon", "zeta", "eta", "theta", "iota", "kappa",
         ]  # fmt: skip
+
+
+async def test_nothing_is_sent_before_the_last_receipt_is_on_disk_where_a_repetition_is_not_recognised(
+    daemon: RunDaemon, tmp_path: Path
+) -> None:
+    """What is on disk while a message is being sent says that all before it were: a crash repeats that one alone."""
+    rules = (rule("r", "a/1", "b/1"),)
+    texts = ["one", "two", "three"]
+
+    def shows_the_last(driver: ScriptDriver) -> bool:
+        return driver.texts[-1:] == texts[-1:]
+
+    async with daemon(*rules, a=ScriptDriver, b=ForgetfulDriver) as running:
+        driver, posted = running["b"], asyncio.Event()
+
+        async def keep_what_is_on_disk(message: Outgoing) -> Receipt:
+            await posted.wait()
+            kept = tmp_path / message.text
+            kept.mkdir()
+            for file in (tmp_path / "state").glob("journal.sqlite3*"):
+                shutil.copy(file, kept)
+            return await driver.deliver(message)
+
+        driver.answer = keep_what_is_on_disk
+        for text in texts:
+            await running["a"].post(text)
+        posted.set()
+        await driver.until(lambda: driver.texts == texts)
+    for number, text in enumerate(texts):
+        async with daemon(*rules, state=text, a=ScriptDriver, b=ForgetfulDriver) as crashed:
+            driver = crashed["b"]
+            await driver.until(partial(shows_the_last, driver))
+            assert driver.texts == texts[number:]
 
 
 async def test_a_crashing_driver_is_run_again_and_others_do_not_notice(daemon: RunDaemon) -> None:

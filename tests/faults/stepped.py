@@ -62,8 +62,8 @@ def arm(step: str, after: int) -> None:
             die()
         return receipt
 
-    def completing(self: SqliteJournal, delivery: int, part: int, receipt: Receipt, note: str | None = None) -> Any:
-        future = complete(self, delivery, part, receipt, note)
+    def completing(self: SqliteJournal, *args: Any, **more: Any) -> Any:
+        future = complete(self, *args, **more)
         if step == "after the receipt":
             future.add_done_callback(lambda _: die())
         return future

@@ -75,6 +75,15 @@ async def test_receipts_come_to_disk_by_themselves(journal: SqliteJournal, post:
         assert loop.time() - started < 1  # 0.05, and room for a machine that is busy
 
 
+async def test_a_receipt_may_be_asked_for_at_once(journal: SqliteJournal, post: Post, ops: NewDelivery) -> None:
+    """It is written without waiting for company, of which there is none; what came before it goes with it."""
+    deliveries = await journal.accept(post("m1"), [ops])
+    assert deliveries is not None
+    earlier = journal.move_cursor(ops.target.instance, Cursor("posts", "1"))
+    await journal.complete(deliveries[0].id, 0, Receipt(), at_once=True)
+    assert earlier.done()
+
+
 async def test_what_follows_an_early_commit(journal: SqliteJournal, post: Post, ops: NewDelivery) -> None:
     """What may wait is written by itself too where the one before it was taken along by something urgent."""
     first = journal.move_cursor(ops.target.instance, Cursor("posts", "1"))
