@@ -40,12 +40,25 @@ def page() -> str:
     titles = [bench.driver.title for bench in BENCHES]
     lines = [
         _OPENING,
-        *_table(["", *titles], _capabilities()),
+        *table(["", *titles], _capabilities()),
         "",
         _GUARANTEES,
-        *_table(["", *titles], _guarantees()),
+        *guarantee_table(),
     ]
     return "\n".join(lines) + "\n"
+
+
+def guarantee_table() -> list[str]:
+    """What holds on each platform, by its driver's declaration, as lines of Markdown."""
+    return table(["", *(bench.driver.title for bench in BENCHES)], _guarantees())
+
+
+def table(head: list[str], rows: Iterable[list[str]]) -> list[str]:
+    """Lines of Markdown."""
+    return [
+        f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in row)} |"
+        for row in (head, ["---"] * len(head), *rows)
+    ]
 
 
 def _capabilities() -> Iterator[list[str]]:
@@ -78,11 +91,6 @@ def _recognition(guarantees: Guarantees) -> str:
 
 def _twice(guarantees: Guarantees) -> str:
     return "yes" if guarantees.retry_recognised_by is RetryRecognition.NONE else "no"
-
-
-def _table(head: list[str], rows: Iterable[list[str]]) -> Iterator[str]:
-    for row in (head, ["---"] * len(head), *rows):
-        yield f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in row)} |"
 
 
 if __name__ == "__main__":

@@ -1,62 +1,76 @@
-"""The long run of the fault tests: `python -m tests.faults --kills 100 > docs/faults.md` writes its table."""
+"""The long runs: `python -m tests.faults` makes every part of `docs/faults.md`, `python -m tests.faults kills` one.
+
+Ends with 1 where anything was lost, repeated or out of order.
+"""
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import logging
+import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-from tests.faults.ledger import Verdict
-from tests.faults.test_kill import kill_under_load
-from tests.faults.town import Town
-from tests.process import Daemon
+from tests.contract.table import guarantee_table, table
+from tests.faults import page
+from tests.faults.kills import kill_under_load
+from tests.faults.town import Lane, Town
+from tests.irc.conftest import Inspircd, made_certificates, running_inspircd
 
-TEXT = """# What faults cost
-
-Two Mattermost stand-ins whose channels the daemon joins: four rules of three channels, so that each of the twelve lanes
-has two sources. People post {rate} messages a second, of 5 to 5,000 characters, also while the daemon is dead. It is
-killed with SIGKILL {kills} times at random moments (also while it starts, and while it fills a gap) and started again.
-Then what was posted is compared with what is there: lost, there more than once, or out of its source's order.
-
-| lane | posted for it | lost | repeated | out of order |
-| --- | ---: | ---: | ---: | ---: |
-{rows}
-
-Made by `python -m tests.faults --kills {kills} --rate {rate} --seed {seed}`. A short version of it, kills at each named
-step of a delivery, and servers that answer wrongly, late or not at all are part of the tests (`tests/faults/`).
-"""
+_PARTS = ("guarantees", "kills")
 
 
-def row(name: str, verdict: Verdict) -> str:
-    return f"| {name} | {verdict.posted} | {verdict.lost} | {verdict.repeated} | {verdict.disordered} |"
+@contextmanager
+def _folder_and_irc() -> Iterator[tuple[Path, Inspircd]]:
+    with tempfile.TemporaryDirectory() as made:
+        folder = Path(made)
+        for name in ("irc", "daemon"):
+            (folder / name).mkdir()
+        with running_inspircd(folder / "irc", made_certificates(folder)) as irc:
+            yield folder / "daemon", irc
 
 
-async def run(kills: int, rate: float, seed: int) -> dict[str, Verdict]:
-    with tempfile.TemporaryDirectory() as folder:
-        daemon = Daemon(Path(folder))
-        async with Town.standing(seed=seed) as town:
-            try:
-                await kill_under_load(daemon, town, kills=kills, per_second=rate, seed=seed + 1)
-                await town.quiet(within=300)
-            finally:
-                if daemon.is_running:
-                    await daemon.stop()
-            return town.verdicts()
+async def _kills(given: argparse.Namespace) -> bool:
+    with _folder_and_irc() as (folder, irc):
+        async with Town.standing(folder, seed=given.seed, irc=irc.port, edits=given.edits) as town:
+            await kill_under_load(town, kills=given.kills, per_second=given.rate, seed=given.seed + 1)
+            is_complete = await town.quiet(within=300)
+            lanes = town.lanes()
+    total = sum(lanes.values(), Lane())
+    rows = [_row(name, lane) for name, lane in lanes.items()] + [_row("**all**", total)]
+    head = ["lane", "due", "lost", "repeated", "out of order", "beyond the relay", "shown again"]
+    said = f"{given.kills} kills, and {given.rate:g} things said a second:"
+    command = f"python -m tests.faults kills --kills {given.kills} --rate {given.rate:g} --seed {given.seed}"
+    page.write("kills", [said, "", *table(head, rows), "", f"Made by `{command}`."])
+    return is_complete and total.verdict.is_clean
+
+
+def _row(name: str, lane: Lane) -> list[str]:
+    verdict = lane.verdict
+    numbers = (verdict.due, verdict.lost, verdict.repeated, verdict.disordered, lane.beyond, lane.again)
+    return [name, *(f"{number:,}" for number in numbers)]
 
 
 def main() -> None:
-    """Run, print the document, and end with 1 where anything was lost, repeated or out of order."""
+    """Run what is asked for, and write it into the page."""
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("parts", nargs="*", choices=[*_PARTS, []], help="all of them where none is named")
     parser.add_argument("--kills", type=int, default=100)
     parser.add_argument("--rate", type=float, default=30.0, help="messages a second")
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--edits", action="store_true")
     given = parser.parse_args()
-    verdicts = asyncio.run(run(given.kills, given.rate, given.seed))
-    total = Verdict(*(sum(getattr(each, name) for each in verdicts.values()) for name in Verdict.__struct_fields__))
-    rows = [row(name, verdict) for name, verdict in verdicts.items()] + [row("**all**", total)]
-    print(TEXT.format(rows="\n".join(rows), kills=given.kills, rate=f"{given.rate:g}", seed=given.seed), end="")  # noqa: T201
-    raise SystemExit(0 if total.is_clean else 1)
+    parts = given.parts or _PARTS
+    logging.getLogger("aiohttp.server").setLevel(logging.CRITICAL)  # each kill cuts off requests
+    is_clean = True
+    if "guarantees" in parts:
+        page.write("guarantees", guarantee_table())
+    if "kills" in parts:
+        is_clean &= asyncio.run(_kills(given))
+    sys.exit(0 if is_clean else 1)
 
 
 main()

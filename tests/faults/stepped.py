@@ -11,13 +11,15 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from drivers.irc import IrcDriver
 from drivers.mattermost import MattermostDriver
 from nextbridge.cli import main
 from nextbridge.delivery import Deliveries
-from nextbridge.driver import Outgoing, Receipt
+from nextbridge.driver import Driver, Outgoing, Receipt
 from nextbridge.journal import Delivery
 from nextbridge.journal.sqlite import SqliteJournal
 
+PLATFORMS: dict[str, type[Driver[Any, Any]]] = {"irc": IrcDriver, "mattermost": MattermostDriver}
 STEPS = ("before the commit", "after the commit", "before the send", "after the send", "after the receipt")
 
 
@@ -34,13 +36,14 @@ def _dies(after: int) -> Callable[[], None]:
     return call
 
 
-def arm(step: str, after: int) -> None:
-    """Have the process die at `step`, at its `after`th passing."""
+def arm(step: str, after: int, platform: str) -> None:
+    """Have the process die at `step`, at its `after`th passing; a send is one to the platform."""
+    driver = PLATFORMS[platform]
     die = _dies(after)
     accept, enqueue, send, complete = (
         SqliteJournal.accept,
         Deliveries.enqueue,
-        MattermostDriver.send,
+        driver.send,
         SqliteJournal.complete,
     )
 
@@ -54,7 +57,7 @@ def arm(step: str, after: int) -> None:
             die()
         enqueue(self, tuple(deliveries))
 
-    async def sending(self: MattermostDriver, message: Outgoing) -> Receipt:
+    async def sending(self: Driver[Any, Any], message: Outgoing) -> Receipt:
         if step == "before the send":
             die()
         receipt = await send(self, message)
@@ -70,11 +73,11 @@ def arm(step: str, after: int) -> None:
 
     SqliteJournal.accept = accepting  # type: ignore[method-assign]
     Deliveries.enqueue = enqueueing  # type: ignore[method-assign]
-    MattermostDriver.send = sending  # type: ignore[method-assign]
+    driver.send = sending  # type: ignore[method-assign]
     SqliteJournal.complete = completing  # type: ignore[method-assign]
 
 
 if __name__ == "__main__":
-    arm(sys.argv[1], int(sys.argv[2]))
-    sys.argv[1:3] = []
+    arm(sys.argv[1], int(sys.argv[2]), sys.argv[3])
+    sys.argv[1:4] = []
     main()

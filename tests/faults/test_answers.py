@@ -8,7 +8,6 @@ from pathlib import Path
 
 from nextbridge.sandbox.mattermost import Faults
 from tests.faults.town import Town
-from tests.process import Daemon
 
 POSTS = "POST /api/v4/posts"
 
@@ -37,27 +36,21 @@ async def misbehave(faults: Faults, moments: random.Random) -> None:
 
 async def test_wrong_late_and_lost_answers_lose_and_repeat_nothing(tmp_path: Path) -> None:
     """Errors, HTML, truncated JSON, limits, dropped answers, delays and cut sockets, all the time, on both servers."""
-    daemon = Daemon(tmp_path)
-    async with Town.standing(seed=3) as town:
-        try:
-            await daemon.start(town.file)
-            moments = random.Random(4)
-            at_work = [
-                asyncio.create_task(town.talk(per_second=25)),
-                *(asyncio.create_task(misbehave(each.faults, moments)) for each in town.servers.values()),
-            ]
-            await asyncio.wait(at_work, timeout=8, return_when=asyncio.FIRST_EXCEPTION)
-            for task in at_work:
-                task.cancel()
-            await asyncio.wait(at_work)
-            for server in town.servers.values():
-                server.faults.forget()
-            complete = await town.quiet(within=60)
-            assert await daemon.stop() == 0
-        finally:
-            if daemon.is_running:
-                await daemon.kill()
-        wrong = {name: verdict for name, verdict in town.verdicts().items() if not verdict.is_clean}
-        assert (wrong, complete) == ({}, True)
-        assert daemon.events("delivery_postponed"), "there was something to overcome"
-        assert daemon.events("delivery_buried") == []
+    async with Town.standing(tmp_path, seed=3) as town:
+        await town.daemon.start(town.file)
+        moments = random.Random(4)
+        at_work = [
+            asyncio.create_task(town.talk(per_second=25)),
+            *(asyncio.create_task(misbehave(each.faults, moments)) for each in town.servers.values()),
+        ]
+        await asyncio.wait(at_work, timeout=8, return_when=asyncio.FIRST_EXCEPTION)
+        for task in at_work:
+            task.cancel()
+        await asyncio.wait(at_work)
+        for server in town.servers.values():
+            server.faults.forget()
+        complete = await town.quiet(within=60)
+        assert await town.daemon.stop() == 0
+        assert (town.wrong(), complete) == ({}, True)
+        assert town.daemon.events("delivery_postponed"), "there was something to overcome"
+        assert town.daemon.events("delivery_buried") == []

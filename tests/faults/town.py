@@ -1,108 +1,196 @@
-"""Two Mattermost servers whose channels the daemon joins, and people who talk in them without a pause."""
+"""Servers whose channels the daemon joins, the daemon, and people who talk in the channels without a pause."""
 
 from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+import uuid
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
 
 from msgspec import Struct
 
-from nextbridge.sandbox.mattermost import Account, Channel, SandboxMattermost
-from tests.faults.ledger import Ledger, Verdict
+from nextbridge.sandbox.cable import Cable
+from nextbridge.sandbox.mattermost import Account, SandboxMattermost
+from tests.faults.ledger import Ledger, Shown, Verdict
+from tests.faults.network import Network, Said
+from tests.faults.places import IrcPlace, MattermostPlace, Place
+from tests.process import Daemon
 
-__all__ = ["Town"]
+__all__ = ["Lane", "Town"]
 
-_JOINED = 4
-"""Rules; each joins three channels, so that each lane has two sources."""
+_MATTERMOST_ALONE = (("east", "east", "west"),) * 4
+"""The channels of each rule, by their server: three of them, so that each lane has two sources."""
+_WITH_IRC = (("east", "east", "west"), ("east", "west", "irc"), ("west", "east", "irc"), ("east", "irc", "irc"))
+_SIDES = ("east", "west")
 
 
-class _Place(Struct):
-    server: SandboxMattermost
-    channel: Channel
-    person: Account
-    name: str
-    rule: int
+class Lane(Struct, frozen=True):
+    """How it went in one target channel."""
+
+    verdict: Verdict = Verdict()
+    beyond: int = 0
+    """Messages said on IRC that need not be here: while the relay was away, or on their way when it was killed."""
+    again: int = 0
+    """Messages shown a second time that may be, by the platform's guarantee."""
+
+    def __add__(self, other: Lane) -> Lane:
+        return Lane(self.verdict + other.verdict, self.beyond + other.beyond, self.again + other.again)
 
 
 class Town:
-    """The servers, the daemon's file for them, and the load. Both servers live in the tester's process."""
+    """Two Mattermost stand-ins in this process and, where there is one, channels of an IRC server."""
 
-    def __init__(self, east: SandboxMattermost, west: SandboxMattermost, *, seed: int) -> None:
-        self.servers = {"east": east, "west": west}
+    def __init__(
+        self, daemon: Daemon, servers: Mapping[str, SandboxMattermost], network: Network | None, seed: int
+    ) -> None:
+        self.daemon = daemon
+        self.servers = servers
+        self.network = network
+        self.cables: dict[str, Cable] = {}
+        """What the daemon goes through to a server, where it is not reached straight."""
         self.ledger = Ledger()
         self._random = random.Random(seed)
-        self._places: list[_Place] = []
         self._relays: dict[str, Account] = {}
-        for side, server in self.servers.items():
-            team = server.add_team("main")
-            self._relays[side] = server.add_bot("relay", team=team)
-            person = server.add_user(f"{side}erner", team=team)
-            for rule in range(_JOINED):
-                for extra in ("", "-annex") if side == "east" else ("",):
-                    members = [self._relays[side], person]
-                    channel = server.add_channel(team, f"c{rule}{extra}", members=members)
-                    self._places.append(_Place(server, channel, person, f"{side}-{channel.name}", rule))
+        self._places: list[Place] = []
 
     @classmethod
     @asynccontextmanager
-    async def standing(cls, *, seed: int) -> AsyncIterator[Town]:
-        """Both servers running."""
-        async with SandboxMattermost() as east, SandboxMattermost() as west:
-            yield cls(east, west, seed=seed)
+    async def standing(
+        cls, folder: Path, *, seed: int, irc: int | None = None, cables: bool = False, edits: bool = False
+    ) -> AsyncIterator[Town]:
+        """All servers running, and the daemon not yet; it is killed at the end where it still runs.
+
+        `irc` is the port of an IRC server; with `cables` the daemon reaches each server through one.
+        """
+        daemon = Daemon(folder)
+        joined = _MATTERMOST_ALONE if irc is None else _WITH_IRC
+        prefix = f"#{uuid.uuid4().hex[:8]}-"
+        async with AsyncExitStack() as stack:
+            servers = {side: await stack.enter_async_context(SandboxMattermost()) for side in _SIDES}
+            network = None
+            if irc is not None:
+                names = [f"{prefix}{name}" for _, side, name in _channels(joined) if side == "irc"]
+                network = await stack.enter_async_context(Network.joined(irc, names))
+            town = cls(daemon, servers, network, seed)
+            town._settle(joined, prefix, edits=edits)
+            if cables:
+                ports = {side: int(server.url.rpartition(":")[2]) for side, server in servers.items()}
+                for side, port in (ports if irc is None else {**ports, "irc": irc}).items():
+                    town.cables[side] = await stack.enter_async_context(Cable("127.0.0.1", port))
+            try:
+                yield town
+            finally:
+                if daemon.is_running:
+                    await daemon.kill()
+
+    def _settle(self, joined: tuple[tuple[str, ...], ...], prefix: str, *, edits: bool) -> None:
+        teams = {side: server.add_team("main") for side, server in self.servers.items()}
+        people = {}
+        for side, server in self.servers.items():
+            self._relays[side] = server.add_bot("relay", team=teams[side])
+            people[side] = server.add_user(f"{side}erner", team=teams[side])
+        for rule, side, name in _channels(joined):
+            if self.network is not None and side == "irc":
+                self._places.append(IrcPlace(f"irc-{name}", rule, self.network, f"{prefix}{name}"))
+                continue
+            members = [self._relays[side], people[side]]
+            channel = self.servers[side].add_channel(teams[side], name, members=members)
+            self._places.append(
+                MattermostPlace(f"{side}-{name}", rule, self.servers[side], channel, people[side], edits=edits)
+            )
 
     @property
     def file(self) -> dict[str, object]:
         """The daemon's file."""
-        return {
+        file: dict[str, object] = {
             "global": {"http": {"port": 0}},
             "mattermost": {
-                side: {"server_url": server.url, "token": self._relays[side].token, "reconnect_delay": 0.2}
-                for side, server in self.servers.items()
+                side: {"server_url": self._url(side), "token": self._relays[side].token, "reconnect_delay": 0.2}
+                for side in self.servers
             },
             "rules": [
                 {
                     "id": f"rule-{rule}",
                     "type": "connect",
-                    "channels": [
-                        {"instance": place.name.partition("-")[0], "channel_id": place.channel.id}
-                        for place in self._places
-                        if place.rule == rule
-                    ],
+                    "channels": [place.endpoint for place in self._places if place.rule == rule],
                 }
-                for rule in range(_JOINED)
+                for rule in sorted({place.rule for place in self._places})
             ],
         }
+        if self.network is not None:
+            port = self.cables["irc"].port if self.cables else self.network.port
+            irc = {"host": "127.0.0.1", "port": port, "tls": False, "nick": self.network.relay, "reconnect_delay": 0.2}
+            file["irc"] = {"irc": {**irc, "messages_per_second": 10_000, "burst": 10_000}}
+        return file
+
+    def _url(self, side: str) -> str:
+        return f"http://127.0.0.1:{self.cables[side].port}" if self.cables else self.servers[side].url
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether the relay is in all channels of the IRC network now. (On Mattermost it always is.)"""
+        return self.network is None or self.network.witness.present(
+            {place.channel for place in self._places if isinstance(place, IrcPlace)}
+        )
 
     async def talk(self, *, per_second: float) -> None:
-        """Post in random channels, short and long, until cancelled."""
+        """Say something in random channels, until cancelled."""
         while True:
-            place = self._random.choice(self._places)
-            length = self._random.choice((5, 50, 500, 5000))
-            text = self.ledger.entry(place.name, "word " * (length // 5))
-            place.server.post_as(place.person, place.channel, text)
+            self._random.choice(self._places).speak(self.ledger, self._random)
             await asyncio.sleep(self._random.expovariate(per_second))
 
     async def quiet(self, *, within: float) -> bool:
-        """Return whether everything that was posted has arrived, once it has or after `within` seconds."""
+        """Return whether all that has to arrive has arrived, once it has or after `within` seconds."""
+        if self.network is not None:
+            await self.network.speaker.settled()
+            await self.network.witness.settled()
         try:
             async with asyncio.timeout(within):
-                while not self._is_complete():  # noqa: ASYNC110 - two servers, each of which tells of itself alone
-                    await asyncio.sleep(0.1)
+                while any(lane.verdict.lost for lane in self.lanes().values()):  # noqa: ASYNC110 - of several servers
+                    await asyncio.sleep(0.2)
         except TimeoutError:
             return False
         return True
 
-    def verdicts(self) -> dict[str, Verdict]:
+    def lanes(self) -> dict[str, Lane]:
         """How it went in each channel."""
-        return {
-            place.name: self.ledger.verdict(place.server.messages(place.channel), self._sources(place))
-            for place in self._places
-        }
+        shown = {place.name: place.shown() for place in self._places}
+        excused = self._excused(shown)
+        lanes = {}
+        for place in self._places:
+            sources = [each.name for each in self._places if each.rule == place.rule and each is not place]
+            verdict = self.ledger.verdict(shown[place.name], sources, excused=excused, text_alone=place.text_alone)
+            beyond = sum(len(excused.get(source, ())) for source in sources)
+            lanes[place.name] = Lane(verdict, beyond, place.repeated_as_stated)
+        return lanes
 
-    def _sources(self, target: _Place) -> list[str]:
-        return [each.name for each in self._places if each.rule == target.rule and each is not target]
+    def wrong(self) -> dict[str, Verdict]:
+        """The channels in which something is lost, repeated or out of order."""
+        return {name: lane.verdict for name, lane in self.lanes().items() if not lane.verdict.is_clean}
 
-    def _is_complete(self) -> bool:
-        return not any(verdict.lost for verdict in self.verdicts().values())
+    def _excused(self, shown: Mapping[str, list[Shown]]) -> dict[str, set[int]]:
+        """What was said on IRC and need not arrive. What the daemon logged as accepted it has taken."""
+        if self.network is None:
+            return {}
+        logged = {str(line["event_id"]).rpartition("/")[2] for line in self.daemon.events("message_accepted")}
+        arrived = self.ledger.arrived(each for texts in shown.values() for each in texts)
+
+        def was_taken(said: Said) -> bool:
+            return said.message in logged or not arrived.isdisjoint(self.ledger.arrived([Shown(said.text)]))
+
+        excused: dict[str, set[int]] = {}
+        for said in self.network.witness.unheard(was_taken):
+            for source, number in self.ledger.arrived([Shown(said.text)]):
+                excused.setdefault(source, set()).add(number)
+        return excused
+
+
+def _channels(joined: tuple[tuple[str, ...], ...]) -> list[tuple[int, str, str]]:
+    """Rule, side and name of each channel; a rule's second one on a side is the annex."""
+    return [
+        (rule, side, f"c{rule}" + ("-annex" if side in sides[:place] else ""))
+        for rule, sides in enumerate(joined)
+        for place, side in enumerate(sides)
+    ]

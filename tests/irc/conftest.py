@@ -92,15 +92,19 @@ class Certificates:
     client: Path
 
 
-@pytest.fixture(scope="session")
-def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
-    folder = tmp_path_factory.mktemp("certificates")
+def made_certificates(folder: Path) -> Certificates:
+    """Fresh ones, in `folder`."""
     authority = trustme.CA()
     made = Certificates(folder / "ca.pem", folder / "server.pem", folder / "client.pem")
     authority.cert_pem.write_to_path(made.authority)
     authority.issue_cert("localhost", LOOPBACK).private_key_and_cert_chain_pem.write_to_path(made.server)
     authority.issue_cert("relay@irc.test").private_key_and_cert_chain_pem.write_to_path(made.client)
     return made
+
+
+@pytest.fixture(scope="session")
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
+    return made_certificates(tmp_path_factory.mktemp("certificates"))
 
 
 @dataclass(frozen=True)

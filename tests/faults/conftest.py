@@ -1,0 +1,3 @@
+"""The real IRC server of the town."""
+
+from tests.irc.conftest import certificates, inspircd  # noqa: F401 - fixtures
