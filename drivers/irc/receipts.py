@@ -17,8 +17,6 @@ __all__ = ["Pending", "Receipts"]
 _PREFIX = "nb-"
 _MOST_ECHOES = 64
 """Echoes awaited in one channel; only messages whose sender gave up waiting can be so many."""
-_MOST_TARGETS = 1000
-"""Channels, and people who were told something."""
 
 
 class Pending:
@@ -67,8 +65,6 @@ class Receipts:
         if label:
             self._labelled[label] = pending
         elif command == "PRIVMSG" and "echo-message" in self._caps:
-            if target not in self._echoes and len(self._echoes) >= _MOST_TARGETS:
-                del self._echoes[next(iter(self._echoes))]
             self._echoes.setdefault(target, deque(maxlen=_MOST_ECHOES)).append(pending)
         else:
             self._unasked.append(pending)
@@ -100,6 +96,8 @@ class Receipts:
         place = next((place for place, pending in enumerate(waiting) if pending.text == text), 0)
         waiting[place].taken(message)
         del waiting[place]
+        if not waiting:
+            del self._echoes[target]
         return True
 
     def acknowledged(self, label: str, message: str | None = None) -> None:
@@ -127,7 +125,12 @@ class Receipts:
             if pending.target == target and not pending.outcome.done():
                 return pending
         waiting = self._echoes.get(target)
-        return waiting.popleft() if waiting else None
+        if not waiting:
+            return None
+        pending = waiting.popleft()
+        if not waiting:
+            del self._echoes[target]
+        return pending
 
     def closed(self, error: DriverError) -> None:
         """The connection is gone: nothing more will be acknowledged."""
