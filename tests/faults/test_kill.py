@@ -37,7 +37,7 @@ async def test_a_kill_repeats_one_message_of_a_channel_at_most_on_irc(tmp_path: 
 
 async def die_at(town: Town, step: str, after: int, platform: str) -> None:
     """Run the daemon until it dies there, while people talk; and start it again."""
-    await town.daemon.start(town.file)  # the first start of a rule relays nothing old
+    await town.begin()  # the first start of a rule relays nothing old
     assert await town.daemon.stop() == 0
     await town.daemon.start(town.file, until_ready=False, program=("tests.faults.stepped", step, str(after), platform))
     talking = asyncio.create_task(town.talk(per_second=20))

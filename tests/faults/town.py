@@ -24,6 +24,7 @@ _MATTERMOST_ALONE = (("east", "east", "west"),) * 4
 """The channels of each rule, by their server: three of them, so that each lane has two sources."""
 _WITH_IRC = (("east", "east", "west"), ("east", "west", "irc"), ("west", "east", "irc"), ("east", "irc", "irc"))
 _SIDES = ("east", "west")
+_WHOLE_WITHIN = 20.0
 
 
 class Lane(Struct, frozen=True):
@@ -134,6 +135,19 @@ class Town:
         return self.network is None or self.network.witness.present(
             {place.channel for place in self._places if isinstance(place, IrcPlace)}
         )
+
+    async def whole(self) -> None:
+        """Return once the relay is in all channels of the IRC network."""
+        if self.network is not None:
+            await self.network.witness.until(lambda: self.is_whole, within=_WHOLE_WITHIN)
+
+    async def begin(self) -> None:
+        """Start the daemon for the first time; its rules have begun once something has crossed from every place."""
+        await self.daemon.start(self.file)
+        await self.whole()
+        for place in self._places:
+            place.speak(self.ledger, self._random)
+        assert await self.quiet(within=30)
 
     async def talk(self, *, per_second: float) -> None:
         """Say something in random channels, until cancelled."""
