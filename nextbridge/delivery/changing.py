@@ -7,6 +7,7 @@ platform cannot do it, or will not any more, the rule says what is done instead.
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Sequence
 
 import msgspec
@@ -42,7 +43,8 @@ class Editing:
         """The corrected copy, once it is clear that there has to be one."""
         self._sent: dict[int, MessageId | None] = {}
         """Further parts that were sent already."""
-        self._attempted = errand.delivery.attempted
+        self._tried: dict[int, int] = {}
+        """When a further part may first have been sent without a receipt."""
 
     async def carry(self, instance: Instance) -> str | None:
         if self._copy is not None:
@@ -53,20 +55,21 @@ class Editing:
         if (reason := await _not_ours(fate, errand)) is not None:
             return reason
         assert fate is not None  # noqa: S101 - else it is not ours
-        if fate.parts:
-            try:
-                parts = await self._edit(instance, fate)
-            except Gone:
-                await journal.erase(delivery.id, [fate.event_id])
-                return "gone"
-            if parts is None and fate.dead is None:
-                return await self._degrade(instance, fate)
-            if parts is not None and fate.dead is None:
-                await journal.revise(delivery.id, fate.event_id, parts, fate.note)
-                return None
-        assert fate.dead is not None  # noqa: S101 - it is there, or it is dead
-        await journal.supersede(fate.dead, [delivery])
-        return "dead_letter_edited"
+        if delivery.retried_at is not None and fate.edit is not None and fate.edit > delivery.event_id:
+            journal.withdraw([delivery.id])
+            return "edited_again"
+        parts = await self._edit(instance, fate) if fate.parts else None
+        if fate.dead is not None:
+            if await journal.supersede(fate.dead, [delivery], parts):
+                return "dead_letter_edited"
+            return await _behind(errand)  # it is tried again since
+        if parts is None:
+            return await self._degrade(instance, fate)
+        if not parts:
+            await journal.erase(delivery.id, [fate.event_id])
+            return "gone"
+        await journal.revise(delivery.id, fate.event_id, parts, fate.note)
+        return None
 
     async def _degrade(self, instance: Instance, fate: Fate) -> str | None:
         errand = self._errand
@@ -79,7 +82,10 @@ class Editing:
         return await self._copy.carry(instance)
 
     async def _edit(self, instance: Instance, fate: Fate) -> list[str | None] | None:
-        """The ids of the message's parts once they say what it says now; None where the platform cannot do it."""
+        """The ids of the message's parts once they say what it says now.
+
+        Nothing where none of them is there any more, None where the platform cannot do it.
+        """
         driver: object = instance.driver
         if not isinstance(driver, Edits):
             return None
@@ -102,9 +108,12 @@ class Editing:
             return None
         pieces = [outgoing(self._errand, rendered, place, answer, text=text) for place, text in enumerate(texts)]
         try:
-            for message, piece in zip(before, pieces, strict=False):
+            changed = [
                 await self._change(instance, str(message), piece)
-                instance.sent(target.key)
+                for message, piece in zip(before, pieces, strict=False)
+            ]
+            if not any(changed):
+                return []
             kept = await self._take_away(instance, before[len(texts) :], pieces[0], keep=bool(sent_files))
         except Rejected as error:
             self._errand.log.warning("cannot_be_edited", reason=error.reason)
@@ -122,27 +131,43 @@ class Editing:
         for message in surplus:
             if message is None:
                 continue
-            try:
-                if isinstance(driver, Deletes) and not keep:
+            if not keep and isinstance(driver, Deletes):
+                try:
                     await driver.delete(piece.channel, MessageId(message))
-                elif isinstance(driver, Edits):
-                    await self._change(instance, message, replace(piece, text=_LEFT_EMPTY))
-                    kept.append(message)
-            except Gone:
-                continue
-            instance.sent(piece.channel)
+                    instance.sent(piece.channel)
+                    continue
+                except Gone:
+                    continue
+                except Rejected as error:
+                    self._errand.log.warning("cannot_be_deleted", reason=error.reason)
+            if await self._change(instance, message, replace(piece, text=_LEFT_EMPTY)):
+                kept.append(message)
         return kept
 
-    async def _change(self, instance: Instance, message: str, piece: Outgoing) -> None:
+    async def _change(self, instance: Instance, message: str, piece: Outgoing) -> bool:
+        """False where the part is not there any more: then the others are, and are changed."""
         errand = self._errand
-        await errand.around.guard.edit(instance.driver, MessageId(message), piece, errand.about)
+        try:
+            await errand.around.guard.edit(instance.driver, MessageId(message), piece, errand.about)
+        except Gone:
+            return False
+        instance.sent(piece.channel)
+        return True
 
     async def _send(self, instance: Instance, piece: Outgoing, place: int) -> str | None:
         """Send a part that is new. What a crash leaves unrecorded is recognised by its key, as any message is."""
         if place not in self._sent:
             errand = self._errand
-            again = replace(piece, attempted=self._attempted)
-            receipt = await errand.around.guard.send(instance.driver, again, errand.about)
+            sent_before = self._tried.get(place, errand.delivery.attempted)
+            self._tried.setdefault(place, sent_before or int(time.time() * 1000))
+            again = replace(piece, attempted=sent_before)
+            try:
+                receipt = await errand.around.guard.send(instance.driver, again, errand.about)
+            except Gone:
+                if again.reply_to is None:
+                    raise
+                # what it answers is not there any more, and its first part stands without that, too
+                receipt = await errand.around.guard.send(instance.driver, replace(again, reply_to=None), errand.about)
             self._sent[place] = receipt.message
             instance.sent(piece.channel)
         return self._sent[place]
@@ -216,9 +241,9 @@ def _drop(fates: Sequence[Fate], errand: Errand) -> None:
 async def _not_ours(fate: Fate | None, errand: Errand) -> str | None:
     """Why a change is not carried to this target; it is then at its end. None where it is to be carried."""
     delivery, journal = errand.delivery, errand.around.journal
-    if fate is not None and fate.waiting is not None:
-        await journal.requeue(delivery.id)
-        return BEHIND
+    # what stands before us in the lane is not waiting any more, whatever the journal says: it would be for ever
+    if fate is not None and fate.waiting is not None and fate.waiting > delivery.id:
+        return await _behind(errand)
     reason = None
     if fate is None or not (fate.parts or fate.dead is not None):
         reason = "not_relayed"
@@ -227,3 +252,9 @@ async def _not_ours(fate: Fate | None, errand: Errand) -> str | None:
     if reason is not None:
         journal.withdraw([delivery.id])
     return reason
+
+
+async def _behind(errand: Errand) -> str:
+    """Put the change at the end of its lane, where its message is now."""
+    await errand.around.journal.requeue(errand.delivery.id)
+    return BEHIND

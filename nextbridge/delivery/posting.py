@@ -20,6 +20,7 @@ from nextbridge.driver import (
     LocalFile,
     Outgoing,
     Receipt,
+    Rejected,
     Retry,
     RetryRecognition,
     Uploads,
@@ -60,6 +61,9 @@ class Posting:
             self._answer = await answer_of(self._event, target, instance, errand.around)
         rendered, files, missing = await self._prepare(instance, self._answer)
         parts = self._plan or rendered.parts
+        if 0 < len(parts) <= self._parts_done:  # an edit of the dead letter left nothing to send of it
+            errand.around.journal.withdraw([errand.delivery.id])
+            return None
         if len(parts) > 1 and self._plan is None:
             await errand.around.journal.plan(errand.delivery.id, parts)
             self._plan = parts
@@ -167,7 +171,10 @@ class Posting:
         driver: object = instance.driver
         amended = self._errand.delivery.amended and message.attempted is not None
         if amended and receipt.message is not None and isinstance(driver, Edits):
-            await self._errand.around.guard.edit(instance.driver, receipt.message, message, self._errand.about)
+            try:
+                await self._errand.around.guard.edit(instance.driver, receipt.message, message, self._errand.about)
+            except (Rejected, Gone) as error:  # it has arrived all the same
+                self._errand.log.warning("cannot_be_edited", reason=error.reason)
 
     def _with_labels(self, part: PlannedPart, missing: Mapping[int, Missing], driver: Driver[Any, Any]) -> str:
         """The part's text; a file that it was planned with and that cannot go along after all has its label there."""

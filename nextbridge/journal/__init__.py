@@ -98,6 +98,8 @@ class Fate(Struct, frozen=True, kw_only=True):
     """The delivery that still waits there."""
     note: str | None = None
     """As it was given to `Journal.complete`."""
+    edit: int | None = None
+    """The event of its newest edit."""
 
     def is_at_home(self, target: Channel) -> bool:
         """Whether it was posted in the target itself: then it is somebody's own and not ours to change."""
@@ -239,10 +241,11 @@ class Journal(Protocol):
     async def changes(self, delivery: Delivery) -> list[Delivery]:
         """The edits and deletions of a delivery's message that wait behind it in its lane, in order."""
 
-    async def supersede(self, old: int, by: Sequence[Delivery]) -> None:
+    async def supersede(self, old: int, by: Sequence[Delivery], parts: Sequence[str | None] | None = None) -> bool:
         """A waiting delivery or dead letter takes the text of the last of these edits, which are thereby done.
 
-        Its plan, if it had one, is forgotten.
+        Its plan, if it had one, is forgotten. `parts` is what has arrived of a dead letter, where that was changed.
+        False where there is no `old` (any more): then nothing is done.
         """
 
     def withdraw(self, deliveries: Sequence[int]) -> asyncio.Future[None]:

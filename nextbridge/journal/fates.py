@@ -50,9 +50,10 @@ _NEWEST_EDIT = f"""
         SELECT min(period) FROM event WHERE period >= :period - 1
         UNION ALL SELECT (SELECT min(period) FROM event WHERE period > number) FROM later WHERE number IS NOT NULL
     )
-    SELECT event.data FROM later CROSS JOIN event ON event.period = later.number AND event.channel = :channel
-        AND event.message = :message AND event.kind = {KINDS[Edited]}
-    ORDER BY event.id DESC LIMIT 1
+    SELECT id, data FROM event WHERE id = (
+        SELECT max(edit.id) FROM later CROSS JOIN event AS edit ON edit.period = later.number
+            AND edit.channel = :channel AND edit.message = :message AND edit.kind = {KINDS[Edited]}
+    )
 """  # noqa: S608 - ours
 _RECEIPTS = "SELECT message, note FROM receipt WHERE event = ? AND target = ? ORDER BY part"
 _DEAD = "SELECT id FROM dead_letter WHERE event = ? AND target = ? LIMIT 1"
@@ -122,11 +123,11 @@ class Fates:
     def _fate(self, row: Row, target: int | None) -> Fate:
         number, channel, message, _, data, instance, key, period = row
         names = {"period": period, "channel": channel, "message": message}
-        edit = self._connection.execute(_NEWEST_EDIT, names).fetchone()
-        event = amended(event_of(data, instance, key), None if edit is None else edit[0])
+        edit, says = self._connection.execute(_NEWEST_EDIT, names).fetchone() or (None, None)
+        event = amended(event_of(data, instance, key), says)
         assert isinstance(event, Posted)  # noqa: S101 - the row's kind says so
         if channel == target:
-            return Fate(event_id=number, event=event, parts=(message,))
+            return Fate(event_id=number, event=event, parts=(message,), edit=edit)
         receipts = self._connection.execute(_RECEIPTS, (number, target)).fetchall()
         dead = self._connection.execute(_DEAD, (number, target)).fetchone()
         waiting = self._connection.execute(_WAITING, {"event": number, "target": target}).fetchone()
@@ -137,4 +138,5 @@ class Fates:
             dead=None if dead is None else dead[0],
             waiting=None if waiting is None else waiting[0],
             note=next((note for _, note in reversed(receipts) if note is not None), None),
+            edit=edit,
         )

@@ -136,8 +136,8 @@ class SqliteJournal:
         write = self._now if at_once else self._soon
         return write(self._writer.complete, delivery, part, receipt, note)
 
-    async def supersede(self, old: int, by: Sequence[Delivery]) -> None:
-        await self._now(self._writer.supersede, old, [(each.id, each.event_id) for each in by])
+    async def supersede(self, old: int, by: Sequence[Delivery], parts: Sequence[str | None] | None = None) -> bool:
+        return await self._now(self._writer.supersede, old, [(each.id, each.event_id) for each in by], parts)
 
     def withdraw(self, deliveries: Sequence[int]) -> asyncio.Future[None]:
         return self._soon(self._writer.withdraw, deliveries)

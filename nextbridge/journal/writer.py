@@ -66,6 +66,9 @@ _GONE = "DELETE FROM waiting WHERE id = ?"
 _TARGET = "(SELECT target FROM waiting WHERE id = ?)"
 _REVISED = "INSERT INTO receipt SELECT ?, target, ?, ?, ?, ? FROM waiting WHERE id = ?"
 _FORGOTTEN = f"DELETE FROM receipt WHERE event = ? AND target = {_TARGET}"  # noqa: S608 - ours
+_SUPERSEDED = tuple(f"UPDATE {table} SET says = ?, plan = NULL WHERE id = ?" for table in ("waiting", "dead_letter"))  # noqa: S608
+_UNARRIVED = "DELETE FROM receipt WHERE (event, target) IN (SELECT event, target FROM dead_letter WHERE id = ?)"
+_ARRIVED = "INSERT INTO receipt SELECT event, target, ?, 0, ?, NULL FROM dead_letter WHERE id = ?"
 _REACTED = (
     "INSERT OR IGNORE INTO reaction (event, emoji, reactor, target) SELECT ?, ?, ?, target FROM waiting WHERE id = ?"
 )
@@ -342,12 +345,18 @@ class Writer:
 
     # What becomes of messages that were changed, deleted and reacted to.
 
-    def supersede(self, old: int, by: Sequence[tuple[int, int]]) -> None:
+    def supersede(self, old: int, by: Sequence[tuple[int, int]], parts: Sequence[str | None] | None) -> bool:
         """`by` are the edits' deliveries, each with its event."""
         self._write_collected()
-        for table in ("waiting", "dead_letter"):
-            self._cursor.execute(f"UPDATE {table} SET says = ?, plan = NULL WHERE id = ?", (by[-1][1], old))  # noqa: S608
+        execute = self._cursor.execute
+        if not any(execute(statement, (by[-1][1], old)).rowcount for statement in _SUPERSEDED):
+            return False
+        if parts is not None:
+            execute(_UNARRIVED, (old,))
+            self._cursor.executemany(_ARRIVED, [(part, message, old) for part, message in enumerate(parts)])
+            execute("UPDATE dead_letter SET parts_done = ? WHERE id = ?", (len(parts), old))
         self._cursor.executemany(_GONE, [(delivery,) for delivery, _ in by])
+        return True
 
     def withdraw(self, deliveries: Sequence[int]) -> None:
         self._write_collected()

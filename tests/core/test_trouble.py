@@ -1,0 +1,169 @@
+"""Edits and deletions in trouble: what fails, ends or is tried again in the middle of a change is made good."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import click.testing
+import pytest
+
+from nextbridge.cli import main
+from nextbridge.driver import Gone, Outgoing, Receipt, Rejected, Retry
+from tests.core.conversing import BOTH, sides
+from tests.core.script import RunDaemon, rule
+from tests.core.test_changing import refusing
+
+WORDS = "one two three four five six seven eight nine ten eleven twelve"
+"""Three parts where 30 characters are the limit."""
+
+
+async def retry_all(state: Path) -> None:
+    """The operator tries every dead letter again, while the daemon runs."""
+    arguments = ["dead", "retry", "--all", "--state", str(state)]
+    result = await asyncio.to_thread(click.testing.CliRunner().invoke, main, arguments)
+    assert result.exit_code == 0
+
+
+async def test_a_dead_letter_that_an_edit_made_shorter_than_what_had_arrived_comes_to_its_end(
+    daemon: RunDaemon, tmp_path: Path
+) -> None:
+    """Nothing is left to be sent of it: were it left waiting, what is done to it later would circle for ever."""
+    async with daemon(rule("r", "a/1", "b/1"), **BOTH) as running:
+        a, b = sides(running)
+        b.text_limit = 30
+
+        async def two_parts(message: Outgoing) -> Receipt:
+            if len(b.shown) == 2:
+                raise Rejected("too much")
+            return await b.deliver(message)
+
+        b.answer = two_parts
+        posted = await a.say(WORDS)
+        await b.until(lambda: len(b.sent) == 3)
+        b.answer = b.deliver
+        await a.edits(posted, "short")
+        await a.say("end")
+        await b.until(lambda: b.said == ["short", "end"])
+        await retry_all(tmp_path / "state")
+        await a.edits(posted, "shorter", "2")
+        await b.until(lambda: b.said == ["shorter", "end"])
+        await a.deletes(posted)
+        await b.until(lambda: b.said == ["end"])
+
+
+async def test_a_part_that_an_edit_adds_is_known_to_have_been_tried(daemon: RunDaemon) -> None:
+    """An attempt that failed may have arrived: the platform is told so, and looks for it."""
+    async with daemon(rule("r", "a/1", "b/1"), **BOTH) as running:
+        a, b = sides(running)
+        b.text_limit = 30
+        posted = await a.say("short")
+        await b.until(lambda: b.said == ["short"])
+        tried: list[Outgoing] = []
+
+        async def lost(message: Outgoing) -> Receipt:
+            tried.append(message)
+            if len(tried) == 1:
+                raise Retry("no answer", after=0.01)
+            return await b.deliver(message)
+
+        b.answer = lost
+        await a.edits(posted, WORDS)
+        await b.until(lambda: len(b.board) == 3)
+        first, again, other = tried
+        assert first.key == again.key
+        assert [message.attempted is not None for message in (first, again, other)] == [False, True, False]
+
+
+@pytest.mark.parametrize("error", [Rejected("too old to be edited"), Gone("it is not there")])
+async def test_what_an_earlier_attempt_made_counts_though_it_cannot_be_edited(
+    daemon: RunDaemon, error: Exception
+) -> None:
+    """A message that was edited before it was sent has arrived, whatever becomes of making sure that it says so."""
+    async with daemon(rule("r", "a/1", "b/1"), **BOTH) as running:
+        a, b = sides(running)
+        in_flight, go_on = asyncio.Event(), asyncio.Event()
+        lost = [Retry("no answer", after=0.01)]
+
+        async def answer(message: Outgoing) -> Receipt:
+            if message.text == "first":
+                in_flight.set()
+                await go_on.wait()
+            elif lost:
+                raise lost.pop()
+            return await b.deliver(message)
+
+        b.answer, b.trouble = answer, refusing(error)
+        await a.say("first")
+        await in_flight.wait()
+        posted = await a.say("teh cat")
+        await a.edits(posted, "the cat")
+        go_on.set()
+        await a.say("end")
+        await b.until(lambda: b.said == ["first", "the cat", "end"])
+        assert running.service.tally.count("buried") == 0
+        await a.deletes(posted)
+        await b.until(lambda: b.said == ["first", "end"])
+
+
+async def test_a_dead_letter_that_is_retried_while_its_edit_is_made_loses_no_edit(
+    daemon: RunDaemon, tmp_path: Path
+) -> None:
+    """The first part had arrived; the edit of it is on its way when the rest is tried again."""
+    async with daemon(rule("r", "a/1", "b/1"), **BOTH) as running:
+        a, b = sides(running)
+        b.text_limit = 30
+
+        async def one_part(message: Outgoing) -> Receipt:
+            if b.shown:
+                raise Rejected("too much")
+            return await b.deliver(message)
+
+        b.answer = one_part
+        posted = await a.say(WORDS)
+        await b.until(lambda: len(b.sent) == 2)
+        b.answer = b.deliver
+        editing, go_on = asyncio.Event(), asyncio.Event()
+
+        async def hold(what: str) -> None:
+            editing.set()
+            await go_on.wait()
+
+        b.trouble = hold
+        await a.edits(posted, WORDS.upper())
+        await editing.wait()
+        await retry_all(tmp_path / "state")
+        go_on.set()
+        await b.until(lambda: "".join(b.said).replace(" ", "") == WORDS.upper().replace(" ", ""))
+
+
+async def test_a_retried_edit_does_not_undo_a_newer_one(daemon: RunDaemon, tmp_path: Path) -> None:
+    """The older of two edits was given up; when it is tried again, the message says what it said last."""
+    async with daemon(rule("r", "a/1", "b/1"), **BOTH) as running:
+        a, b = sides(running)
+        posted = await a.say("one")
+        await b.until(lambda: b.said == ["one"])
+        b.trouble = refusing(*(ValueError("a bug") for _ in range(3)))
+        await a.edits(posted, "two", "1")
+        await a.edits(posted, "three", "2")
+        await b.until(lambda: b.said == ["three"])
+        assert running.service.tally.count("buried") == 1
+        await retry_all(tmp_path / "state")
+        await a.say("end")
+        await b.until(lambda: "end" in b.said)
+        assert b.said == ["three", "end"]
+
+
+async def test_what_one_part_is_gone_of_can_still_be_taken_back(daemon: RunDaemon) -> None:
+    """A moderator removed one part of our copy: an edit changes the others, and a deletion takes them back."""
+    async with daemon(rule("r", "a/1", "b/1"), **BOTH) as running:
+        a, b = sides(running)
+        b.text_limit = 30
+        posted = await a.say(WORDS)
+        await b.until(lambda: len(b.board) == 3)
+        del b.board[list(b.board)[1]]
+        await a.edits(posted, WORDS.upper())
+        await a.say("end")
+        await b.until(lambda: "end" in b.said)
+        await a.deletes(posted)
+        await b.until(lambda: b.said == ["end"])
