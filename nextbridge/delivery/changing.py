@@ -18,7 +18,7 @@ from nextbridge.delivery.errand import Errand
 from nextbridge.delivery.lines import correction, deletion
 from nextbridge.delivery.posting import Posting, outgoing
 from nextbridge.driver import Deletes, Edits, Gone, Outgoing, Rejected
-from nextbridge.envelope import Deleted, Edited, MessageId
+from nextbridge.envelope import Deleted, Edited, Event, MessageId
 from nextbridge.instance import Instance
 from nextbridge.journal import Fate
 from nextbridge.labels import Missing
@@ -180,49 +180,83 @@ class Deleting:
         self._errand = errand
         self._event = event
         self._notice: Posting | None = None
+        self._taken_back: set[str] = set()
+        """Parts that are gone: the next attempt goes on behind them, however many there are."""
 
     async def carry(self, instance: Instance) -> str | None:
         if self._notice is not None:
             return await self._notice.carry(instance)
         errand, event = self._errand, self._event
-        journal, delivery = errand.around.journal, errand.delivery
-        fate = await journal.fate(delivery.target, event.channel, event.message)
-        if (reason := await _not_ours(fate, errand)) is not None:
-            return reason
-        assert fate is not None  # noqa: S101 - else it is not ours
-        await errand.around.spool.withdraw(fate.event_id)
-        if not fate.parts:
-            _drop([fate], errand)
-            journal.withdraw([delivery.id])
-            return "dead_letter_deleted"
-        answers = await journal.thread(delivery.target, event.channel, event.message) if event.with_thread else []
-        doomed = [fate, *(each for each in answers if not each.is_at_home(delivery.target))]
-        for each in doomed[1:]:
-            await errand.around.spool.withdraw(each.event_id)
-        driver: object = instance.driver
-        if not isinstance(driver, Deletes) or any(None in each.parts for each in doomed):
+        around, delivery = errand.around, errand.delivery
+        fate = await around.journal.fate(delivery.target, event.channel, event.message)
+        doomed = await self._doomed(fate)
+        if any(_is_behind(each, errand) for each in doomed):
+            return await _behind(errand)
+        dead = [each.dead for each in doomed if each.dead is not None]
+        if dead:
+            if len(await around.journal.drop(dead)) < len(dead):
+                return await _behind(errand)  # some are tried again since
+            around.spool.delivered()
+            errand.log.info("dead_letter_deleted", reason="its message was deleted")
+        for each in doomed:
+            await around.spool.withdraw(each.event_id)
+        shown = [each for each in doomed if each.parts]
+        if not shown:
+            around.journal.withdraw([delivery.id])
+            return "dead_letter_deleted" if dead else _why_not_ours(fate, event) or "not_relayed"
+        gone = await self._take_back(instance, shown)
+        if fate is not None and fate in shown and fate.event_id not in gone:
             return await self._degrade(instance, fate)
-        try:
-            for message in [part for each in doomed for part in each.parts]:
-                await self._delete(driver, instance, MessageId(str(message)))
-        except Rejected as error:
-            errand.log.warning("cannot_be_deleted", reason=error.reason)
-            return await self._degrade(instance, fate)
-        _drop(doomed, errand)
-        journal.erase(delivery.id, [each.event_id for each in doomed])
+        if not gone:
+            around.journal.withdraw([delivery.id])
+            return "cannot_be_deleted"
+        around.journal.erase(delivery.id, sorted(gone))
         return None
 
-    async def _delete(self, driver: Deletes, instance: Instance, message: MessageId) -> None:
+    async def _doomed(self, fate: Fate | None) -> list[Fate]:
+        """The message, where it is ours to take back, and what answers it, where that is gone with it."""
+        event, target, journal = self._event, self._errand.delivery.target, self._errand.around.journal
+        doomed = [] if fate is None or _why_not_ours(fate, event) else [fate]
+        for channel, message in await journal.thread(event.channel, event.message) if event.with_thread else ():
+            answer = None if channel == target else await journal.fate(target, channel, message)
+            if answer is not None:
+                doomed.append(answer)
+        return doomed
+
+    async def _take_back(self, instance: Instance, shown: Sequence[Fate]) -> set[int]:
+        """Delete all that was posted for these; the events of which nothing is left."""
+        driver: object = instance.driver
+        gone: set[int] = set()
+        if not isinstance(driver, Deletes):
+            return gone
+        target, journal = self._errand.delivery.target, self._errand.around.journal
+        for fate in shown:
+            event = fate.event
+            corrections = await journal.corrections(target, event.channel, event.message)
+            for event_id, parts in {fate.event_id: fate.parts, **corrections}.items():
+                if all([await self._delete(driver, instance, part) for part in parts]):
+                    gone.add(event_id)
+        return gone
+
+    async def _delete(self, driver: Deletes, instance: Instance, part: str | None) -> bool:
+        """Whether it is gone."""
         channel = self._errand.delivery.target.key
-        try:
-            await driver.delete(channel, message)
-        except Gone:
-            return
-        instance.sent(channel)
+        if part is None:
+            return False
+        if part not in self._taken_back:
+            try:
+                await driver.delete(channel, MessageId(part))
+                instance.sent(channel)
+            except Gone:
+                pass
+            except Rejected as error:
+                self._errand.log.warning("cannot_be_deleted", reason=error.reason)
+                return False
+            self._taken_back.add(part)
+        return True
 
     async def _degrade(self, instance: Instance, fate: Fate) -> str | None:
         errand = self._errand
-        _drop([fate], errand)
         if errand.terms.rule.on_delete == "nothing":
             errand.around.journal.withdraw([errand.delivery.id])
             return "cannot_be_deleted"
@@ -230,28 +264,30 @@ class Deleting:
         return await self._notice.carry(instance)
 
 
-def _drop(fates: Sequence[Fate], errand: Errand) -> None:
-    """What is a dead letter of a deleted message is not to be sent any more."""
-    if dead := [each.dead for each in fates if each.dead is not None]:
-        errand.around.journal.withdraw(dead)
-        errand.around.spool.delivered()
-        errand.log.info("dead_letter_deleted", reason="its message was deleted")
-
-
 async def _not_ours(fate: Fate | None, errand: Errand) -> str | None:
-    """Why a change is not carried to this target; it is then at its end. None where it is to be carried."""
-    delivery, journal = errand.delivery, errand.around.journal
-    # what stands before us in the lane is not waiting any more, whatever the journal says: it would be for ever
-    if fate is not None and fate.waiting is not None and fate.waiting > delivery.id:
+    """Why an edit is not carried to this target; it is then at its end. None where it is to be carried."""
+    if fate is not None and _is_behind(fate, errand):
         return await _behind(errand)
-    reason = None
-    if fate is None or not (fate.parts or fate.dead is not None):
-        reason = "not_relayed"
-    elif fate.event.channel != delivery.event.channel:
-        reason = "copy_changed"  # somebody changed what we had posted: that is theirs alone
+    reason = _why_not_ours(fate, errand.delivery.event)
     if reason is not None:
-        journal.withdraw([delivery.id])
+        errand.around.journal.withdraw([errand.delivery.id])
     return reason
+
+
+def _why_not_ours(fate: Fate | None, event: Event) -> str | None:
+    """Why what is done to a message is not done to what it became here; None where it is."""
+    if fate is None or not (fate.parts or fate.dead is not None or fate.waiting is not None):
+        return "not_relayed"
+    # somebody changed what we had posted: that is theirs alone
+    return None if fate.event.channel == event.channel else "copy_changed"
+
+
+def _is_behind(fate: Fate, errand: Errand) -> bool:
+    """Whether the message stands behind its change: it was a dead letter, and is tried again.
+
+    What stands before us in the lane has had its turn, whatever the journal says; else we would wait for it for ever.
+    """
+    return fate.waiting is not None and fate.waiting > errand.delivery.id
 
 
 async def _behind(errand: Errand) -> str:

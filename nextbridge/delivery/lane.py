@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 from collections import deque
+from collections.abc import Sequence
 from time import monotonic
 from typing import Literal
 
@@ -176,6 +177,7 @@ class Lane:
         newest = loaded[-1].id if loaded else 0
         appended = [each for each in self._window if each.id > newest]
         self._window = deque([*loaded, *appended])
+        self._folded.intersection_update([each.id for each in appended])  # what is on disk is what there is
         self._newest = self._window[-1].id if self._window else self._last
         if not self._behind and self._newest_change == math.inf:
             changes = [each.id for each in self._window if isinstance(each.event, Edited | Deleted)]
@@ -227,11 +229,7 @@ class Lane:
         if not changes:
             return delivery
         if any(isinstance(each.event, Deleted) for each in changes):
-            self._around.journal.withdraw([delivery.id, *(each.id for each in changes)])
-            self._around.tally.skipped(event.channel.instance, "deleted_before_sent", delivery.rule)
-            self._folded.update(each.id for each in changes)
-            if event.attachments:
-                self._around.spool.delivered()
+            await self._forget(delivery, changes)
             return None
         await self._around.journal.supersede(delivery.id, changes)
         self._folded.update(each.id for each in changes)
@@ -239,6 +237,22 @@ class Lane:
         assert isinstance(last, Edited)  # noqa: S101 - there are no other changes
         self._around.tally.skipped(event.channel.instance, "edited_before_sent", delivery.rule, number=len(changes))
         return replace(delivery, event=replace(event, text=last.text, action=last.action), amended=True)
+
+    async def _forget(self, delivery: Delivery, changes: Sequence[Delivery]) -> None:
+        """A message was deleted before it was sent; with its thread, what answers it does not go out either."""
+        journal, tally, event = self._around.journal, self._around.tally, delivery.event
+        # one that takes a thread along has its turn, too: answers may have arrived without their root
+        folded = [each.id for each in changes if not (isinstance(each.event, Deleted) and each.event.with_thread)]
+        if len(folded) < len(changes):
+            for channel, message in await journal.thread(event.channel, event.message):
+                answer = await journal.fate(self._target, channel, message)
+                if answer is not None and answer.waiting is not None and not answer.parts:
+                    folded.append(answer.waiting)
+                    tally.skipped(channel.instance, "deleted_before_sent", delivery.rule)
+        journal.withdraw([delivery.id, *folded])
+        tally.skipped(event.channel.instance, "deleted_before_sent", delivery.rule)
+        self._folded.update(folded)
+        self._around.spool.delivered()
 
     async def give_up_overdue(self) -> float | None:
         """Bury what has waited too long for an instance that does not run.

@@ -235,8 +235,13 @@ class Journal(Protocol):
         it was never relayed, or is forgotten.
         """
 
-    async def thread(self, target: Channel, channel: Channel, root: str) -> list[Fate]:
-        """What became, in `target`, of all that answers `root` of `channel`, there or where `root` was relayed to."""
+    async def corrections(
+        self, target: Channel, channel: Channel, message: str
+    ) -> Mapping[int, tuple[str | None, ...]]:
+        """Where edits of a message were posted in `target`, by the edits' events: the ids of the parts."""
+
+    async def thread(self, channel: Channel, root: str) -> list[tuple[Channel, str]]:
+        """All that answers `root` of `channel`, there or where it was relayed to: each message's channel and id."""
 
     async def changes(self, delivery: Delivery) -> list[Delivery]:
         """The edits and deletions of a delivery's message that wait behind it in its lane, in order."""

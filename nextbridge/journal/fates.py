@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
 
 from nextbridge.envelope import Channel, Edited, Posted
 from nextbridge.journal import Fate
-from nextbridge.journal.rows import amended, event_of
+from nextbridge.journal.rows import amended, channel_of, event_of
 from nextbridge.journal.schema import KINDS, PERIOD
 
 __all__ = ["Fates"]
 
 _POSTED = KINDS[Posted]
-_MOST_ANSWERS = 1_000
-"""Of one thread."""
 
 _EVENT = (
     "SELECT event.id, event.channel, event.message, event.kind, event.data, channel.instance, channel.key, event.period"
@@ -29,9 +26,9 @@ _OF_MESSAGE = f"""
     JOIN channel ON channel.id = event.channel LIMIT 1
 """  # noqa: S608 - ours
 _OF_ID = f"{_EVENT} FROM event JOIN channel ON channel.id = event.channel WHERE event.id = ?"
-_ANSWERS = f"""
-    {_EVENT} FROM event JOIN channel ON channel.id = event.channel
-    WHERE event.channel = ? AND event.root = ? ORDER BY event.id LIMIT {_MOST_ANSWERS}
+_ANSWERS = """
+    SELECT event.id, channel.instance, channel.key, event.message FROM event JOIN channel ON channel.id = event.channel
+    WHERE event.channel = ? AND event.root = ?
 """
 _BECAME = f"""
     WITH RECURSIVE
@@ -45,15 +42,20 @@ _BECAME = f"""
         ON receipt.target = :target AND receipt.event >> {PERIOD} = period.number AND receipt.message = :message
     LIMIT 1
 """  # noqa: S608 - PERIOD is ours
-_NEWEST_EDIT = f"""
+_LATER = """
     WITH RECURSIVE later (number) AS (
         SELECT min(period) FROM event WHERE period >= :period - 1
         UNION ALL SELECT (SELECT min(period) FROM event WHERE period > number) FROM later WHERE number IS NOT NULL
     )
-    SELECT id, data FROM event WHERE id = (
-        SELECT max(edit.id) FROM later CROSS JOIN event AS edit ON edit.period = later.number
-            AND edit.channel = :channel AND edit.message = :message AND edit.kind = {KINDS[Edited]}
-    )
+"""
+_EDITS = f"""
+    later CROSS JOIN event AS edit ON edit.period = later.number AND edit.channel = :channel
+        AND edit.message = :message AND edit.kind = {KINDS[Edited]}
+"""
+_NEWEST_EDIT = f"{_LATER} SELECT id, data FROM event WHERE id = (SELECT max(edit.id) FROM {_EDITS})"  # noqa: S608 - ours
+_CORRECTIONS = f"""
+    {_LATER} SELECT receipt.event, receipt.message FROM {_EDITS}
+    JOIN receipt ON receipt.event = edit.id AND receipt.target = :target ORDER BY receipt.event, receipt.part
 """  # noqa: S608 - ours
 _RECEIPTS = "SELECT message, note FROM receipt WHERE event = ? AND target = ? ORDER BY part"
 _DEAD = "SELECT id FROM dead_letter WHERE event = ? AND target = ? LIMIT 1"
@@ -81,16 +83,27 @@ class Fates:
         row = self._posted(self._number(channel), message)
         return None if row is None else self._fate(row, self._number(target))
 
-    def thread(self, target: Channel, channel: Channel, root: str) -> list[Fate]:
+    def corrections(self, target: Channel, channel: Channel, message: str) -> dict[int, tuple[str | None, ...]]:
+        """See `Journal.corrections`."""
+        row = self._posted(self._number(channel), message)
+        found: dict[int, tuple[str | None, ...]] = {}
+        if row is not None:
+            names = {"period": row[7], "channel": row[1], "message": row[2], "target": self._number(target)}
+            for edit, part in self._connection.execute(_CORRECTIONS, names):
+                found[edit] = (*found.get(edit, ()), part)
+        return found
+
+    def thread(self, channel: Channel, root: str) -> list[tuple[Channel, str]]:
         """See `Journal.thread`."""
         number = self._number(channel)
         row = self._posted(number, root)
         roots = [(number, root)]
-        if row is not None:
+        if row is not None and row[1] == number:  # what was done to a copy is done there alone
             roots += self._connection.execute(_COPIES, (row[0],))
-        place = self._number(target)
-        answers = {each[0]: each for where in dict.fromkeys(roots) for each in self._answers(*where)}
-        return [self._fate(answers[each], place) for each in sorted(answers)]
+        answers = {
+            each[0]: each for where in dict.fromkeys(roots) for each in self._connection.execute(_ANSWERS, where)
+        }
+        return [(channel_of(instance, key), message) for _, instance, key, message in sorted(answers.values())]
 
     def reactors(self, target: Channel, event_id: int, emoji: str) -> frozenset[str]:
         """See `Journal.reactors`."""
@@ -116,9 +129,6 @@ class Fates:
             return row
         # what a correction was posted as stands for what it corrects
         return self._connection.execute(_OF_MESSAGE, (row[1], row[2])).fetchone()  # type: ignore[no-any-return]
-
-    def _answers(self, channel: int | None, root: str) -> Iterator[Row]:
-        yield from self._connection.execute(_ANSWERS, (channel, root))
 
     def _fate(self, row: Row, target: int | None) -> Fate:
         number, channel, message, _, data, instance, key, period = row

@@ -212,8 +212,13 @@ class SqliteJournal:
     async def fate(self, target: Channel, channel: Channel, message: str) -> Fate | None:
         return await self._read(self._reader.fates.of, target, channel, message)
 
-    async def thread(self, target: Channel, channel: Channel, root: str) -> list[Fate]:
-        return await self._read(self._reader.fates.thread, target, channel, root)
+    async def corrections(
+        self, target: Channel, channel: Channel, message: str
+    ) -> Mapping[int, tuple[str | None, ...]]:
+        return await self._read(self._reader.fates.corrections, target, channel, message)
+
+    async def thread(self, channel: Channel, root: str) -> list[tuple[Channel, str]]:
+        return await self._read(self._reader.fates.thread, channel, root)
 
     async def changes(self, delivery: Delivery) -> list[Delivery]:
         return await self._read(self._reader.changes, delivery)

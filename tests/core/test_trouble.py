@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from pathlib import Path
 
 import click.testing
 import pytest
+from msgspec.structs import replace
 
 from nextbridge.cli import main
 from nextbridge.driver import Gone, Outgoing, Receipt, Rejected, Retry
-from tests.core.conversing import BOTH, sides
+from tests.core.conversing import BOTH, refuse, sides
 from tests.core.script import RunDaemon, rule
 from tests.core.test_changing import refusing
 
@@ -167,3 +169,143 @@ async def test_what_one_part_is_gone_of_can_still_be_taken_back(daemon: RunDaemo
         await b.until(lambda: "end" in b.said)
         await a.deletes(posted)
         await b.until(lambda: b.said == ["end"])
+
+
+async def test_a_dead_letter_that_is_retried_while_its_deletion_is_made_is_not_sent(
+    daemon: RunDaemon, tmp_path: Path
+) -> None:
+    """Its author has taken it back: what had arrived goes, and the rest does not come."""
+    async with daemon(rule("r", "a/1", "b/1"), **BOTH) as running:
+        a, b = sides(running)
+        b.text_limit = 30
+
+        async def one_part(message: Outgoing) -> Receipt:
+            if b.shown:
+                raise Rejected("too much")
+            return await b.deliver(message)
+
+        b.answer = one_part
+        posted = await a.say(WORDS)
+        await b.until(lambda: len(b.sent) == 2)
+        b.answer = b.deliver
+        deleting, go_on = asyncio.Event(), asyncio.Event()
+
+        async def hold(what: str) -> None:
+            deleting.set()
+            await go_on.wait()
+
+        b.trouble = hold
+        await a.deletes(posted)
+        await deleting.wait()
+        await retry_all(tmp_path / "state")
+        go_on.set()
+        await a.say("end")
+        await b.until(lambda: b.said == ["end"] and "end" in b.texts)
+        await a.say("end of all")
+        await b.until(lambda: b.said[-1:] == ["end of all"])
+        assert b.said == ["end", "end of all"]
+
+
+async def test_what_answers_a_root_goes_with_it_before_it_was_sent(daemon: RunDaemon) -> None:
+    """A whole thread was deleted before any of it went out: none of it does."""
+    async with daemon(rule("r", "a/1", "b/1"), **BOTH) as running:
+        a, b = sides(running)
+        in_flight, go_on = asyncio.Event(), asyncio.Event()
+
+        async def answer(message: Outgoing) -> Receipt:
+            in_flight.set()
+            await go_on.wait()
+            return await b.deliver(message)
+
+        b.answer = answer
+        await a.say("first")
+        await in_flight.wait()
+        root = await a.say("root")
+        await a.say("answer", reply_to=root.message, thread=root.message)
+        await a.deletes(root, with_thread=True)
+        go_on.set()
+        await a.say("end")
+        await b.until(lambda: "end" in b.said)
+        assert b.texts == ["first", "end"]
+
+
+async def test_what_answers_a_root_goes_with_it_where_the_root_never_came(daemon: RunDaemon) -> None:
+    """The root is a dead letter; its answers were shown, and are taken back when the thread is deleted."""
+    async with daemon(rule("r", "a/1", "b/1"), **BOTH) as running:
+        a, b = sides(running)
+        b.answer = refuse
+        root = await a.say("root")
+        await b.until(lambda: len(b.sent) == 1)
+        b.answer = b.deliver
+        await a.say("answer", reply_to=root.message, thread=root.message)
+        await a.deletes(root, with_thread=True)
+        await a.say("end")
+        await b.until(lambda: b.said == ["end"])
+
+
+async def test_a_deletion_takes_corrected_copies_along(daemon: RunDaemon) -> None:
+    """What a message was corrected to by hand goes with it."""
+    async with daemon(rule("r", "a/1", "b/1"), **BOTH) as running:
+        a, b = sides(running)
+        posted = await a.say("teh cat")
+        await b.until(lambda: b.said == ["teh cat"])
+        b.trouble = refusing(Rejected("too old to be edited"))
+        await a.edits(posted, "the cat")
+        await b.until(lambda: b.said == ["teh cat", "(edited) the cat"])
+        await a.deletes(posted)
+        await a.say("end")
+        await b.until(lambda: b.said == ["end"])
+
+
+async def test_a_long_thread_is_taken_back_though_the_platform_wants_it_slow(daemon: RunDaemon) -> None:
+    """A limit in the middle: what is gone is not asked for again, or it would never come to an end."""
+    async with daemon(rule("r", "a/1", "b/1"), **BOTH) as running:
+        a, b = sides(running)
+        root = await a.say("root")
+        for number in range(4):
+            await a.say(f"answer {number}", reply_to=root.message, thread=root.message)
+        await b.until(lambda: len(b.board) == 5)
+        limit = itertools.cycle([None, None, Retry("too fast", after=0.01)])
+
+        async def slow(what: str) -> None:
+            if (error := next(limit)) is not None:
+                raise error
+
+        b.trouble = slow
+        await a.deletes(root, with_thread=True)
+        await a.say("end")
+        await b.until(lambda: b.said == ["end"])
+        assert len({message for _, message in b.changes}) == 5
+        assert len(b.changes) <= 7
+
+
+async def test_what_was_said_below_a_copy_goes_with_the_copy(daemon: RunDaemon) -> None:
+    """A moderator deleted our copy and what people had answered to it there: the original stays, and its answers."""
+    async with daemon(rule("r", "a/1", "b/1"), **BOTH) as running:
+        a, b = sides(running)
+        root = await a.say("root")
+        await b.until(lambda: b.said == ["root"])
+        copy = b.id_of("root")
+        await a.say("from a", reply_to=root.message, thread=root.message)
+        await b.say("from b", reply_to=copy, thread=copy)
+        await a.until(lambda: a.said == ["root", "from a", "from b"])
+        await b.deletes(replace(root, channel=b.home, message=copy), with_thread=True)
+        await b.say("end")
+        await a.until(lambda: a.said == ["root", "from a", "end"])
+
+
+async def test_a_part_that_cannot_be_deleted_is_left_empty(daemon: RunDaemon) -> None:
+    """A shorter text where parts cannot be taken away: it is not posted once more."""
+    async with daemon(rule("r", "a/1", "b/1"), **BOTH) as running:
+        a, b = sides(running)
+        b.text_limit = 30
+        posted = await a.say(WORDS)
+        await b.until(lambda: len(b.board) == 3)
+
+        async def no_deletions(what: str) -> None:
+            if what == "delete":
+                raise Rejected("only moderators may")
+
+        b.trouble = no_deletions
+        await a.edits(posted, "short")
+        await b.until(lambda: b.said == ["short", "…", "…"])

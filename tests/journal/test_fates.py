@@ -190,9 +190,34 @@ async def test_answers_are_found_by_the_root_on_either_side(journal: SqliteJourn
     there = post("x1", channel=OPS.target, thread="t1")
     (back,) = await accepted(journal, there, NewDelivery(TOWN, "ops", "{}"))
     await journal.complete(back.id, 0, Receipt(MessageId("m9")))
-    found = await journal.thread(OPS.target, TOWN, "root")
-    assert [(each.event.message, each.parts) for each in found] == [("answer", ("t2",)), ("x1", ("x1",))]
-    assert found[1].is_at_home(OPS.target)
+    assert await journal.thread(TOWN, "root") == [(TOWN, "answer"), (OPS.target, "x1")]
+    assert await journal.thread(OPS.target, "t1") == [(OPS.target, "x1")]
+
+
+async def test_corrections_are_found_by_their_message(journal: SqliteJournal) -> None:
+    """What its edits were posted as, in one target."""
+    await arrived(journal, post("m1"), "t1")
+    (first,) = await accepted(journal, edit("m1", "one"))
+    await journal.part_done(first.id, 0, Receipt(MessageId("t2")))
+    await journal.complete(first.id, 1, Receipt())
+    (second,) = await accepted(journal, edit("m1", "two"), LOBBY)
+    await journal.complete(second.id, 0, Receipt(MessageId("l1")))
+    (other,) = await accepted(journal, edit("m2", "one"))
+    await journal.complete(other.id, 0, Receipt(MessageId("t4")))
+    assert await journal.corrections(OPS.target, TOWN, "m1") == {first.event_id: ("t2", None)}
+    assert await journal.corrections(LOBBY.target, TOWN, "m1") == {second.event_id: ("l1",)}
+    assert await journal.corrections(OPS.target, TOWN, "unknown") == {}
+
+
+async def test_an_edit_supersedes_nothing_that_is_not_there_any_more(journal: SqliteJournal) -> None:
+    """A dead letter that is tried again meanwhile: the edit stays, to go behind it."""
+    (dead,) = await accepted(journal, post("m1"))
+    await journal.bury(dead.id, reason="refused")
+    (change,) = await accepted(journal, edit("m1", "new"))
+    await journal.retry([dead.id])
+    assert not await journal.supersede(dead.id, [change])
+    assert [each.event.message for each in await journal.load(OPS.target)] == ["m1", "m1"]
+    assert change.id in [each.id for each in await journal.load(OPS.target)]
 
 
 async def test_reactions_are_counted_for_each_target(journal: SqliteJournal) -> None:
