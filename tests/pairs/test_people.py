@@ -1,4 +1,4 @@
-"""Who is who on Mattermost and on IRC: bound by the people themselves, and called by each other across the bridge."""
+"""Who is who on Mattermost and elsewhere: bound by the people themselves, and called by each other over the bridge."""
 
 from __future__ import annotations
 
@@ -6,11 +6,15 @@ import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+import aiohttp
+
 from nextbridge.sandbox.mattermost import SandboxMattermost
 from nextbridge.sandbox.mattermost.records import Account, Channel
 from tests.irc.conftest import Inspircd, Meet, Person, unique
+from tests.pairs.browsing import Side, does
 from tests.pairs.test_mattermost_irc import GUARD, bridge
 from tests.process import Daemon
+from tests.webchat.conftest import Frame
 
 
 class Scene:
@@ -100,3 +104,44 @@ async def test_people_bind_their_accounts_and_are_called_by_each_other(
         await mentions_cross(on, 2)
         assert await daemon.stop() == 0
         assert not [each for each in on.mattermost.messages(on.town) if "bind" in each]
+
+
+async def test_mattermost_and_a_web_chat_are_bound_and_call_each_other(daemon: Daemon) -> None:
+    """What is answered in the room is seen by the one who asked alone; a bound name is called in both directions."""
+    async with SandboxMattermost() as server, aiohttp.ClientSession() as http:
+        team = server.add_team("main")
+        relay, ada = server.add_bot("relay", team=team), server.add_user("ada", nickname="Ada", team=team)
+        town = server.add_channel(team, "town", members=[relay, ada])
+        alone = server.add_direct_channel(ada, relay)
+        await daemon.start({
+            "global": {"http": {"port": 0}},
+            "mattermost": {"mm": {"server_url": server.url, "token": relay.token}},
+            "webchat": {"web": {}},
+            "rules": [{"type": "connect", "channels": {"mm": {"channel_id": town.id}, "web": {"room": "lobby"}}}],
+        })  # fmt: skip
+        web = Side(daemon, http, "web")
+
+        async def told(nth: int) -> str:
+            def answers() -> list[str]:
+                return [each.message for each in server.posts(alone) if each.user_id == relay.id]
+
+            await server.until(lambda: len(answers()) >= nth)
+            return answers()[nth - 1]
+
+        async with web.joined("Countess") as countess, web.joined("Carl") as carl:
+            server.post_as(ada, alone, "bind")
+            code = found(r"code is (\S+)", await told(1))
+            await countess.say(type="post", id=f"says-{1:020}", text=f"!nb bind confirm {code}")
+            number = found(r"accept (\d+)", str((await countess.until("told"))["text"]))
+            await countess.say(type="post", id=f"says-{2:020}", text=f"!nb bind accept {number}")
+            server.post_as(ada, alone, f"bind accept {found(r'accept ([0-9]+)', await told(2))}")
+            assert (await told(3)).startswith("You are bound to")
+            await does(carl, type="post", text="@Countess, not @Countessa")
+            await server.until(lambda: f"@ada, not @{GUARD}Countessa" in server.messages(town))
+            server.post_as(ada, town, "for @ada")
+            seen: list[Frame] = []
+            while not seen or seen[-1]["type"] != "message" or seen[-1]["message"]["text"] != "for @Countess":
+                seen.append(await carl.next())
+            assert not [frame for frame in seen if frame["type"] == "told"]
+        assert await daemon.stop() == 0
+        assert not [each for each in server.messages(town) if "bind" in each]
