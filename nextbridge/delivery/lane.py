@@ -225,18 +225,23 @@ class Lane:
         event = delivery.event
         if not isinstance(event, Posted):
             return delivery
-        changes = await self._around.journal.changes(delivery)
-        if not changes:
+        edits = after = 0
+        while changes := await self._around.journal.changes(delivery, after=after, limit=_WINDOW):
+            if any(isinstance(each.event, Deleted) for each in changes):
+                await self._forget(delivery, changes)
+                return None
+            await self._around.journal.supersede(delivery.id, changes)
+            self._folded.update(each.id for each in changes)
+            last = changes[-1].event
+            assert isinstance(last, Edited)  # noqa: S101 - there are no other changes
+            event = replace(event, text=last.text, action=last.action)
+            edits, after = edits + len(changes), changes[-1].id
+            if len(changes) < _WINDOW:
+                break
+        if not edits:
             return delivery
-        if any(isinstance(each.event, Deleted) for each in changes):
-            await self._forget(delivery, changes)
-            return None
-        await self._around.journal.supersede(delivery.id, changes)
-        self._folded.update(each.id for each in changes)
-        last = changes[-1].event
-        assert isinstance(last, Edited)  # noqa: S101 - there are no other changes
-        self._around.tally.skipped(event.channel.instance, "edited_before_sent", delivery.rule, number=len(changes))
-        return replace(delivery, event=replace(event, text=last.text, action=last.action), amended=True)
+        self._around.tally.skipped(event.channel.instance, "edited_before_sent", delivery.rule, number=edits)
+        return replace(delivery, event=event, amended=True)
 
     async def _forget(self, delivery: Delivery, changes: Sequence[Delivery]) -> None:
         """A message was deleted before it was sent; with its thread, what answers it does not go out either."""

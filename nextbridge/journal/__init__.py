@@ -243,8 +243,11 @@ class Journal(Protocol):
     async def thread(self, channel: Channel, root: str) -> list[tuple[Channel, str]]:
         """All that answers `root` of `channel`, there or where it was relayed to: each message's channel and id."""
 
-    async def changes(self, delivery: Delivery) -> list[Delivery]:
-        """The edits and deletions of a delivery's message that wait behind it in its lane, in order."""
+    async def changes(self, delivery: Delivery, *, after: int = 0, limit: int = 100) -> list[Delivery]:
+        """The next edits and deletions of a delivery's message that wait behind it in its lane, in order.
+
+        Those with an id above `after`, as often as somebody may have edited it.
+        """
 
     async def supersede(self, old: int, by: Sequence[Delivery], parts: Sequence[str | None] | None = None) -> bool:
         """A waiting delivery or dead letter takes the text of the last of these edits, which are thereby done.

@@ -55,7 +55,7 @@ _EDITS = f"""
 _NEWEST_EDIT = f"{_LATER} SELECT id, data FROM event WHERE id = (SELECT max(edit.id) FROM {_EDITS})"  # noqa: S608 - ours
 _CORRECTIONS = f"""
     {_LATER} SELECT receipt.event, receipt.message FROM {_EDITS}
-    JOIN receipt ON receipt.event = edit.id AND receipt.target = :target ORDER BY receipt.event, receipt.part
+    CROSS JOIN receipt ON receipt.event = edit.id AND receipt.target = :target ORDER BY receipt.event, receipt.part
 """  # noqa: S608 - ours
 _RECEIPTS = "SELECT message, note FROM receipt WHERE event = ? AND target = ? ORDER BY part"
 _DEAD = "SELECT id FROM dead_letter WHERE event = ? AND target = ? LIMIT 1"

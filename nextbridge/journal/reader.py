@@ -56,8 +56,9 @@ _CHANGES = f"""
         WHERE change.period IN later
             AND change.channel = (SELECT id FROM channel WHERE instance = :instance AND key = :key)
             AND change.message = :message AND change.kind IN ({KINDS[Edited]}, {KINDS[Deleted]})
-    ) AND waiting.id > :after
-    ORDER BY waiting.id
+            AND change.id > :after
+    )
+    ORDER BY waiting.id LIMIT :limit
 """  # noqa: S608 - KINDS are ours
 _DEAD_LETTERS = """
     SELECT dead_letter.id, event.data, source.instance, source.key, target.instance, target.key, terms.rule,
@@ -108,7 +109,7 @@ class Reader:
         rows = self._connection.execute(_LOAD, (target.instance, target.key, after, limit))
         return [self._delivery(target, row) for row in rows]
 
-    def changes(self, delivery: Delivery) -> list[Delivery]:
+    def changes(self, delivery: Delivery, after: int, limit: int) -> list[Delivery]:
         target, source = delivery.target, delivery.event.channel
         names = {
             "target_instance": target.instance,
@@ -117,7 +118,8 @@ class Reader:
             "key": source.key,
             "message": delivery.event.message,
             "at": delivery.event.at,
-            "after": delivery.id,
+            "after": max(after, delivery.id),
+            "limit": limit,
         }
         return [self._delivery(target, row) for row in self._connection.execute(_CHANGES, names)]
 

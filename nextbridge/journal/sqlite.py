@@ -220,8 +220,8 @@ class SqliteJournal:
     async def thread(self, channel: Channel, root: str) -> list[tuple[Channel, str]]:
         return await self._read(self._reader.fates.thread, channel, root)
 
-    async def changes(self, delivery: Delivery) -> list[Delivery]:
-        return await self._read(self._reader.changes, delivery)
+    async def changes(self, delivery: Delivery, *, after: int = 0, limit: int = 100) -> list[Delivery]:
+        return await self._read(self._reader.changes, delivery, after, limit)
 
     async def reactors(self, target: Channel, event_id: int, emoji: str) -> frozenset[str]:
         return await self._read(self._reader.fates.reactors, target, event_id, emoji)

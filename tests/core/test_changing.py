@@ -198,6 +198,26 @@ async def test_more_than_a_lane_holds_in_memory_is_changed_in_place_too(daemon: 
         ]
 
 
+async def test_one_message_is_edited_in_place_however_often(daemon: RunDaemon) -> None:
+    """More edits than are held in memory at once, and a deletion behind as many."""
+    late = {"a": ConversingDriver, "b": LateDriver}
+    async with daemon(rule("r", "a/1", "b/1"), **late) as running:
+        a, b = running["a"], running["b"]
+        assert isinstance(a, ConversingDriver)
+        one, two = await a.say("one"), await a.say("two")
+        for number in range(250):
+            await a.edits(one, f"one, edited {number}", str(number))
+            await a.edits(two, f"two, edited {number}", str(number))
+        await a.deletes(two)
+        b.connects.set()
+        await a.say("end")
+        await b.until(lambda: len(b.shown) >= 2)
+        assert b.texts == ["one, edited 249", "end"]
+        tally = running.service.tally
+        assert tally.count("skipped", reason="edited_before_sent") == 250
+        assert tally.count("skipped", reason="deleted_before_sent") == 1
+
+
 async def test_once_attempted_a_message_stays_as_it_is_and_the_edit_follows(daemon: RunDaemon) -> None:
     """In flight: what may have arrived keeps its text under its key; the edit is made after it."""
     async with daemon(rule("r", "a/1", "b/1"), **BOTH) as running:

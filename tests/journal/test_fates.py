@@ -137,6 +137,8 @@ async def test_what_waits_takes_the_text_of_the_edits_behind_it(folder: Path) ->
     await accepted(journal, post("m2"))
     first, second = [*await accepted(journal, edit("m1", "one")), *await accepted(journal, edit("m1", "two"))]
     assert [each.id for each in await journal.changes(delivery)] == [first.id, second.id]
+    assert [each.id for each in await journal.changes(delivery, limit=1)] == [first.id]
+    assert [each.id for each in await journal.changes(delivery, after=first.id, limit=1)] == [second.id]
     await journal.supersede(delivery.id, [first, second])
     await journal.close()
 
