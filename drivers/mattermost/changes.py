@@ -1,6 +1,7 @@
 """What is done to posts that are there: edits, deletions and reactions, as the events that they are.
 
-A `post_edited` frame also tells of pins and the like: only an edit has another `edit_at`. A post's own frame does not
+A `post_edited` frame also tells of pins and the like: only an edit has another `edit_at`. What a program says anew in
+its attachments alone has not: that is told by what they said when the post was heard. A post's own frame does not
 say who edited it, and older servers do not say who deleted it: then it was its author.
 """
 
@@ -10,9 +11,10 @@ import zlib
 from collections import OrderedDict
 
 import msgspec
+from msgspec.structs import replace
 
 from drivers.mattermost import wire
-from drivers.mattermost.events import PostReader, Skipped
+from drivers.mattermost.events import PostReader, Skipped, attached_lines
 from nextbridge.envelope import Deleted, Edited, MessageId, Reacted
 from nextbridge.markup.emoji import character
 
@@ -27,18 +29,45 @@ class Changes:
     def __init__(self) -> None:
         self._edited: OrderedDict[str, tuple[int, str]] = OrderedDict()
         """When posts were last edited, and to what. What is forgotten costs an event under the same key."""
+        self._attached: OrderedDict[str, int] = OrderedDict()
+        """What the attachments of posts said last, as a checksum. Of what is forgotten only a new text is seen."""
+
+    def posted(self, post: wire.Post) -> None:
+        """Remember what a new post says in its attachments. To be called before it can be edited."""
+        if said := _attached(post):
+            self._remember(post.id, said)
 
     async def edited(self, post: wire.Post, reader: PostReader) -> Edited:
         """The event of a post that was changed. Raises Skipped where it says what it said, or is our own."""
+        said, before = _attached(post), self._attached.get(post.id)
         last, version = self._edited.get(post.id, (1, "")), _version(post)
         if post.user_id != reader.me.id and (post.edit_at < last[0] or version == last[1]):
-            raise Skipped("post_touched", post)
+            if before is None or said == before:
+                raise Skipped("post_touched", post)
+            post = replace(post, edit_at=post.update_at)
+            version = _version(post)
         event = await edit_of(post, reader)
         self._edited[post.id] = post.edit_at, version
         self._edited.move_to_end(post.id)
         if len(self._edited) > _EDITS_KNOWN:
             self._edited.popitem(last=False)
+        if said or before is not None:
+            self._remember(post.id, said)
         return event
+
+    def _remember(self, post: str, said: int) -> None:
+        self._attached[post] = said
+        self._attached.move_to_end(post)
+        if len(self._attached) > _EDITS_KNOWN:
+            self._attached.popitem(last=False)
+
+
+def _attached(post: wire.Post) -> int:
+    """A checksum of what a post says in its attachments; 0 where it has none."""
+    if b'"attachments"' not in bytes(post.props):  # as nearly always
+        return 0
+    lines = attached_lines(wire.PostProps(post.props))
+    return zlib.crc32("\0".join(lines).encode("utf-8", "surrogatepass")) if lines else 0
 
 
 async def edit_of(post: wire.Post, reader: PostReader) -> Edited:

@@ -194,6 +194,7 @@ class MattermostDriver(Driver[MattermostSettings, MattermostChannel]):
                 post = msgspec.json.decode(data.post, type=wire.Post)
                 if post.type.startswith("system_"):
                     return await notice_of(post, data, reader, self.dialect)
+                self._changes.posted(post)
                 return await reader.event(post, data)
             case "post_edited":
                 changed = msgspec.json.decode(frame.data, type=wire.ChangedData)

@@ -16,7 +16,7 @@ from nextbridge.envelope import Attachment, Author, Channel, ChannelKey, Instanc
 from nextbridge.errors import Retry
 from nextbridge.markup import Dialect, RichText
 
-__all__ = ["PostReader", "Skipped", "as_author"]
+__all__ = ["PostReader", "Skipped", "as_author", "attached_lines"]
 
 
 class Skipped(Exception):
@@ -147,12 +147,17 @@ def as_author(user: wire.User, *, bot: bool = False) -> Author:
     )
 
 
+def attached_lines(props: wire.PostProps) -> list[str]:
+    """What each attachment of a post says."""
+    return ["\n".join(_lines(attachment)) for attachment in props.attachments]
+
+
 def _words(post: wire.Post, props: wire.PostProps) -> str:
     """The post's text, in the server's notation, with what stands in its attachments below it."""
     message = post.message
     if post.type == "me" and len(message) > 1 and message.startswith("*") and message.endswith("*"):
         message = message[1:-1]
-    blocks = [message, *("\n".join(_lines(attachment)) for attachment in props.attachments)]
+    blocks = [message, *attached_lines(props)]
     return "\n\n".join(block for block in blocks if block.strip())
 
 

@@ -213,6 +213,8 @@ class Post(Struct, frozen=True, gc=False):
     channel_id: str
     edit_at: int = 0
     """When its text or its files were last changed; a pin or a reaction leaves it as it is."""
+    update_at: int = 0
+    """When anything of it was last changed."""
     delete_at: int = 0
     message: str = ""
     type: str = ""

@@ -65,6 +65,27 @@ async def test_an_edited_webhook_post_is_by_whom_the_webhook_says(scene: Scene, 
     assert running.posted[0].author.name == "Weather"
 
 
+async def test_what_a_program_says_anew_in_its_attachments_alone_is_an_edit(scene: Scene, staged: Start) -> None:
+    """The server does not date it as one; a pin before or after it is none."""
+    running = await staged()
+
+    def build(result: str) -> dict[str, object]:
+        return {"from_webhook": "true", "override_username": "CI", "attachments": [{"text": result}]}
+
+    post = scene.sandbox.post_as(scene.alice, scene.town, "", props=build("running"))
+    scene.sandbox.pin(post)
+    for result in ("failed", "done"):
+        scene.sandbox.edit(post, props=build(result))
+        scene.sandbox.pin(post)
+    scene.say("end")
+    await running.received("end")
+    edits = of(running, Edited)
+    assert [PLAIN.write(event.text.blocks) for event in edits] == ["failed", "done"]
+    assert len({event.version for event in edits}) == 2
+    assert all(event.at > 0 for event in edits)
+    assert running.host.skips == {"post_touched": 3}
+
+
 async def test_a_deleted_root_takes_its_replies_along(scene: Scene, staged: Start) -> None:
     """The server says nothing of them, so the event does; of a reply that is deleted it does not."""
     running = await staged()

@@ -282,10 +282,18 @@ class SandboxMattermost:
     def upload_as(self, account: Account, channel: Channel, name: str, content: bytes) -> FileInfo:
         return self._world.files.add(account.id, channel.id, name, content)
 
-    def edit(self, post: Post, message: str | None = None, *, files: Iterable[FileInfo] | None = None) -> Post:
-        """Give it another text, other files, or both."""
+    def edit(
+        self,
+        post: Post,
+        message: str | None = None,
+        *,
+        files: Iterable[FileInfo] | None = None,
+        props: dict[str, object] | None = None,
+    ) -> Post:
+        """Give it another text, other files or other props."""
         file_ids = None if files is None else [file.id for file in files]
-        return self._world.conversation.change(self._world.posts.post(post.id), message=message, file_ids=file_ids)
+        found = self._world.posts.post(post.id)
+        return self._world.conversation.change(found, message=message, file_ids=file_ids, props=props)
 
     def pin(self, post: Post) -> Post:
         return self._world.conversation.change(self._world.posts.post(post.id), is_pinned=True)
