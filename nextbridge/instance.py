@@ -85,7 +85,7 @@ class _DriverStore:
 class Instance:
     """One account on one platform, running."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - most of it is what a driver may ask
         self,
         instance: InstanceId,
         core: Core,
@@ -94,12 +94,14 @@ class Instance:
         folder: Path,
         proxy: str | None,
         base_url: str | None,
+        command_prefix: str,
         fetch_allow: tuple[str, ...],
     ) -> None:
         self.instance = instance
         self.folder = folder
         self.proxy = proxy
         self.base_url = base_url
+        self.command_prefix = command_prefix
         self.fetch_allow = fetch_allow
         self.log: FilteringBoundLogger = structlog.get_logger().bind(instance=instance)
         self.store = _DriverStore(journal, instance)

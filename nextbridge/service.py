@@ -223,6 +223,7 @@ class Service:
             folder=folder,
             proxy=general.proxy,
             base_url=self._base_url,
+            command_prefix=general.command_prefix,
             fetch_allow=general.fetch_allow,
         )
         instance.supervise(configured.driver(configured.settings, self._channels_of(configured.id), instance))

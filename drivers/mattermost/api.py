@@ -250,6 +250,20 @@ class Api:
         body = msgspec.json.encode({"header": header})
         await self._call("PUT", f"channels/{_segment(channel)}/patch", wire.Nothing, body=body)
 
+    async def commands(self, team: str) -> list[wire.SlashCommand]:
+        """The custom slash commands of a team, as far as we may see them."""
+        path = f"commands?team_id={_segment(team)}&custom_only=true"
+        return await self._look_up(path, list[wire.SlashCommand])
+
+    async def create_command(self, command: wire.SlashCommand) -> wire.SlashCommand:
+        """Make a slash command; the server adds its id and token."""
+        return await self._call("POST", "commands", wire.SlashCommand, body=msgspec.json.encode(command))
+
+    async def update_command(self, command: wire.SlashCommand) -> wire.SlashCommand:
+        """Make the slash command of that id say this; its token stays."""
+        path = f"commands/{_segment(command.id)}"
+        return await self._call("PUT", path, wire.SlashCommand, body=msgspec.json.encode(command))
+
     async def direct_channel(self, me: UserId, other: UserId) -> ChannelKey:
         """The channel of us and one other, made where there is none."""
         body = msgspec.json.encode([me, other])

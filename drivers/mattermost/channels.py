@@ -40,6 +40,7 @@ class _State(Struct):
     written: str
     """As the file names it."""
     name: str = ""
+    team: str = ""
     type: str = ""
     open: bool = False
     heard: bool = False
@@ -70,6 +71,14 @@ class Channels:
         for state in self._by_key.get(channel, ()):
             return state.name or state.written
         return channel
+
+    def knows(self, channel: str) -> bool:
+        """Whether it is one of the file's."""
+        return bool(self._by_key.get(ChannelKey(channel)))
+
+    def teams(self) -> dict[str, str]:
+        """The teams of the channels that we are in, each with the name of one of those."""
+        return {state.team: state.name for state in self._states.values() if state.open and state.team}
 
     def about(self, channel: ChannelKey) -> wire.PostedData:
         """What a frame would say about the channel of a post."""
@@ -176,7 +185,7 @@ class Channels:
             found = msgspec.structs.replace(found, display_name=await _partner(found, api, me))
         await self._known(configured, state, found)
         state.open = state.heard = True
-        state.newest, state.type = found.last_post_at, found.type
+        state.newest, state.type, state.team = found.last_post_at, found.type, found.team_id
         if not state.member:
             # what was said while we were not in the channel was not said to us
             state.member = True

@@ -9,6 +9,7 @@ from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanage
 from typing import ClassVar, Literal
 
 import msgspec
+from aiohttp import web
 
 from drivers.mattermost import wire
 from drivers.mattermost.acts import Acts
@@ -33,6 +34,7 @@ from drivers.mattermost.settings import (
     repairs,
     token_of,
 )
+from drivers.mattermost.slash import CommandCalls, SlashCommand
 from drivers.mattermost.socket import Resumption, Socket, SocketTimes, open_socket
 from drivers.mattermost.system_posts import notice_of
 from nextbridge.config.types import effective_proxy
@@ -106,6 +108,9 @@ class MattermostDriver(Driver[MattermostSettings, MattermostChannel]):
         self._acts: Acts | None = None
         self._marks = Marks()
         self._uploaded = Uploaded()
+        self._command = SlashCommand(host) if settings.slash_command else None
+        self._calls = CommandCalls(self._command, host, self._people, self._channels, self._connected_account)
+        self._offering: asyncio.Task[None] | None = None
 
     # --- the operator's file --------------------------------------------------------------------------------------
 
@@ -159,6 +164,7 @@ class MattermostDriver(Driver[MattermostSettings, MattermostChannel]):
                 self._people.forget_all()
                 await self._channels.resolve(api, me)
                 await self.host.connected(UserId(me.id), realm=self._server.realm)
+                self._offer_command(api, me)
                 reader = self._reader(api, me)
                 self._socket = socket
                 frames_of = socket.frames(anew=self._channels.anew, missed=self._channels.missed)
@@ -166,6 +172,7 @@ class MattermostDriver(Driver[MattermostSettings, MattermostChannel]):
                     async for frame in frames:
                         await self._take(frame, reader, api, me)
         finally:
+            self._withdraw_offer()
             self._socket = None
             self._channels.unheard()
 
@@ -228,6 +235,7 @@ class MattermostDriver(Driver[MattermostSettings, MattermostChannel]):
                 about = msgspec.json.decode(frame.data, type=wire.Membership)
                 if about.user_id in {"", me.id}:
                     await self._channels.recheck(api, me)
+                    self._offer_command(api, me)
             case "user_removed":
                 about = msgspec.json.decode(frame.data, type=wire.Membership)
                 if me.id in {about.user_id, broadcast.user_id}:
@@ -340,6 +348,26 @@ class MattermostDriver(Driver[MattermostSettings, MattermostChannel]):
 
     def _reader(self, api: Api, me: wire.User) -> PostReader:
         return PostReader(self.host.instance, me, api, self._people, self.dialect)
+
+    # --- the slash command ----------------------------------------------------------------------------------------
+
+    def _offer_command(self, api: Api, me: wire.User) -> None:
+        """See to it that there is one, while messages are received already."""
+        if self._command is not None:
+            self._withdraw_offer()
+            self._offering = asyncio.create_task(self._command.offer(api, me, self._channels.teams()))
+
+    def _connected_account(self) -> tuple[Api, wire.User] | None:
+        return None if self._acts is None else (self._acts.api, self._acts.me)
+
+    def _withdraw_offer(self) -> None:
+        if self._offering is not None:
+            self._offering.cancel()
+            self._offering = None
+
+    async def handle(self, request: web.Request, path: str) -> web.StreamResponse:
+        """As `Pages.handle`: what the server calls when somebody types the slash command."""
+        return await self._calls.answer(request, path)
 
     # --- files ----------------------------------------------------------------------------------------------------
 

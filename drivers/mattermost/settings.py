@@ -65,6 +65,13 @@ class MattermostSettings(Settings, frozen=True):
         ]
         | UnsetType
     ) = UNSET
+    slash_command: Annotated[
+        bool,
+        Meta(
+            description="Make /nb (see command_prefix) a command of its teams, where global.base_url is set and the "
+            "account has the right to."
+        ),
+    ] = True
     reconnect_delay: Annotated[
         float, Meta(ge=0.1, description="Seconds before a lost connection is made again; it grows with each failure.")
     ] = 5.0

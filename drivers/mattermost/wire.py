@@ -39,6 +39,7 @@ __all__ = [
     "ReactionData",
     "Role",
     "ServerError",
+    "SlashCommand",
     "Team",
     "TypingData",
     "Uploaded",
@@ -330,6 +331,8 @@ class ChannelInfo(Struct, frozen=True, gc=False):
     display_name: str = ""
     name: str = ""
     type: str = ""
+    team_id: str = ""
+    """Empty for direct and group messages."""
     delete_at: int = 0
     last_post_at: int = 0
     """When the newest post was made, in milliseconds; 0 where there is none."""
@@ -355,6 +358,32 @@ class Role(Struct, frozen=True, gc=False):
 
     name: str
     permissions: tuple[str, ...] = ()
+
+
+class SlashCommand(Struct, frozen=True):
+    """A custom slash command of a team, with all that an update of it has to say again."""
+
+    team_id: str
+    trigger: str
+    """Without the slash, in small letters."""
+    url: str
+    """What the server calls when somebody types it."""
+    method: str
+    """`P` calls by POST."""
+    id: str = ""
+    token: str = ""
+    """The server shows it with each call."""
+    creator_id: str = ""
+    username: str = ""
+    icon_url: str = ""
+    auto_complete: bool = False
+    auto_complete_desc: str = ""
+    auto_complete_hint: str = ""
+    display_name: str = ""
+    description: str = ""
+
+    def __repr__(self) -> str:
+        return f"SlashCommand({self.team_id}/{self.trigger})"
 
 
 class Nothing(Struct, frozen=True, gc=False):

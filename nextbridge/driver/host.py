@@ -56,6 +56,10 @@ class Host(Protocol):
         """Where the daemon's HTTP server is reached from outside, without a final slash, if the operator says so."""
 
     @property
+    def command_prefix(self) -> str:
+        """The word that begins a command to the relay, behind an exclamation mark: `nb`."""
+
+    @property
     def fetch_allow(self) -> tuple[str, ...]:
         """What may be fetched though it is not on the public internet: for `open_guarded_session`.
 

@@ -50,6 +50,7 @@ class RecordingHost:
         self.instance = InstanceId(instance)
         self.proxy = proxy
         self.base_url = base_url
+        self.command_prefix = "nb"
         self.fetch_allow: tuple[str, ...] = ()
         self.store = MemoryStore()
         self.log: FilteringBoundLogger = structlog.get_logger().bind(instance=instance)

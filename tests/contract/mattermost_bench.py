@@ -30,8 +30,9 @@ class MattermostBench(Bench):
         {"server_url": "https://mattermost.example.com", "token": "9xuqwrwgstrb3mzrxb83nb357a"},
         {"channel_id": "4xp9fdt77pncbef59f4k1qe83o"},
     )
-    without: ClassVar = {
-        Pages: "not needed: what happens comes by the server's WebSocket",
+    page = "/command"
+    depends: ClassVar = {
+        Pages: "`global.base_url` is set: the slash command",
     }
 
     def __init__(self) -> None:

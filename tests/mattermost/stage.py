@@ -22,7 +22,7 @@ from nextbridge.config.types import Secret
 from nextbridge.driver import ConfiguredChannel, Cursor, Outgoing
 from nextbridge.envelope import Author, ChannelKey, DeliveryKey, Event, Mark, Posted, UserId
 from nextbridge.errors import DriverError
-from nextbridge.sandbox.host import RecordingHost
+from nextbridge.sandbox.host import MemoryStore, RecordingHost
 from nextbridge.sandbox.mattermost import Account, Channel, SandboxMattermost
 
 _numbers = itertools.count(1)
@@ -221,13 +221,16 @@ def make(
     token: str,
     *channels: str | MattermostChannel,
     general_proxy: str | None = None,
+    base_url: str | None = None,
+    store: MemoryStore | None = None,
     kind: type[MattermostDriver] = ImpatientDriver,
     **settings: Any,
 ) -> tuple[MattermostDriver, RecordingHost]:
     """A driver that is not running yet, and its host. The caller closes it."""
     made = MattermostSettings(server_url=url, token=Secret(token), **settings)
     named = [MattermostChannel(channel_id=each) if isinstance(each, str) else each for each in channels]
-    host = StrictHost("mm", proxy=general_proxy)
+    host = StrictHost("mm", proxy=general_proxy, base_url=base_url)
+    host.store = store or host.store
     configured = [ConfiguredChannel(MattermostDriver.channel_key(each), each, ("rule",)) for each in named]
     return kind(made, configured, host), host
 

@@ -161,6 +161,44 @@ async def test_what_only_oneself_sees_is_not_told_to_others(town: Town) -> None:
     assert "notify_props" not in told
 
 
+async def test_slash_commands_take_a_right(town: Town) -> None:
+    """To see, make, change and delete them; members have it not, unless it was given."""
+    new = {"team_id": town.team.id, "trigger": "NB", "url": "https://example.com/nb", "method": "P"}
+    made = (await town.boss.call("POST", "commands", new)).body
+    assert (made["trigger"], made["creator_id"]) == ("nb", town.boss.account.id)
+    one = f"commands/{made['id']}"
+    asked = [
+        ("GET", f"commands?team_id={town.team.id}&custom_only=true", None),
+        ("POST", "commands", {**new, "trigger": "other"}),
+        ("PUT", one, made),
+        ("DELETE", one, None),
+    ]
+    for method, path, body in asked:
+        assert (await town.relay.call(method, path, body)).error == FORBIDDEN, (method, path)
+    town.sandbox.give_right("manage_slash_commands")
+    assert [(await town.relay.call(*each)).status for each in asked] == [200, 201, 200, 200]
+    town.sandbox.settings.change(EnableCommands="false")
+    assert (await town.relay.call(*asked[0])).error == (501, "api.command.disabled.app_error")
+
+
+@pytest.mark.parametrize(
+    ("changes", "error"),
+    [
+        ({"trigger": "Invite"}, "api.command.duplicate_trigger.app_error"),
+        ({"trigger": ""}, "model.command.is_valid.trigger.app_error"),
+        ({"trigger": "n b"}, "model.command.is_valid.trigger.app_error"),
+        ({"url": "nb"}, "model.command.is_valid.url_http.app_error"),
+        ({"method": "POST"}, "model.command.is_valid.method.app_error"),
+        ({"display_name": "x" * 65}, "model.command.is_valid.display_name.app_error"),
+    ],
+)
+async def test_a_slash_command_has_to_make_sense(town: Town, changes: dict[str, str], error: str) -> None:
+    """A word that the server has itself is taken; a word is one word."""
+    new = {"team_id": town.team.id, "trigger": "nb", "url": "https://example.com/nb", "method": "P"}
+    assert (await town.boss.call("POST", "commands", {**new, **changes})).error == (400, error)
+    assert town.sandbox.commands(town.team) == []
+
+
 async def test_an_unknown_command_is_no_post(town: Town) -> None:
     """404; and what does not begin with a slash is no command."""
     unknown = await town.alice.call("POST", "commands/execute", {"channel_id": town.town.id, "command": "/nb x"})

@@ -25,6 +25,7 @@ __all__ = [
     "PostId",
     "PostList",
     "Reaction",
+    "SlashCommand",
     "Team",
     "TeamId",
     "Timezone",
@@ -314,3 +315,26 @@ class Hook(Struct, kw_only=True):
     username: str = ""
     icon_url: str = ""
     channel_locked: bool = False
+
+
+class SlashCommand(Struct, kw_only=True):
+    """A team's command; what is typed behind `/trigger` is told to `url`, with `token`."""
+
+    id: str = ""
+    token: str = ""
+    create_at: int = 0
+    update_at: int = 0
+    delete_at: int = 0
+    creator_id: str = ""
+    team_id: str = ""
+    trigger: str = ""
+    method: str = ""
+    """P is POST, G is GET."""
+    username: str = ""
+    icon_url: str = ""
+    auto_complete: bool = False
+    auto_complete_desc: str = ""
+    auto_complete_hint: str = ""
+    display_name: str = ""
+    description: str = ""
+    url: str = ""

@@ -29,6 +29,8 @@ class Rights:
 
     def __init__(self) -> None:
         self.taken: set[str] = set()
+        self.given: set[str] = set()
+        """To everybody in a team, beyond what is usual: `manage_slash_commands`."""
 
     def require(self, permission: str) -> None:
         """Raises Refusal (403) where it was taken away."""
@@ -37,4 +39,5 @@ class Rights:
 
     def of(self, role: str) -> list[str]:
         """The permissions of a role; none where there is no such role."""
-        return [each for each in ROLES.get(role, ()) if each not in self.taken]
+        given = sorted(self.given) if role == "team_user" else []
+        return [*(each for each in ROLES.get(role, ()) if each not in self.taken), *given]

@@ -22,6 +22,7 @@ from nextbridge.sandbox.mattermost.records import (
     FileId,
     FileInfo,
     Post,
+    SlashCommand,
     Team,
     User,
     UserId,
@@ -29,6 +30,7 @@ from nextbridge.sandbox.mattermost.records import (
 )
 from nextbridge.sandbox.mattermost.refusals import Refusal
 from nextbridge.sandbox.mattermost.rest.channels import ChannelRoutes
+from nextbridge.sandbox.mattermost.rest.commands import CommandRoutes
 from nextbridge.sandbox.mattermost.rest.exchange import refused
 from nextbridge.sandbox.mattermost.rest.files import FileRoutes
 from nextbridge.sandbox.mattermost.rest.integrations import IntegrationRoutes
@@ -240,6 +242,10 @@ class SandboxMattermost:
         """From everybody: `edit_post`, `delete_post`, `add_reaction`, `manage_public_channel_properties`."""
         self._world.rights.taken.add(permission)
 
+    def give_right(self, permission: str) -> None:
+        """To everybody in a team: `manage_slash_commands`, which only administrators have by default."""
+        self._world.rights.given.add(permission)
+
     def limit_rate(self, *, per_second: float, burst: int) -> None:
         """Answer 429 to what is more, from now on."""
         self._rate_limit = RateLimit(self._clock, per_second=per_second, burst=burst)
@@ -341,6 +347,10 @@ class SandboxMattermost:
         ids: list[FileId] = [] if post.file_ids is UNSET else post.file_ids
         return [(info.name, self._world.files.content(info.id)) for info in self._world.files.infos(ids)]
 
+    def commands(self, team: Team) -> list[SlashCommand]:
+        """The custom slash commands of a team."""
+        return [each for each in self._world.commands.values() if each.team_id == team.id]
+
     def is_online(self, account: Account) -> bool:
         return self._world.hub.is_online(account.id)
 
@@ -363,6 +373,7 @@ class SandboxMattermost:
             *PostRoutes(self._world, self.faults).routes(),
             *FileRoutes(self._world).routes(),
             *integrations.routes(),
+            *CommandRoutes(self._world).routes(),
             *SystemRoutes(self._world).routes(),
             web.get("/websocket", self._sockets.handle),
         ]

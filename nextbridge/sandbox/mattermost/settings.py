@@ -62,5 +62,9 @@ class ServerSettings:
         return int(self._values["PostEditTimeLimit"])
 
     @property
+    def takes_commands(self) -> bool:
+        return self._values["EnableCommands"] == "true"
+
+    @property
     def shows_overridden_names(self) -> bool:
         return self._values["EnablePostUsernameOverride"] == "true"

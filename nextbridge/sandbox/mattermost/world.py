@@ -10,7 +10,7 @@ from nextbridge.sandbox.mattermost.hub import Hub
 from nextbridge.sandbox.mattermost.pending import PendingPosts
 from nextbridge.sandbox.mattermost.people import People
 from nextbridge.sandbox.mattermost.posts import Posts
-from nextbridge.sandbox.mattermost.records import Hook
+from nextbridge.sandbox.mattermost.records import Hook, SlashCommand
 from nextbridge.sandbox.mattermost.rights import Rights
 from nextbridge.sandbox.mattermost.settings import ServerSettings
 
@@ -33,4 +33,5 @@ class World:
         """The names of custom ones."""
         self.pending = PendingPosts(clock)
         self.hooks: dict[str, Hook] = {}
+        self.commands: dict[str, SlashCommand] = {}
         self.conversation = Conversation(clock, settings, self.people, self.channels, self.posts, self.files, self.hub)

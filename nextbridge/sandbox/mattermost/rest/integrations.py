@@ -1,4 +1,4 @@
-"""Incoming webhooks (/api/v4/hooks/incoming and /hooks/ID) and slash commands (/api/v4/commands/execute)."""
+"""Incoming webhooks: /api/v4/hooks/incoming and /hooks/ID."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from aiohttp import web
 from msgspec import Struct
 
 from nextbridge.sandbox.mattermost.clock import milliseconds
-from nextbridge.sandbox.mattermost.records import Channel, Hook, User, new_id
-from nextbridge.sandbox.mattermost.refusals import Refusal, forbidden, invalid_body_parameter
+from nextbridge.sandbox.mattermost.records import Channel, Hook, new_id
+from nextbridge.sandbox.mattermost.refusals import Refusal, forbidden
 from nextbridge.sandbox.mattermost.rest.exchange import body, reply, signed_in
 from nextbridge.sandbox.mattermost.world import World
 
@@ -33,29 +33,8 @@ class HookMessage(Struct):
     attachments: list[object] = msgspec.field(default_factory=list)
 
 
-class Command(Struct):
-    channel_id: str = ""
-    command: str = ""
-    root_id: str = ""
-
-
-class CommandResponse(Struct):
-    response_type: str = "in_channel"
-    text: str = ""
-    username: str = ""
-    channel_id: str = ""
-    icon_url: str = ""
-    type: str = ""
-    props: None = None
-    goto_location: str = ""
-    trigger_id: str = ""
-    skip_slack_parsing: bool = False
-    attachments: None = None
-    extra_responses: None = None
-
-
 class IntegrationRoutes:
-    """Of the commands there is only `/me`; any other is unknown."""
+    """Only an administrator makes a hook; whoever has its address posts."""
 
     def __init__(self, world: World) -> None:
         self._world = world
@@ -63,7 +42,6 @@ class IntegrationRoutes:
     def routes(self) -> list[web.RouteDef]:
         return [
             web.post("/hooks/incoming", self.create_hook),
-            web.post("/commands/execute", self.execute),
         ]
 
     async def create_hook(self, request: web.Request) -> web.Response:
@@ -138,26 +116,3 @@ class IntegrationRoutes:
         """A hook's text over the limit becomes several posts, unlike a user's, which is refused."""
         most = self._world.settings.max_post_size
         return [text[at : at + most] for at in range(0, len(text), most)] or [""]
-
-    async def execute(self, request: web.Request) -> web.Response:
-        user = signed_in(self._world, request)
-        command = await body(request, Command, "command")
-        if not command.command.startswith("/") or len(command.command) < 2:
-            raise invalid_body_parameter("command")
-        channel = self._world.channels.require_place_in(command.channel_id, user)
-        trigger, _, rest = command.command.partition(" ")
-        if trigger != "/me":
-            raise Refusal(
-                404,
-                "api.command.execute_command.not_found.app_error",
-                f"Command with a trigger of '{trigger}' not found. To send a message beginning with \"/\", try adding "
-                "an empty space at the beginning of the message.",
-            )
-        return self._me(user, channel, rest, command.root_id)
-
-    def _me(self, user: User, channel: Channel, text: str, root_id: str) -> web.Response:
-        shown = f"*{text}*"
-        self._world.conversation.post(
-            user, channel, shown, root_id=root_id, post_type="me", props={"override_icon_url": ""}
-        )
-        return reply(CommandResponse(text=shown, type="me"))
