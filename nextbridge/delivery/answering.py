@@ -66,8 +66,13 @@ async def reply_to(fate: Fate, target: Channel, instance: Instance, around: Surr
 
 
 async def quoting(fate: Fate | None, event: Posted, parent: MessageId, around: Surroundings) -> Excerpt | None:
-    """What the parent said: as the journal has it, else as the platform of the answer remembers it."""
+    """What the parent said: as the journal has it, else as the platform of the answer remembers it.
+
+    None where that is not known, or was deleted.
+    """
     if fate is not None:
+        if fate.deleted:
+            return None
         author = fate.event.author
         # whole: a filter and the guard look at it before it is cut
         return Excerpt(author.name or author.username, excerpt(fate.event, None))

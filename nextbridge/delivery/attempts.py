@@ -9,7 +9,8 @@ import traceback
 from nextbridge.backoff import Backoff
 from nextbridge.cancellation import is_ours_to_end
 from nextbridge.delivery.announcing import Announcing
-from nextbridge.delivery.changing import BEHIND, Deleting, Editing
+from nextbridge.delivery.behind import BEHIND
+from nextbridge.delivery.changing import Deleting, Editing
 from nextbridge.delivery.errand import Carrier, Errand
 from nextbridge.delivery.posting import Posting
 from nextbridge.delivery.reacting import Reacting

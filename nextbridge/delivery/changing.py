@@ -14,6 +14,7 @@ import msgspec
 from msgspec.structs import replace
 
 from nextbridge.delivery.answering import NOTHING, answer_of, reply_to
+from nextbridge.delivery.behind import go_behind, is_behind
 from nextbridge.delivery.errand import Errand
 from nextbridge.delivery.lines import correction, deletion
 from nextbridge.delivery.posting import Posting, outgoing
@@ -25,10 +26,7 @@ from nextbridge.labels import Missing
 from nextbridge.markup import RichText
 from nextbridge.render import render
 
-__all__ = ["BEHIND", "Deleting", "Editing"]
-
-BEHIND = "behind_its_message"
-"""The reason of a change that was put at the end of its lane again: its message was there, to be tried anew."""
+__all__ = ["Deleting", "Editing"]
 
 _LEFT_EMPTY = "…"
 
@@ -55,14 +53,14 @@ class Editing:
         if (reason := await _not_ours(fate, errand)) is not None:
             return reason
         assert fate is not None  # noqa: S101 - else it is not ours
-        if delivery.retried_at is not None and fate.edit is not None and fate.edit > delivery.event_id:
+        if delivery.retried_at is not None and (fate.deleted or (fate.edit or 0) > delivery.event_id):
             journal.withdraw([delivery.id])
-            return "edited_again"
+            return "changed_again"
         parts = await self._edit(instance, fate) if fate.parts else None
         if fate.dead is not None:
             if await journal.supersede(fate.dead, [delivery], parts):
                 return "dead_letter_edited"
-            return await _behind(errand)  # it is tried again since
+            return await go_behind(errand)  # it is tried again since
         if parts is None:
             return await self._degrade(instance, fate)
         if not parts:
@@ -94,7 +92,9 @@ class Editing:
         revised = replace(posted, text=event.text, action=event.action)
         target = self._errand.delivery.target
         answer = await answer_of(revised, target, instance, self._errand.around)
-        missing = msgspec.json.decode(fate.note, type=dict[int, Missing]) if fate.note else {}
+        noted = msgspec.json.decode(fate.note, type=dict[int, Missing]) if fate.note else {}
+        # a filter that came later may leave out files that had a label
+        missing = {place: why for place, why in noted.items() if place < len(revised.attachments)}
         settings, origin = self._errand.delivery.settings, self._errand.origin
         quote = self._errand.quoted(answer.quote)
         rendered = render(revised, settings, instance.driver, target.key, origin, missing=missing, quote=quote)
@@ -190,12 +190,12 @@ class Deleting:
         around, delivery = errand.around, errand.delivery
         fate = await around.journal.fate(delivery.target, event.channel, event.message)
         doomed = await self._doomed(fate)
-        if any(_is_behind(each, errand) for each in doomed):
-            return await _behind(errand)
+        if any(is_behind(each, errand) for each in doomed):
+            return await go_behind(errand)
         dead = [each.dead for each in doomed if each.dead is not None]
         if dead:
             if len(await around.journal.drop(dead)) < len(dead):
-                return await _behind(errand)  # some are tried again since
+                return await go_behind(errand)  # some are tried again since
             around.spool.delivered()
             errand.log.info("dead_letter_deleted", reason="its message was deleted")
         for each in doomed:
@@ -266,8 +266,8 @@ class Deleting:
 
 async def _not_ours(fate: Fate | None, errand: Errand) -> str | None:
     """Why an edit is not carried to this target; it is then at its end. None where it is to be carried."""
-    if fate is not None and _is_behind(fate, errand):
-        return await _behind(errand)
+    if fate is not None and is_behind(fate, errand):
+        return await go_behind(errand)
     reason = _why_not_ours(fate, errand.delivery.event)
     if reason is not None:
         errand.around.journal.withdraw([errand.delivery.id])
@@ -280,17 +280,3 @@ def _why_not_ours(fate: Fate | None, event: Event) -> str | None:
         return "not_relayed"
     # somebody changed what we had posted: that is theirs alone
     return None if fate.event.channel == event.channel else "copy_changed"
-
-
-def _is_behind(fate: Fate, errand: Errand) -> bool:
-    """Whether the message stands behind its change: it was a dead letter, and is tried again.
-
-    What stands before us in the lane has had its turn, whatever the journal says; else we would wait for it for ever.
-    """
-    return fate.waiting is not None and fate.waiting > errand.delivery.id
-
-
-async def _behind(errand: Errand) -> str:
-    """Put the change at the end of its lane, where its message is now."""
-    await errand.around.journal.requeue(errand.delivery.id)
-    return BEHIND

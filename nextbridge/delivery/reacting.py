@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from nextbridge.delivery.answering import NOTHING
+from nextbridge.delivery.behind import go_behind, is_behind
 from nextbridge.delivery.errand import Errand
 from nextbridge.delivery.lines import reaction
 from nextbridge.delivery.posting import Posting
@@ -28,6 +29,8 @@ class Reacting:
         event, delivery = self._event, self._errand.delivery
         journal = self._errand.around.journal
         fate = await journal.fate(delivery.target, event.channel, event.message)
+        if fate is not None and is_behind(fate, self._errand):
+            return await go_behind(self._errand)
         if fate is None or not fate.parts:
             journal.withdraw([delivery.id])
             return "not_relayed"

@@ -100,6 +100,8 @@ class Fate(Struct, frozen=True, kw_only=True):
     """As it was given to `Journal.complete`."""
     edit: int | None = None
     """The event of its newest edit."""
+    deleted: bool = False
+    """Where it was posted; it may still be there in the target, which could not take it back, or not yet."""
 
     def is_at_home(self, target: Channel) -> bool:
         """Whether it was posted in the target itself: then it is somebody's own and not ours to change."""

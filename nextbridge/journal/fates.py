@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 
-from nextbridge.envelope import Channel, Edited, Posted
+from nextbridge.envelope import Channel, Deleted, Edited, Posted
 from nextbridge.journal import Fate
 from nextbridge.journal.rows import amended, channel_of, event_of
 from nextbridge.journal.schema import KINDS, PERIOD
@@ -48,14 +48,16 @@ _LATER = """
         UNION ALL SELECT (SELECT min(period) FROM event WHERE period > number) FROM later WHERE number IS NOT NULL
     )
 """
-_EDITS = f"""
-    later CROSS JOIN event AS edit ON edit.period = later.number AND edit.channel = :channel
-        AND edit.message = :message AND edit.kind = {KINDS[Edited]}
-"""
-_NEWEST_EDIT = f"{_LATER} SELECT id, data FROM event WHERE id = (SELECT max(edit.id) FROM {_EDITS})"  # noqa: S608 - ours
+_CHANGES = "later CROSS JOIN event AS change ON change.period = later.number AND change.channel = :channel"
+_EDITED = f"{_CHANGES} AND change.message = :message AND change.kind = {KINDS[Edited]}"
+_STATE = f"""
+    {_LATER} SELECT max(change.id) FILTER (WHERE change.kind = {KINDS[Edited]}), max(change.kind)
+    FROM {_CHANGES} AND change.message = :message AND change.kind IN ({KINDS[Edited]}, {KINDS[Deleted]})
+"""  # noqa: S608 - ours
+_SAYS = "SELECT data FROM event WHERE id = ?"
 _CORRECTIONS = f"""
-    {_LATER} SELECT receipt.event, receipt.message FROM {_EDITS}
-    CROSS JOIN receipt ON receipt.event = edit.id AND receipt.target = :target ORDER BY receipt.event, receipt.part
+    {_LATER} SELECT receipt.event, receipt.message FROM {_EDITED}
+    CROSS JOIN receipt ON receipt.event = change.id AND receipt.target = :target ORDER BY receipt.event, receipt.part
 """  # noqa: S608 - ours
 _RECEIPTS = "SELECT message, note FROM receipt WHERE event = ? AND target = ? ORDER BY part"
 _DEAD = "SELECT id FROM dead_letter WHERE event = ? AND target = ? LIMIT 1"
@@ -133,11 +135,13 @@ class Fates:
     def _fate(self, row: Row, target: int | None) -> Fate:
         number, channel, message, _, data, instance, key, period = row
         names = {"period": period, "channel": channel, "message": message}
-        edit, says = self._connection.execute(_NEWEST_EDIT, names).fetchone() or (None, None)
-        event = amended(event_of(data, instance, key), says)
+        edit, newest_kind = self._connection.execute(_STATE, names).fetchone()
+        deleted = newest_kind == KINDS[Deleted]  # which is the higher number
+        says = self._connection.execute(_SAYS, (edit,)).fetchone()  # it may have been purged just now
+        event = amended(event_of(data, instance, key), None if says is None else says[0])
         assert isinstance(event, Posted)  # noqa: S101 - the row's kind says so
         if channel == target:
-            return Fate(event_id=number, event=event, parts=(message,), edit=edit)
+            return Fate(event_id=number, event=event, parts=(message,), edit=edit, deleted=deleted)
         receipts = self._connection.execute(_RECEIPTS, (number, target)).fetchall()
         dead = self._connection.execute(_DEAD, (number, target)).fetchone()
         waiting = self._connection.execute(_WAITING, {"event": number, "target": target}).fetchone()
@@ -149,4 +153,5 @@ class Fates:
             waiting=None if waiting is None else waiting[0],
             note=next((note for _, note in reversed(receipts) if note is not None), None),
             edit=edit,
+            deleted=deleted,
         )

@@ -12,7 +12,8 @@ from msgspec.structs import replace
 
 from nextbridge.cli import main
 from nextbridge.driver import Gone, Outgoing, Receipt, Rejected, Retry
-from tests.core.conversing import BOTH, refuse, sides
+from nextbridge.envelope import Attachment
+from tests.core.conversing import BOTH, ConversingDriver, FixedDriver, conversing, refuse, sides
 from tests.core.script import RunDaemon, rule
 from tests.core.test_changing import refusing
 
@@ -309,3 +310,73 @@ async def test_a_part_that_cannot_be_deleted_is_left_empty(daemon: RunDaemon) ->
         b.trouble = no_deletions
         await a.edits(posted, "short")
         await b.until(lambda: b.said == ["short", "…", "…"])
+
+
+async def test_an_edit_under_a_filter_that_takes_files_away_is_made(daemon: RunDaemon) -> None:
+    """The file was a label when the message crossed; since then the rule relays no files."""
+    two = {"a": ConversingDriver, "b": ConversingDriver}
+    async with daemon(rule("r", "a/1", "b/1"), **two) as running:
+        a, b = sides(running)
+        posted = await a.say("teh cat", attachments=(Attachment(id="f", name="cat.png"),))
+        await b.until(lambda: len(b.board) == 1)
+        assert "cat.png" in b.said[0]
+    async with daemon(rule("r", "a/1", "b/1", filter={"files": "strip"}), **two) as running:
+        a, b = sides(running)
+        await a.edits(posted, "the cat")
+        await b.until(lambda: b.said == ["the cat"])
+
+
+async def test_what_was_deleted_is_not_quoted(daemon: RunDaemon) -> None:
+    """Nor is it said again by an edit of it that is tried again."""
+    async with daemon(rule("r", "a/1", "b/1"), **BOTH) as running:
+        a, b = sides(running)
+        posted = await a.say("secret plan")
+        await b.until(lambda: b.said == ["secret plan"])
+        await a.deletes(posted)
+        await a.say("what was that?", reply_to=posted.message)
+        await b.until(lambda: len(b.shown) == 2 and len(b.board) == 1)
+        assert b.said == ["what was that?"]
+
+
+async def test_a_deleted_message_is_not_corrected_by_an_edit_that_is_tried_again(
+    daemon: RunDaemon, tmp_path: Path
+) -> None:
+    """Where it could be neither edited nor taken back, an edit of it may still be a dead letter."""
+    one_way = rule("r", "a/1", to=["b/1"])
+    async with daemon(one_way, a=ConversingDriver, b=FixedDriver) as running:
+        a, b = conversing(running, "a"), running["b"]
+        posted = await a.say("teh cat")
+        await b.until(lambda: b.texts == ["teh cat"])
+        b.answer = refuse
+        await a.edits(posted, "the secret cat")
+        await b.until(lambda: len(b.sent) == 2)
+        b.answer = b.deliver
+        await a.deletes(posted)
+        await a.say("middle")
+        await b.until(lambda: b.texts == ["teh cat", "middle"])
+        await retry_all(tmp_path / "state")
+        await a.say("end")
+        await b.until(lambda: b.texts[-1] == "end")
+        assert b.texts == ["teh cat", "middle", "end"]
+
+
+async def test_a_reaction_goes_behind_a_message_that_is_tried_again(daemon: RunDaemon, tmp_path: Path) -> None:
+    """It was accepted before its dead message was put at the end of the lane."""
+    async with daemon(rule("r", "a/1", "b/1"), **BOTH) as running:
+        a, b = sides(running)
+        b.answer = refuse
+        posted = await a.say("ugly")
+        await b.until(lambda: len(b.sent) == 1)
+        held = asyncio.Event()
+
+        async def hold(message: Outgoing) -> Receipt:
+            await held.wait()
+            return await b.deliver(message)
+
+        b.answer = hold
+        await a.say("first")
+        await b.until(lambda: len(b.sent) == 2)
+        await a.reacts(posted, "👍")
+        await retry_all(tmp_path / "state")
+        held.set()
+        await b.until(lambda: b.said == ["first", "ugly"] and b.board[b.id_of("ugly")].reactions == ("👍",))

@@ -196,6 +196,22 @@ async def test_answers_are_found_by_the_root_on_either_side(journal: SqliteJourn
     assert await journal.thread(OPS.target, "t1") == [(OPS.target, "x1")]
 
 
+async def test_what_was_done_to_a_message_is_known(journal: SqliteJournal) -> None:
+    """Its newest edit, and whether it was deleted where it was posted; not what was done to others, or to a copy."""
+    await arrived(journal, post("m1"), "t1")
+    there = Deleted(channel=OPS.target, message=MessageId("t1"), author=ADA, at=2)
+    await accepted(journal, there, NewDelivery(TOWN, "ops", "{}"))
+    await accepted(journal, edit("m2", "new"))
+    found = await fate(journal, "m1")
+    assert (found.edit, found.deleted) == (None, False)
+    await accepted(journal, edit("m1", "one"))
+    (second,) = await accepted(journal, edit("m1", "two"))
+    await accepted(journal, replace(there, channel=TOWN, message=MessageId("m1")))
+    found = await fate(journal, "m1")
+    assert (found.edit, found.deleted) == (second.event_id, True)
+    assert found.event.text == RichText.plain("two")
+
+
 async def test_corrections_are_found_by_their_message(journal: SqliteJournal) -> None:
     """What its edits were posted as, in one target."""
     await arrived(journal, post("m1"), "t1")
