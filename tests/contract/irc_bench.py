@@ -110,6 +110,7 @@ class IrcBench(Bench):
         # whoever comes first is the operator, and it is by chance who that is
         self._person.send("OPER oper oper")
         self._person.send(f"SAMODE {self._rooms[0]} -t")
+        self._person.send(f"MODE {self._rooms[0]} -t")  # each server has its own word for it
 
     async def _depart(self) -> None:
         await self._arrival

@@ -207,6 +207,10 @@ MaxPenaltyTime = 0
 DNS = no
 Ident = no
 PAM = no
+OperCanUseMode = yes
+[Operator]
+Name = oper
+Password = oper
 """
 
 
