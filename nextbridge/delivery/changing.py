@@ -41,6 +41,7 @@ class Editing:
         """The corrected copy, once it is clear that there has to be one."""
         self._sent: dict[int, MessageId | None] = {}
         """Further parts that were sent already."""
+        self._has_begun = False
         self._tried: dict[int, int] = {}
         """When a further part may first have been sent without a receipt."""
 
@@ -53,9 +54,10 @@ class Editing:
         if (reason := await _not_ours(fate, errand)) is not None:
             return reason
         assert fate is not None  # noqa: S101 - else it is not ours
-        if delivery.retried_at is not None and (fate.deleted or (fate.edit or 0) > delivery.event_id):
+        if self._is_overtaken(fate):
             journal.withdraw([delivery.id])
             return "changed_again"
+        self._has_begun = True
         parts = await self._edit(instance, fate) if fate.parts else None
         if fate.dead is not None:
             if await journal.supersede(fate.dead, [delivery], parts):
@@ -68,6 +70,16 @@ class Editing:
             return "gone"
         await journal.revise(delivery.id, fate.event_id, parts, fate.note)
         return None
+
+    def _is_overtaken(self, fate: Fate) -> bool:
+        """Whether the message was changed again, so that this edit need not be shown, or must not be any more."""
+        delivery = self._errand.delivery
+        is_newest = (fate.edit or 0) <= delivery.event_id
+        if delivery.retried_at is not None:  # what was done since has had its turn
+            return fate.deleted or not is_newest
+        # one that has begun may have left parts that it has to know
+        has_begun = delivery.attempted is not None or self._has_begun
+        return not is_newest and fate.edit_waits and not has_begun
 
     async def _degrade(self, instance: Instance, fate: Fate) -> str | None:
         errand = self._errand

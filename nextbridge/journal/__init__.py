@@ -100,6 +100,8 @@ class Fate(Struct, frozen=True, kw_only=True):
     """As it was given to `Journal.complete`."""
     edit: int | None = None
     """The event of its newest edit."""
+    edit_waits: bool = False
+    """Whether that is still to be shown in the target: a filter may have kept it from there."""
     deleted: bool = False
     """Where it was posted; it may still be there in the target, which could not take it back, or not yet."""
 

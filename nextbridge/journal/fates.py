@@ -144,14 +144,18 @@ class Fates:
             return Fate(event_id=number, event=event, parts=(message,), edit=edit, deleted=deleted)
         receipts = self._connection.execute(_RECEIPTS, (number, target)).fetchall()
         dead = self._connection.execute(_DEAD, (number, target)).fetchone()
-        waiting = self._connection.execute(_WAITING, {"event": number, "target": target}).fetchone()
         return Fate(
             event_id=number,
             event=event,
             parts=tuple(message for message, _ in receipts),
             dead=None if dead is None else dead[0],
-            waiting=None if waiting is None else waiting[0],
+            waiting=self._waiting(number, target),
             note=next((note for _, note in reversed(receipts) if note is not None), None),
             edit=edit,
+            edit_waits=edit is not None and self._waiting(edit, target) is not None,
             deleted=deleted,
         )
+
+    def _waiting(self, event: int, target: int | None) -> int | None:
+        row = self._connection.execute(_WAITING, {"event": event, "target": target}).fetchone()
+        return None if row is None else row[0]

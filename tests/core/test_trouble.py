@@ -14,7 +14,7 @@ from nextbridge.cli import main
 from nextbridge.driver import Gone, Outgoing, Receipt, Rejected, Retry
 from nextbridge.envelope import Attachment
 from tests.core.conversing import BOTH, ConversingDriver, FixedDriver, conversing, refuse, sides
-from tests.core.script import RunDaemon, rule
+from tests.core.script import RunDaemon, ScriptDriver, rule
 from tests.core.test_changing import refusing
 
 WORDS = "one two three four five six seven eight nine ten eleven twelve"
@@ -380,3 +380,58 @@ async def test_a_reaction_goes_behind_a_message_that_is_tried_again(daemon: RunD
         await retry_all(tmp_path / "state")
         held.set()
         await b.until(lambda: b.said == ["first", "ugly"] and b.board[b.id_of("ugly")].reactions == ("👍",))
+
+
+@pytest.mark.parametrize("platform", [ConversingDriver, FixedDriver])
+async def test_of_many_edits_that_wait_the_last_is_shown(daemon: RunDaemon, platform: type[ScriptDriver]) -> None:
+    """Whoever edits a message again and again does not make a slow lane show each of its texts."""
+    async with daemon(rule("r", "a/1", to=["b/1"]), a=ConversingDriver, b=platform) as running:
+        a, b = conversing(running, "a"), running["b"]
+        posted = await a.say("one")
+        await b.until(lambda: b.texts == ["one"])
+        in_flight, go_on = asyncio.Event(), asyncio.Event()
+
+        async def answer(message: Outgoing) -> Receipt:
+            in_flight.set()
+            await go_on.wait()
+            return await b.deliver(message)
+
+        b.answer = answer
+        await a.say("first")
+        await in_flight.wait()
+        for number in range(150):
+            await a.edits(posted, f"edited {number}", str(number))
+        go_on.set()
+        await a.say("end")
+        await b.until(lambda: b.texts[-1] == "end")
+        if isinstance(b, ConversingDriver):
+            assert b.said == ["edited 149", "first", "end"]
+            assert [what for what, _ in b.changes] == ["edit"]
+        else:
+            assert b.texts == ["one", "first", "(edited) edited 149", "end"]
+        assert running.service.tally.count("skipped", reason="changed_again") == 149
+
+
+async def test_an_edit_that_was_cut_short_goes_on_after_the_restart(daemon: RunDaemon) -> None:
+    """Some parts are changed, one is on its way: the next run sends it under the same name, and the rest."""
+    names: list[tuple[str, bool]] = []
+    async with daemon(rule("r", "a/1", "b/1"), **BOTH) as running:
+        a, b = sides(running)
+        b.text_limit = 30
+        posted = await a.say("short")
+        await b.until(lambda: b.said == ["short"])
+
+        async def lost(message: Outgoing) -> Receipt:
+            names.append((message.key, message.attempted is not None))
+            raise Retry("no answer", after=30)
+
+        b.answer = lost
+        await a.edits(posted, WORDS)
+        await b.until(lambda: len(names) == 1)
+    async with daemon(rule("r", "a/1", "b/1"), **BOTH) as running:
+        a, b = sides(running)
+        b.text_limit = 30
+        await b.until(lambda: len(b.board) == 3)
+        assert (b.sent[0].key, b.sent[0].attempted is not None) == (names[0][0], True)
+        await a.deletes(posted)
+        await b.until(lambda: not b.board)

@@ -206,9 +206,11 @@ async def test_what_was_done_to_a_message_is_known(journal: SqliteJournal) -> No
     assert (found.edit, found.deleted) == (None, False)
     await accepted(journal, edit("m1", "one"))
     (second,) = await accepted(journal, edit("m1", "two"))
+    assert (await fate(journal, "m1")).edit_waits
+    journal.withdraw([second.id])
     await accepted(journal, replace(there, channel=TOWN, message=MessageId("m1")))
     found = await fate(journal, "m1")
-    assert (found.edit, found.deleted) == (second.event_id, True)
+    assert (found.edit, found.edit_waits, found.deleted) == (second.event_id, False, True)
     assert found.event.text == RichText.plain("two")
 
 
