@@ -128,7 +128,7 @@ class Editing:
                 return []
             kept = await self._take_away(instance, before[len(texts) :], pieces[0], keep=bool(sent_files))
         except Rejected as error:
-            self._errand.log.warning("cannot_be_edited", reason=error.reason)
+            self._errand.log.debug("cannot_be_edited", reason=error.reason)
             return None
         further = [] if fate.dead is not None else pieces[len(before) :]
         sent = [await self._send(instance, piece, place) for place, piece in enumerate(further, start=len(before))]
@@ -151,7 +151,7 @@ class Editing:
                 except Gone:
                     continue
                 except Rejected as error:
-                    self._errand.log.warning("cannot_be_deleted", reason=error.reason)
+                    self._errand.log.debug("cannot_be_deleted", reason=error.reason)
             if await self._change(instance, message, replace(piece, text=_LEFT_EMPTY)):
                 kept.append(message)
         return kept
@@ -262,7 +262,7 @@ class Deleting:
             except Gone:
                 pass
             except Rejected as error:
-                self._errand.log.warning("cannot_be_deleted", reason=error.reason)
+                self._errand.log.debug("cannot_be_deleted", reason=error.reason)
                 return False
             self._taken_back.add(part)
         return True

@@ -174,7 +174,7 @@ class Posting:
             try:
                 await self._errand.around.guard.edit(instance.driver, receipt.message, message, self._errand.about)
             except (Rejected, Gone) as error:  # it has arrived all the same
-                self._errand.log.warning("cannot_be_edited", reason=error.reason)
+                self._errand.log.debug("cannot_be_edited", reason=error.reason)
 
     def _with_labels(self, part: PlannedPart, missing: Mapping[int, Missing], driver: Driver[Any, Any]) -> str:
         """The part's text; a file that it was planned with and that cannot go along after all has its label there."""
