@@ -27,6 +27,8 @@ __all__ = ["Core", "Instance", "State"]
 
 _LONGEST_WAIT = 60.0
 _PAUSED_WAIT = 60.0
+_UNANSWERED = 30.0
+"""Seconds for which it is asked nothing that a message can go without, once it did not answer in time."""
 _STEADY = 60.0
 """Seconds after which a connection counts as one that worked, so that the next wait is the first again."""
 
@@ -113,6 +115,8 @@ class Instance:
         self.closed_channels: dict[ChannelKey, str] = {}
         """Channels that nothing can be sent to for now, with the reason."""
         self.circuit = Circuit()
+        self.answers_from = 0.0
+        """By the clock of the lanes: when it is asked again what a message can also go without (`did_not_answer`)."""
         self._core = core
         self._connected_at: float | None = None
         self._is_refused = False
@@ -132,6 +136,13 @@ class Instance:
         """Give it its driver, once; `run` then runs it."""
         self._driver = driver
         self.log = self.log.bind(platform=driver.platform)
+
+    def did_not_answer(self, now: float) -> None:
+        """A look-up that a message waited for took too long: for a while the others go without.
+
+        Else each message that needs one would be as late, in channels of other instances, too.
+        """
+        self.answers_from = now + _UNANSWERED
 
     def wake_lanes(self) -> None:
         """What waits for this instance can go out: it takes messages (again)."""

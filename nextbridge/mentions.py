@@ -126,12 +126,15 @@ class Mentions:
             return known[1]
         instance = self._instances.get(channel.instance)
         driver: object = None if instance is None else instance.driver
-        if not isinstance(driver, Members):
+        if instance is None or not isinstance(driver, Members) or now < instance.answers_from:
             return None
         member = None
         with suppress(Exception):  # without an answer nobody is called, and the message passes
-            async with asyncio.timeout(_LOOK_UP_SECONDS):
-                member = await driver.member(channel.key, name)
+            try:
+                async with asyncio.timeout(_LOOK_UP_SECONDS):
+                    member = await driver.member(channel.key, name)
+            except TimeoutError:
+                instance.did_not_answer(self._clock())
         self._members[key] = now + (_UNKNOWN_SECONDS if member is None else _KNOWN_SECONDS), member
         self._members.move_to_end(key)
         if len(self._members) > _REMEMBERED:

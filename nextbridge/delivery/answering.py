@@ -78,11 +78,14 @@ async def quoting(fate: Fate | None, event: Posted, parent: MessageId, around: S
         return Excerpt(author.name or author.username, excerpt(fate.event, None))
     source = around.instances.get(event.channel.instance)
     driver: object = source.driver if source else None
-    if not isinstance(driver, Recall):
+    if source is None or not isinstance(driver, Recall) or around.clock() < source.answers_from:
         return None
     with suppress(Exception):  # best effort: the answer itself must not wait for it, nor fail by it
-        async with asyncio.timeout(_RECALL_SECONDS):
-            return await driver.recall(event.channel.key, parent)
+        try:
+            async with asyncio.timeout(_RECALL_SECONDS):
+                return await driver.recall(event.channel.key, parent)
+        except TimeoutError:
+            source.did_not_answer(around.clock())
     return None
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 from nextbridge.driver import Excerpt
-from nextbridge.envelope import MessageId
+from nextbridge.envelope import ChannelKey, MessageId
 from nextbridge.markup import RichText
 from tests.core.conversing import (
     BOB,
@@ -152,6 +153,24 @@ async def test_a_parent_that_was_never_relayed_is_quoted_as_its_platform_remembe
         await b.until(lambda: len(b.board) == 2)
         assert b.said == ["> Carol: said long ago\nanswer", "another"]
         assert [each.answers for each in b.board.values()] == [None, None]
+
+
+async def test_a_platform_that_hangs_makes_one_answer_wait_and_not_each(daemon: RunDaemon) -> None:
+    """What it cannot tell the answers go without: its trouble is not that of the channels that they go to."""
+    asked: list[str] = []
+
+    class Hanging(ConversingDriver):
+        async def recall(self, channel: ChannelKey, message: MessageId) -> Excerpt | None:
+            asked.append(message)
+            await asyncio.Event().wait()
+            return None
+
+    async with daemon(rule("r", "a/1", "b/1"), a=Hanging, b=ConversingDriver) as running:
+        a, b = sides(running)
+        for number in range(5):
+            await a.say(f"answer {number}", reply_to=MessageId(f"old {number}"))
+        await b.until(lambda: len(b.board) == 5, within=15.0)
+        assert asked == ["old 0"]
 
 
 async def test_an_answer_to_a_dead_letter_quotes_it(daemon: RunDaemon) -> None:

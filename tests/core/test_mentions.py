@@ -206,7 +206,8 @@ async def test_between_two_of_one_dialect_a_mention_is_looked_at_too(daemon: Run
 
 
 async def test_who_hangs_or_fails_costs_the_call_and_not_the_message(daemon: RunDaemon) -> None:
-    """The message passes with the name as text, and the next one does not wait for it again."""
+    """The message passes with the name as text, and the next ones do not wait for that again, whomever they name."""
+    now = [0.0]
 
     async def hang() -> None:
         await asyncio.Event().wait()
@@ -214,15 +215,18 @@ async def test_who_hangs_or_fails_costs_the_call_and_not_the_message(daemon: Run
     async def fail() -> None:
         raise ZeroDivisionError
 
-    async with daemon(BRIDGE, clock=lambda: 0.0, **BOTH) as running:
+    async with daemon(BRIDGE, clock=lambda: now[0], **BOTH) as running:
         _, b = pair(running)
         b.join(ALICE)
         b.look_up = hang
         assert await shown(running, "@alice") == "@alice"
         assert await shown(running, "and @alice") == "and @alice"
+        assert await shown(running, "and @carol") == "and @carol"
         assert b.asked == ["alice"]
+        now[0] = 31.0
         b.look_up = fail
         assert await shown(running, "@bob") == "@bob"
+        assert b.asked == ["alice", "bob"]
 
 
 async def test_a_look_up_is_remembered_for_a_while(daemon: RunDaemon) -> None:
