@@ -26,6 +26,8 @@ _SHORTEST = 4
 """Characters; many texts end in a full stop."""
 _MOST_EQUAL = 20
 """Of one text in one channel: relays that put no name before it repeat it as it is."""
+_MOST_TOPICS, _TOPIC_SECONDS = 10, 60.0
+"""Two relays that both give each channel the other's topic exchange two of them for ever; people seldom change one."""
 _TEXTS = 50
 _CHANNELS = 10_000
 
@@ -67,6 +69,8 @@ class LoopBreaker:
         """`clock` gives monotonic seconds."""
         self._clock = clock
         self._texts: OrderedDict[Channel, _Recent] = OrderedDict()
+        self._topics: OrderedDict[Channel, deque[float]] = OrderedDict()
+        """When a channel's topic was changed lately."""
 
     def returns(self, event: Posted) -> int:
         """How often this text has come back so far, this time included; 0 for one that has not."""
@@ -80,6 +84,17 @@ class LoopBreaker:
         if sum(each.text == text for each in recent) >= _MOST_EQUAL:
             return _MOST_RETURNS + 1
         return max((each.returns + 1 for each in recent if each.comes_back_in(text)), default=0)
+
+    def topic_goes_round(self, channel: Channel) -> bool:
+        """The channel's topic was changed: whether that happens too often to be people."""
+        now = self._clock()
+        times = self._topics.setdefault(channel, deque(maxlen=_MOST_TOPICS))
+        self._topics.move_to_end(channel)
+        if len(self._topics) > _CHANNELS:
+            self._topics.popitem(last=False)
+        is_loop = len(times) == _MOST_TOPICS and now - times[0] < _TOPIC_SECONDS
+        times.append(now)
+        return is_loop
 
     def is_loop(self, returns: int) -> bool:
         """Whether a text that has come back so often goes back and forth between relays."""

@@ -29,6 +29,10 @@ from nextbridge.tally import Tally
 __all__ = ["Relay"]
 
 _MOST_UNCOMMITTED = 1000
+_TOPIC_LOOP = (
+    "the topic is changed again and again within seconds: another relay gives the same channels each other's topic; "
+    "take sync_topic out of one of the two"
+)
 
 
 class Relay:
@@ -115,6 +119,9 @@ class Relay:
             ways = tuple(way for way in ways if _is_wanted(event, way.switches))
             if not ways:
                 return f"{event.key.kind}_off", ()
+            if live and isinstance(event, TopicChanged) and self._loops.topic_goes_round(event.channel):
+                self._log.error("loop_broken", **_about(event), reason=_TOPIC_LOOP)
+                return "loop", ()
         elif live and self._is_loop(event, ways):
             return "loop", ()
         return None, tuple(NewDelivery(way.target, way.rule, way.settings) for way in ways)

@@ -74,3 +74,16 @@ async def test_typing_is_shown_where_the_rule_says_so_and_not_too_often(daemon: 
         await b.until(lambda: b.said == ["start", "end", "end"])
         assert b.typists == []
         assert running.service.tally.count("skipped", reason="typing_off") == 1
+
+
+async def test_two_relays_that_exchange_topics_come_to_an_end(daemon: RunDaemon) -> None:
+    """Each gives a channel what the other has just replaced."""
+    stranger = Author(UserId("other"), "other-relay", "Other relay")
+    async with daemon(rule("r", "a/1", "b/1", sync_topic=True), **BOTH) as running:
+        a, b = sides(running)
+        for number in range(30):
+            await a.changes_topic(("cakes", "pies")[number % 2], stranger)
+        await a.say("end")
+        await b.until(lambda: b.said == ["end"])
+        assert len(b.topics) == 10
+        assert running.service.tally.count("skipped", reason="loop") == 20

@@ -139,3 +139,16 @@ def test_what_it_remembers_is_bounded() -> None:
         breaker.relayed(event, [OPS], 0)
     assert len(breaker._texts) == 10_000
     assert len(breaker._texts[OPS]) == 50
+
+
+def test_topics_may_be_changed_again_once_it_is_quiet() -> None:
+    """Ten changes within a minute are a loop, in that channel alone; ten in an afternoon are people."""
+    clock = Clock()
+    loops = LoopBreaker(clock=clock)
+    assert [loops.topic_goes_round(TOWN) for _ in range(12)] == [False] * 10 + [True] * 2
+    assert not loops.topic_goes_round(OPS)
+    clock.now = 61.0
+    assert not loops.topic_goes_round(TOWN)
+    for minute in range(2, 20):
+        clock.now = 60.0 * minute
+        assert not loops.topic_goes_round(OPS)
