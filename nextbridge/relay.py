@@ -99,6 +99,8 @@ class Relay:
             return "own_mark"
         if isinstance(event, Posted) and not event.text and not event.attachments:
             return "empty"
+        if isinstance(event, Edited) and self._commands.is_written_in(event):
+            return "command"
         return None
 
     def _targets(self, event: Event, live: bool, without: frozenset[str]) -> tuple[str | None, tuple[NewDelivery, ...]]:

@@ -14,7 +14,7 @@ from nextbridge.commands.allowance import Allowance
 from nextbridge.commands.answers import Answers
 from nextbridge.commands.grammar import Command, begins_with_prefix, recognise
 from nextbridge.commands.requests import BindRequests, Caller
-from nextbridge.envelope import Posted
+from nextbridge.envelope import Edited, Posted
 from nextbridge.render import one_line
 from nextbridge.rules import RuleTable
 from nextbridge.tally import Tally
@@ -71,6 +71,12 @@ class Commands:
         if not (event.direct or self._rules.is_bridged(event.channel)):
             return None
         return recognise(event, self._prefix, self._accounts.own_name(event.channel.instance))
+
+    def is_written_in(self, edit: Edited) -> bool:
+        """Whether a message was made a command afterwards: nobody obeys it, and it is not for the other side either."""
+        if edit.author.bot or edit.mark is not None or not begins_with_prefix(edit.text, self._prefix):
+            return False
+        return self._rules.is_bridged(edit.channel)
 
     def obey(self, event: Posted, command: Command) -> None:
         """Do what was asked, and answer. Once for each command, when it is on disk. Returns at once."""

@@ -248,16 +248,19 @@ class Lane:
         journal, tally, event = self._around.journal, self._around.tally, delivery.event
         # one that takes a thread along has its turn, too: answers may have arrived without their root
         folded = [each.id for each in changes if not (isinstance(each.event, Deleted) and each.event.with_thread)]
+        has_files = isinstance(event, Posted) and bool(event.attachments)
         if len(folded) < len(changes):
             for channel, message in await journal.thread(event.channel, event.message):
                 answer = await journal.fate(self._target, channel, message)
                 if answer is not None and answer.waiting is not None and not answer.parts:
                     folded.append(answer.waiting)
+                    has_files = has_files or bool(answer.event.attachments)
                     tally.skipped(channel.instance, "deleted_before_sent", delivery.rule)
         journal.withdraw([delivery.id, *folded])
         tally.skipped(event.channel.instance, "deleted_before_sent", delivery.rule)
         self._folded.update(folded)
-        self._around.spool.delivered()
+        if has_files:
+            self._around.spool.delivered()
 
     async def give_up_overdue(self) -> float | None:
         """Bury what has waited too long for an instance that does not run.

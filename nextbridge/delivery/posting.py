@@ -61,9 +61,12 @@ class Posting:
             self._answer = await answer_of(self._event, target, instance, errand.around)
         rendered, files, missing = await self._prepare(instance, self._answer)
         parts = self._plan or rendered.parts
-        if 0 < len(parts) <= self._parts_done:  # an edit of the dead letter left nothing to send of it
-            errand.around.journal.withdraw([errand.delivery.id])
-            return None
+        if 0 < len(parts) <= self._parts_done:  # an edit of the dead letter left no text of it to send
+            if not parts[-1].files:
+                errand.around.journal.withdraw([errand.delivery.id])
+                return None
+            shown = (parts[-1],) * (self._parts_done - len(parts))
+            parts = (*parts, *shown, PlannedPart("", parts[-1].files))
         if len(parts) > 1 and self._plan is None:
             await errand.around.journal.plan(errand.delivery.id, parts)
             self._plan = parts

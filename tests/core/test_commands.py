@@ -13,6 +13,7 @@ from nextbridge.commands.grammar import Command, parse, recognise
 from nextbridge.driver import Outgoing, Receipt, Rejected
 from nextbridge.envelope import Posted
 from nextbridge.markup import Mention, RichText, Text
+from tests.core.conversing import ConversingDriver, sides
 from tests.core.script import RunDaemon, mark_of, post, rule
 from tests.core.talking import ALICE, BOB, LonelyDriver, TalkingDriver, pair, rich, talking
 
@@ -306,3 +307,16 @@ async def test_a_long_answer_comes_in_parts_that_fit(daemon: RunDaemon) -> None:
         await a.answer_to(ALICE, nth=3)
         await a.until(lambda: "INSTANCE" in " ".join(a.told_to(ALICE)))
         assert all(len(text) <= 60 for text in a.told_to(ALICE))
+
+
+async def test_what_is_made_a_command_afterwards_stays_on_its_side(daemon: RunDaemon) -> None:
+    """A mistyped one that its author puts right holds a code: it is neither shown nor quoted on the other side."""
+    async with daemon(BRIDGE, a=ConversingDriver, b=ConversingDriver) as running:
+        a, b = sides(running)
+        command, message = await a.say("!nb bnid confirm AB12"), await a.say("nb bind confirm AB12")
+        for event in (command, message):
+            await a.edits(event, "!nb bind confirm CD34")
+        await a.say("answer", reply_to=command.message)
+        await a.say("end")
+        await b.until(lambda: "end" in b.said)
+        assert not any("CD34" in text for text in b.said)

@@ -14,7 +14,7 @@ from nextbridge.cli import main
 from nextbridge.driver import Gone, Outgoing, Receipt, Rejected, Retry
 from nextbridge.envelope import Attachment
 from tests.core.conversing import BOTH, ConversingDriver, FixedDriver, conversing, refuse, sides
-from tests.core.script import RunDaemon, ScriptDriver, rule
+from tests.core.script import FilingDriver, RunDaemon, ScriptDriver, rule
 from tests.core.test_changing import refusing
 
 WORDS = "one two three four five six seven eight nine ten eleven twelve"
@@ -435,3 +435,39 @@ async def test_an_edit_that_was_cut_short_goes_on_after_the_restart(daemon: RunD
         assert (b.sent[0].key, b.sent[0].attempted is not None) == (names[0][0], True)
         await a.deletes(posted)
         await b.until(lambda: not b.board)
+
+
+class FilingConversing(FilingDriver, ConversingDriver):
+    """A platform of both kinds."""
+
+    platform = "filing_conversing"
+
+
+async def test_a_file_of_a_dead_letter_arrives_though_all_of_its_text_is_there(
+    daemon: RunDaemon, tmp_path: Path
+) -> None:
+    """The part with the file had failed, and an edit made the text so short that no part is left for it."""
+    both = {"a": FilingConversing, "b": FilingConversing}
+    async with daemon(rule("r", "a/1", "b/1"), **both) as running:
+        a, b = sides(running)
+        filing = running.filing("b")
+        running.filing("a").contents["f"] = [b"a cat"]
+        b.text_limit = 30
+
+        async def two_parts(message: Outgoing) -> Receipt:
+            if len(b.shown) == 2:
+                raise Rejected("too much")
+            return await b.deliver(message)
+
+        b.answer = two_parts
+        posted = await a.say(WORDS, attachments=(Attachment(id="f", name="cat.png"),))
+        await b.until(lambda: len(b.sent) == 3)
+        b.answer = b.deliver
+        await a.edits(posted, "short")
+        await a.say("end")
+        await b.until(lambda: "end" in b.said)
+        await retry_all(tmp_path / "state")
+        await b.until(lambda: filing.received[-1:] == [{"cat.png": b"a cat"}])
+        assert b.said.count("short") == 1
+        await a.deletes(posted)
+        await b.until(lambda: b.said == ["end"])
