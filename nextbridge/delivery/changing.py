@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 
 import msgspec
 from msgspec.structs import replace
@@ -192,62 +192,77 @@ class Deleting:
         self._errand = errand
         self._event = event
         self._notice: Posting | None = None
+        self._own: Fate | None = None
+        """The message, where it is ours to take back and something of it is there."""
+        self._posted: dict[int, tuple[str | None, ...]] | None = None
+        """All that is to be taken back, by its events, once that was looked up: the parts of each."""
         self._taken_back: set[str] = set()
         """Parts that are gone: the next attempt goes on behind them, however many there are."""
 
     async def carry(self, instance: Instance) -> str | None:
         if self._notice is not None:
             return await self._notice.carry(instance)
+        journal, delivery = self._errand.around.journal, self._errand.delivery
+        if self._posted is None:
+            posted: dict[int, tuple[str | None, ...]] = {}
+            if (reason := await self._look_up(posted)) is not None:
+                return reason
+            self._posted = posted
+        gone = await self._take_back(instance, self._posted)
+        if self._own is not None and self._own.event_id not in gone:
+            return await self._degrade(instance, self._own)
+        if not gone:
+            journal.withdraw([delivery.id])
+            return "cannot_be_deleted"
+        journal.erase(delivery.id, sorted(gone))
+        return None
+
+    async def _look_up(self, posted: dict[int, tuple[str | None, ...]]) -> str | None:
+        """Fill `posted`, and drop what died. Returns the reason where that is the end of it, for now or for good."""
         errand, event = self._errand, self._event
         around, delivery = errand.around, errand.delivery
+        dead: list[int] = []
         fate = await around.journal.fate(delivery.target, event.channel, event.message)
-        doomed = await self._doomed(fate)
-        if any(is_behind(each, errand) for each in doomed):
-            return await go_behind(errand)
-        dead = [each.dead for each in doomed if each.dead is not None]
+        async for doomed in self._doomed(fate):
+            if is_behind(doomed, errand):
+                return await go_behind(errand)
+            await around.spool.withdraw(doomed.event_id)
+            if doomed.dead is not None:
+                dead.append(doomed.dead)
+            if doomed.parts:
+                self._own = doomed if doomed is fate else self._own
+                posted[doomed.event_id] = doomed.parts
+                source = doomed.event
+                posted |= await around.journal.corrections(delivery.target, source.channel, source.message)
         if dead:
             if len(await around.journal.drop(dead)) < len(dead):
                 return await go_behind(errand)  # some are tried again since
             around.spool.delivered()
             errand.log.info("dead_letter_deleted", reason="its message was deleted")
-        for each in doomed:
-            await around.spool.withdraw(each.event_id)
-        shown = [each for each in doomed if each.parts]
-        if not shown:
-            around.journal.withdraw([delivery.id])
-            return "dead_letter_deleted" if dead else _why_not_ours(fate, event) or "not_relayed"
-        gone = await self._take_back(instance, shown)
-        if fate is not None and fate in shown and fate.event_id not in gone:
-            return await self._degrade(instance, fate)
-        if not gone:
-            around.journal.withdraw([delivery.id])
-            return "cannot_be_deleted"
-        around.journal.erase(delivery.id, sorted(gone))
-        return None
+        if posted:
+            return None
+        around.journal.withdraw([delivery.id])
+        return "dead_letter_deleted" if dead else _why_not_ours(fate, event) or "not_relayed"
 
-    async def _doomed(self, fate: Fate | None) -> list[Fate]:
+    async def _doomed(self, fate: Fate | None) -> AsyncIterator[Fate]:
         """The message, where it is ours to take back, and what answers it, where that is gone with it."""
         event, target, journal = self._event, self._errand.delivery.target, self._errand.around.journal
-        doomed = [] if fate is None or _why_not_ours(fate, event) else [fate]
+        if fate is not None and not _why_not_ours(fate, event):
+            yield fate
         for channel, message in await journal.thread(event.channel, event.message) if event.with_thread else ():
             answer = None if channel == target else await journal.fate(target, channel, message)
             if answer is not None:
-                doomed.append(answer)
-        return doomed
+                yield answer
 
-    async def _take_back(self, instance: Instance, shown: Sequence[Fate]) -> set[int]:
-        """Delete all that was posted for these; the events of which nothing is left."""
+    async def _take_back(self, instance: Instance, posted: Mapping[int, tuple[str | None, ...]]) -> set[int]:
+        """Delete all of it; the events of which nothing is left."""
         driver: object = instance.driver
-        gone: set[int] = set()
         if not isinstance(driver, Deletes):
-            return gone
-        target, journal = self._errand.delivery.target, self._errand.around.journal
-        for fate in shown:
-            event = fate.event
-            corrections = await journal.corrections(target, event.channel, event.message)
-            for event_id, parts in {fate.event_id: fate.parts, **corrections}.items():
-                if all([await self._delete(driver, instance, part) for part in parts]):
-                    gone.add(event_id)
+            return set()
+        gone: set[int] = set()
+        for event_id, parts in posted.items():
+            if all([await self._delete(driver, instance, part) for part in parts]):
+                gone.add(event_id)
         return gone
 
     async def _delete(self, driver: Deletes, instance: Instance, part: str | None) -> bool:
