@@ -35,14 +35,17 @@ def _folder_and_irc() -> Iterator[tuple[Path, Inspircd]]:
 
 async def _kills(given: argparse.Namespace) -> bool:
     with _folder_and_irc() as (folder, irc):
-        async with Town.standing(folder, seed=given.seed, irc=irc.port, edits=given.edits) as town:
+        async with Town.standing(folder, seed=given.seed, irc=irc.port) as town:
             await kill_under_load(town, kills=given.kills, per_second=given.rate, seed=given.seed + 1)
             is_complete = await town.quiet(within=300)
             lanes = town.lanes()
     total = sum(lanes.values(), Lane())
     rows = [_row(name, lane) for name, lane in lanes.items()] + [_row("**all**", total)]
     head = ["lane", "due", "lost", "repeated", "out of order", "beyond the relay", "shown again"]
-    said = f"{given.kills} kills, and {given.rate:g} things said a second:"
+    said = (
+        f"{given.kills} kills, and {given.rate:g} things said a second; "
+        f"of the messages {town.ledger.edited} were edited and {town.ledger.with_files} had files:"
+    )
     command = f"python -m tests.faults kills --kills {given.kills} --rate {given.rate:g} --seed {given.seed}"
     page.write("kills", [said, "", *table(head, rows), "", f"Made by `{command}`."])
     return is_complete and total.verdict.is_clean
@@ -61,7 +64,6 @@ def main() -> None:
     parser.add_argument("--kills", type=int, default=100)
     parser.add_argument("--rate", type=float, default=30.0, help="messages a second")
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--edits", action="store_true")
     given = parser.parse_args()
     parts = given.parts or _PARTS
     logging.getLogger("aiohttp.server").setLevel(logging.CRITICAL)  # each kill cuts off requests

@@ -102,9 +102,15 @@ class Ledger:
         entry.version, entry.words = entry.version + 1, words
         return entry
 
-    def said(self, source: str) -> int:
-        """How many entries the source has."""
-        return len(self._entries.get(source, ()))
+    @property
+    def edited(self) -> int:
+        """How many entries were edited, all sources together."""
+        return sum(entry.version > 0 for said in self._entries.values() for entry in said)
+
+    @property
+    def with_files(self) -> int:
+        """How many entries have files, all sources together."""
+        return sum(bool(entry.files) for said in self._entries.values() for entry in said)
 
     def arrived(self, shown: Iterable[Shown]) -> set[tuple[str, int]]:
         """Of which entries there is anything: source and number."""

@@ -56,14 +56,11 @@ class MattermostPlace(Place):
 
     text_alone = False
 
-    def __init__(
-        self, name: str, rule: int, server: SandboxMattermost, channel: Channel, person: Account, *, edits: bool
-    ) -> None:
+    def __init__(self, name: str, rule: int, server: SandboxMattermost, channel: Channel, person: Account) -> None:
         super().__init__(name, rule)
         self._server = server
         self._channel = channel
         self._person = person
-        self._edits = edits
         self._editable: deque[tuple[Entry, Post]] = deque(maxlen=_EDITABLE)
         self._files: dict[str, tuple[tuple[str, str], ...]] = {}
 
@@ -73,7 +70,7 @@ class MattermostPlace(Place):
 
     def speak(self, ledger: Ledger, chance: random.Random) -> None:
         words = chance.choice(_LENGTHS)
-        if self._edits and self._editable and chance.random() < _EDITED:
+        if self._editable and chance.random() < _EDITED:
             entry, post = chance.choice(self._editable)
             self._server.edit(post, ledger.edit(entry.source, entry.number, words).text)
             return

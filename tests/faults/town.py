@@ -59,7 +59,7 @@ class Town:
     @classmethod
     @asynccontextmanager
     async def standing(
-        cls, folder: Path, *, seed: int, irc: int | None = None, cables: bool = False, edits: bool = False
+        cls, folder: Path, *, seed: int, irc: int | None = None, cables: bool = False
     ) -> AsyncIterator[Town]:
         """All servers running, and the daemon not yet; it is killed at the end where it still runs.
 
@@ -75,7 +75,7 @@ class Town:
                 names = [f"{prefix}{name}" for _, side, name in _channels(joined) if side == "irc"]
                 network = await stack.enter_async_context(Network.joined(irc, names))
             town = cls(daemon, servers, network, seed)
-            town._settle(joined, prefix, edits=edits)
+            town._settle(joined, prefix)
             if cables:
                 ports = {side: int(server.url.rpartition(":")[2]) for side, server in servers.items()}
                 for side, port in (ports if irc is None else {**ports, "irc": irc}).items():
@@ -86,7 +86,7 @@ class Town:
                 if daemon.is_running:
                     await daemon.kill()
 
-    def _settle(self, joined: tuple[tuple[str, ...], ...], prefix: str, *, edits: bool) -> None:
+    def _settle(self, joined: tuple[tuple[str, ...], ...], prefix: str) -> None:
         teams = {side: server.add_team("main") for side, server in self.servers.items()}
         people = {}
         for side, server in self.servers.items():
@@ -98,9 +98,7 @@ class Town:
                 continue
             members = [self._relays[side], people[side]]
             channel = self.servers[side].add_channel(teams[side], name, members=members)
-            self._places.append(
-                MattermostPlace(f"{side}-{name}", rule, self.servers[side], channel, people[side], edits=edits)
-            )
+            self._places.append(MattermostPlace(f"{side}-{name}", rule, self.servers[side], channel, people[side]))
 
     @property
     def file(self) -> dict[str, object]:
