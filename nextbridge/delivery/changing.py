@@ -86,10 +86,21 @@ class Editing:
         if errand.terms.rule.on_edit == "nothing":
             errand.around.journal.withdraw([errand.delivery.id])
             return "cannot_be_edited"
+        if await self._changes_nothing():
+            errand.around.journal.withdraw([errand.delivery.id])
+            return "edit_changes_nothing"
         answer = await reply_to(fate, errand.delivery.target, instance, errand.around)
         event = await errand.called(self._event)
         self._copy = Posting(errand, correction(event, fate.event), answer=answer or NOTHING)
         return await self._copy.carry(instance)
+
+    async def _changes_nothing(self) -> bool:
+        """A history that is read again may report an edit of a message that it had given as it was after it."""
+        event, delivery = self._event, self._errand.delivery
+        journal = self._errand.around.journal
+        earlier = await journal.fate(delivery.target, event.channel, event.message, before=delivery.event_id)
+        said = None if earlier is None else earlier.event
+        return said is not None and (said.text.blocks, said.action) == (event.text.blocks, event.action)
 
     async def _edit(self, instance: Instance, fate: Fate) -> list[str | None] | None:
         """The ids of the message's parts once they say what it says now.

@@ -232,11 +232,11 @@ class Journal(Protocol):
     async def delivered_ids(self, event_id: int) -> Mapping[Channel, tuple[str, ...]]:
         """What an event became: the ids of its parts by target channel, for targets that have delivered."""
 
-    async def fate(self, target: Channel, channel: Channel, message: str) -> Fate | None:
+    async def fate(self, target: Channel, channel: Channel, message: str, *, before: int | None = None) -> Fate | None:
         """What became, in `target`, of the message that `channel` knows as `message`.
 
         That is one that was posted there, or one that a message from elsewhere became there. None where it is unknown:
-        it was never relayed, or is forgotten.
+        it was never relayed, or is forgotten. With `before`, the id of an event, it says what it said before that one.
         """
 
     async def corrections(

@@ -12,6 +12,7 @@ from nextbridge.journal.schema import KINDS, PERIOD
 __all__ = ["Fates"]
 
 _POSTED = KINDS[Posted]
+_LATEST = 2**63 - 1
 
 _EVENT = (
     "SELECT event.id, event.channel, event.message, event.kind, event.data, channel.instance, channel.key, event.period"
@@ -51,7 +52,7 @@ _LATER = """
 _CHANGES = "later CROSS JOIN event AS change ON change.period = later.number AND change.channel = :channel"
 _EDITED = f"{_CHANGES} AND change.message = :message AND change.kind = {KINDS[Edited]}"
 _STATE = f"""
-    {_LATER} SELECT max(change.id) FILTER (WHERE change.kind = {KINDS[Edited]}), max(change.kind)
+    {_LATER} SELECT max(change.id) FILTER (WHERE change.kind = {KINDS[Edited]} AND change.id < :before), max(change.kind)
     FROM {_CHANGES} AND change.message = :message AND change.kind IN ({KINDS[Edited]}, {KINDS[Deleted]})
 """  # noqa: S608 - ours
 _SAYS = "SELECT data FROM event WHERE id = ?"
@@ -80,10 +81,10 @@ class Fates:
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
 
-    def of(self, target: Channel, channel: Channel, message: str) -> Fate | None:
+    def of(self, target: Channel, channel: Channel, message: str, before: int = _LATEST) -> Fate | None:
         """See `Journal.fate`."""
         row = self._posted(self._number(channel), message)
-        return None if row is None else self._fate(row, self._number(target))
+        return None if row is None else self._fate(row, self._number(target), before)
 
     def corrections(self, target: Channel, channel: Channel, message: str) -> dict[int, tuple[str | None, ...]]:
         """See `Journal.corrections`."""
@@ -132,9 +133,9 @@ class Fates:
         # what a correction was posted as stands for what it corrects
         return self._connection.execute(_OF_MESSAGE, (row[1], row[2])).fetchone()  # type: ignore[no-any-return]
 
-    def _fate(self, row: Row, target: int | None) -> Fate:
+    def _fate(self, row: Row, target: int | None, before: int = _LATEST) -> Fate:
         number, channel, message, _, data, instance, key, period = row
-        names = {"period": period, "channel": channel, "message": message}
+        names = {"period": period, "channel": channel, "message": message, "before": before}
         edit, newest_kind = self._connection.execute(_STATE, names).fetchone()
         deleted = newest_kind == KINDS[Deleted]  # which is the higher number
         says = self._connection.execute(_SAYS, (edit,)).fetchone()  # it may have been purged just now

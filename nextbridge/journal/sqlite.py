@@ -209,8 +209,9 @@ class SqliteJournal:
     async def delivered_ids(self, event_id: int) -> Mapping[Channel, tuple[str, ...]]:
         return await self._read(self._reader.delivered_ids, event_id)
 
-    async def fate(self, target: Channel, channel: Channel, message: str) -> Fate | None:
-        return await self._read(self._reader.fates.of, target, channel, message)
+    async def fate(self, target: Channel, channel: Channel, message: str, *, before: int | None = None) -> Fate | None:
+        more = () if before is None else (before,)
+        return await self._read(self._reader.fates.of, target, channel, message, *more)
 
     async def corrections(
         self, target: Channel, channel: Channel, message: str

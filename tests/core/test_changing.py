@@ -110,6 +110,21 @@ async def test_where_a_platform_cannot_edit_a_corrected_copy_is_posted(daemon: R
         assert b.texts == ["<Alice> teh cat", "<Alice> (edited) the cat"]
 
 
+async def test_an_edit_that_changes_nothing_is_no_correction(daemon: RunDaemon) -> None:
+    """A message may have been read as it was after its edit, before the edit was reported; it is counted."""
+    async with daemon(rule("r", "a/1", to=["b/1"]), a=ConversingDriver, b=FixedDriver) as running:
+        a, b = running["a"], running["b"]
+        assert isinstance(a, ConversingDriver)
+        posted = await a.say("the cat")
+        await b.until(lambda: b.texts == ["the cat"])
+        for version, text in enumerate(("the cat", "the dog", "the dog", "the cat")):
+            await a.edits(posted, text, str(version))
+        await a.say("end")
+        await b.until(lambda: b.texts[-1:] == ["end"])
+        assert b.texts == ["the cat", "(edited) the dog", "(edited) the cat", "end"]
+        assert running.service.tally.count("skipped", reason="edit_changes_nothing") == 2
+
+
 async def test_a_rule_may_say_that_edits_are_nothing_there(daemon: RunDaemon) -> None:
     """on_edit: nothing; it is counted."""
     one_way = rule("r", "a/1", to=["b/1"], on_edit="nothing")

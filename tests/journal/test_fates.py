@@ -96,6 +96,16 @@ async def test_a_message_says_what_it_was_last_edited_to(journal: SqliteJournal)
     assert (await fate(journal, "t1", of=OPS.target, at=TOWN)).event.text == RichText.plain("two")
 
 
+async def test_a_message_says_what_it_said_before_an_edit(journal: SqliteJournal) -> None:
+    """Whoever carries an edit sees what it changes."""
+    await arrived(journal, post("m1"), "t1")
+    edits = [(await accepted(journal, edit("m1", text)))[0].event_id for text in ("one", "two")]
+    for event_id, before in zip(edits, ("text of m1", "one"), strict=True):
+        found = await journal.fate(OPS.target, TOWN, "m1", before=event_id)
+        assert found is not None
+        assert found.event.text == RichText.plain(before)
+
+
 async def test_a_corrected_copy_stands_for_what_it_corrects(journal: SqliteJournal) -> None:
     """Who answers the copy answers the message."""
     event_id = await arrived(journal, post("m1"), "t1")
