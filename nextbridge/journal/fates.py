@@ -52,7 +52,8 @@ _LATER = """
 _CHANGES = "later CROSS JOIN event AS change ON change.period = later.number AND change.channel = :channel"
 _EDITED = f"{_CHANGES} AND change.message = :message AND change.kind = {KINDS[Edited]}"
 _STATE = f"""
-    {_LATER} SELECT max(change.id) FILTER (WHERE change.kind = {KINDS[Edited]} AND change.id < :before), max(change.kind)
+    {_LATER}
+    SELECT max(change.id) FILTER (WHERE change.kind = {KINDS[Edited]} AND change.id < :before), max(change.kind)
     FROM {_CHANGES} AND change.message = :message AND change.kind IN ({KINDS[Edited]}, {KINDS[Deleted]})
 """  # noqa: S608 - ours
 _SAYS = "SELECT data FROM event WHERE id = ?"
