@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from uuid import uuid4
 
 import aiohttp
 import msgspec
@@ -68,5 +69,5 @@ class Side:
 
 async def does(browser: Browser, **frame: object) -> int:
     """Ask for something that is done."""
-    await browser.say(id=f"does-{id(frame):020}", **frame)
+    await browser.say(id=f"does-{uuid4().hex}", **frame)
     return int((await browser.until("sent"))["message"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
+from uuid import uuid4
 
 import pytest
 
@@ -20,7 +21,7 @@ LOBBY = ChannelKey("lobby")
 
 async def ask(browser: Browser, **frame: object) -> Frame:
     """Ask for something and return the answer."""
-    frame.setdefault("id", f"ask-{id(frame):020}")
+    frame.setdefault("id", f"ask-{uuid4().hex}")
     await browser.say(**frame)
     while (answer := await browser.next())["type"] not in {"sent", "unsent"}:
         pass
