@@ -39,8 +39,6 @@ class Editing:
         self._event = event
         self._copy: Posting | None = None
         """The corrected copy, once it is clear that there has to be one."""
-        self._sent: dict[int, MessageId | None] = {}
-        """Further parts that were sent already."""
         self._has_begun = False
         self._tried: dict[int, int] = {}
         """When a further part may first have been sent without a receipt."""
@@ -75,7 +73,7 @@ class Editing:
         """Whether the message was changed again, so that this edit need not be shown, or must not be any more."""
         delivery = self._errand.delivery
         is_newest = (fate.edit or 0) <= delivery.event_id
-        if delivery.retried_at is not None:  # what was done since has had its turn
+        if delivery.key is not None:  # it went to the end of its lane, and what was done since had its turn before it
             return fate.deleted or not is_newest
         # one that has begun may have left parts that it has to know
         has_begun = delivery.attempted is not None or self._has_begun
@@ -142,8 +140,14 @@ class Editing:
             self._errand.log.debug("cannot_be_edited", reason=error.reason)
             return None
         further = [] if fate.dead is not None else pieces[len(before) :]
-        sent = [await self._send(instance, piece, place) for place, piece in enumerate(further, start=len(before))]
-        return [*before[: len(texts)], *kept, *sent, *fate.parts[len(before) :]]
+        parts = [*before[: len(texts)], *kept]
+        files = fate.parts[len(before) :]
+        for place, piece in enumerate(further, start=len(before)):
+            parts.append(await self._send(instance, piece, place))
+            # whatever becomes of the next one, this one is there
+            journal, delivery = self._errand.around.journal, self._errand.delivery
+            journal.revise(delivery.id, fate.event_id, [*parts, *files], fate.note, done=False)
+        return [*parts, *files]
 
     async def _take_away(
         self, instance: Instance, surplus: Sequence[str | None], piece: Outgoing, *, keep: bool
@@ -179,21 +183,19 @@ class Editing:
 
     async def _send(self, instance: Instance, piece: Outgoing, place: int) -> str | None:
         """Send a part that is new. What a crash leaves unrecorded is recognised by its key, as any message is."""
-        if place not in self._sent:
-            errand = self._errand
-            sent_before = self._tried.get(place, errand.delivery.attempted)
-            self._tried.setdefault(place, sent_before or int(time.time() * 1000))
-            again = replace(piece, attempted=sent_before)
-            try:
-                receipt = await errand.around.guard.send(instance.driver, again, errand.about)
-            except Gone:
-                if again.reply_to is None:
-                    raise
-                # what it answers is not there any more, and its first part stands without that, too
-                receipt = await errand.around.guard.send(instance.driver, replace(again, reply_to=None), errand.about)
-            self._sent[place] = receipt.message
-            instance.sent(piece.channel)
-        return self._sent[place]
+        errand = self._errand
+        sent_before = self._tried.get(place, errand.delivery.attempted)
+        self._tried.setdefault(place, sent_before or int(time.time() * 1000))
+        again = replace(piece, attempted=sent_before)
+        try:
+            receipt = await errand.around.guard.send(instance.driver, again, errand.about)
+        except Gone:
+            if again.reply_to is None:
+                raise
+            # what it answers is not there any more, and its first part stands without that, too
+            receipt = await errand.around.guard.send(instance.driver, replace(again, reply_to=None), errand.about)
+        instance.sent(piece.channel)
+        return receipt.message
 
 
 class Deleting:

@@ -264,9 +264,12 @@ class Journal(Protocol):
         """Nothing of these is to be shown (any more), whether they wait or are dead letters. On disk soon."""
 
     def revise(
-        self, delivery: int, event_id: int, parts: Sequence[str | None], note: str | None = None
+        self, delivery: int, event_id: int, parts: Sequence[str | None], note: str | None = None, *, done: bool = True
     ) -> asyncio.Future[None]:
-        """An edit has arrived: `parts` is what the event `event_id` is now in the delivery's target. On disk soon."""
+        """An edit has arrived: `parts` is what the event `event_id` is now in the delivery's target. On disk soon.
+
+        Not `done`, there is more to come of it.
+        """
 
     def erase(self, delivery: int, events: Sequence[int]) -> asyncio.Future[None]:
         """A deletion has arrived: nothing of these events is in the delivery's target any more. On disk soon."""

@@ -143,9 +143,9 @@ class SqliteJournal:
         return self._soon(self._writer.withdraw, deliveries)
 
     def revise(
-        self, delivery: int, event_id: int, parts: Sequence[str | None], note: str | None = None
+        self, delivery: int, event_id: int, parts: Sequence[str | None], note: str | None = None, *, done: bool = True
     ) -> asyncio.Future[None]:
-        return self._soon(self._writer.revise, delivery, event_id, parts, note)
+        return self._soon(self._writer.revise, delivery, event_id, parts, note, done)
 
     def erase(self, delivery: int, events: Sequence[int]) -> asyncio.Future[None]:
         return self._soon(self._writer.erase, delivery, events)

@@ -364,7 +364,7 @@ class Writer:
             self._cursor.execute(_GONE, (each,))
             self._cursor.execute(_DROPPED, (each,))
 
-    def revise(self, delivery: int, event_id: int, parts: Sequence[str | None], note: str | None) -> None:
+    def revise(self, delivery: int, event_id: int, parts: Sequence[str | None], note: str | None, done: bool) -> None:
         self._forget_receipts(delivery, [event_id])
         last = len(parts) - 1
         rows = [
@@ -372,7 +372,8 @@ class Writer:
             for part, message in enumerate(parts)
         ]
         self._cursor.executemany(_REVISED, rows)
-        self._cursor.execute(_GONE, (delivery,))
+        if done:
+            self._cursor.execute(_GONE, (delivery,))
 
     def erase(self, delivery: int, events: Sequence[int]) -> None:
         self._forget_receipts(delivery, events)

@@ -471,3 +471,52 @@ async def test_a_file_of_a_dead_letter_arrives_though_all_of_its_text_is_there(
         assert b.said.count("short") == 1
         await a.deletes(posted)
         await b.until(lambda: b.said == ["end"])
+
+
+async def test_an_edit_that_went_behind_its_message_undoes_no_newer_one(daemon: RunDaemon, tmp_path: Path) -> None:
+    """One edit before the message was tried again, one after: the first stands behind the second then."""
+    async with daemon(rule("r", "a/1", "b/1"), **BOTH) as running:
+        a, b = sides(running)
+        b.answer = refuse
+        posted = await a.say("one")
+        await b.until(lambda: len(b.sent) == 1)
+        held = asyncio.Event()
+
+        async def hold(message: Outgoing) -> Receipt:
+            await held.wait()
+            return await b.deliver(message)
+
+        b.answer = hold
+        await a.say("first")
+        await b.until(lambda: len(b.sent) == 2)
+        await a.edits(posted, "two", "1")
+        await retry_all(tmp_path / "state")
+        await a.edits(posted, "three", "2")
+        held.set()
+        await a.say("end")
+        await b.until(lambda: "end" in b.said)
+        await a.say("very end")
+        await b.until(lambda: "very end" in b.said)
+        assert b.said == ["first", "three", "end", "very end"]
+
+
+async def test_what_an_edit_had_added_is_taken_back_though_it_failed(daemon: RunDaemon) -> None:
+    """One further part was sent, the next is refused: the edit is a dead letter, and the part is known."""
+    async with daemon(rule("r", "a/1", "b/1"), **BOTH) as running:
+        a, b = sides(running)
+        b.text_limit = 30
+        posted = await a.say("short")
+        await b.until(lambda: b.said == ["short"])
+
+        async def one_more(message: Outgoing) -> Receipt:
+            if len(b.shown) == 2:
+                raise Rejected("too much")
+            return await b.deliver(message)
+
+        b.answer = one_more
+        await a.edits(posted, WORDS)
+        await b.until(lambda: len(b.sent) == 3)
+        b.answer = b.deliver
+        await a.deletes(posted)
+        await a.say("end")
+        await b.until(lambda: b.said == ["end"])
