@@ -42,12 +42,16 @@ async def answer_of(event: Posted, target: Channel, instance: Instance, around: 
     if parent is None:
         return NOTHING
     fate = await around.journal.fate(target, event.channel, parent)
-    for known in (fate, await _root_known(event, parent, target, around)):
-        if known is not None and (found := await reply_to(known, target, instance, around)) is not None:
-            if instance.driver.quotes_answers:
-                found = replace(found, quote=await quoting(fate, event, parent, around), on_every_part=True)
-            return found
-    return Answer(quote=await quoting(fate, event, parent, around))
+    found = None if fate is None else await reply_to(fate, target, instance, around)
+    if found is None and event.thread is not None and event.thread != parent:
+        # the parent is not in the target; the thread's root may be
+        root = await around.journal.fate(target, event.channel, event.thread)
+        found = None if root is None else await reply_to(root, target, instance, around)
+    if found is None:
+        return Answer(quote=await quoting(fate, event, parent, around))
+    if instance.driver.quotes_answers:
+        return replace(found, quote=await quoting(fate, event, parent, around), on_every_part=True)
+    return found
 
 
 async def reply_to(fate: Fate, target: Channel, instance: Instance, around: Surroundings) -> Answer | None:
@@ -87,13 +91,6 @@ async def quoting(fate: Fate | None, event: Posted, parent: MessageId, around: S
         except TimeoutError:
             source.did_not_answer(around.clock())
     return None
-
-
-async def _root_known(event: Posted, parent: MessageId, target: Channel, around: Surroundings) -> Fate | None:
-    """Where the parent is not in the target, the thread's root may be."""
-    if event.thread is None or event.thread == parent:
-        return None
-    return await around.journal.fate(target, event.channel, event.thread)
 
 
 async def _root(fate: Fate, target: Channel, around: Surroundings) -> MessageId | None:

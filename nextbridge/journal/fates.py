@@ -7,7 +7,7 @@ import sqlite3
 from nextbridge.envelope import Channel, Deleted, Edited, Posted
 from nextbridge.journal import Fate
 from nextbridge.journal.rows import amended, channel_of, event_of
-from nextbridge.journal.schema import KINDS, PERIOD
+from nextbridge.journal.schema import KINDS, LATER, PERIOD
 
 __all__ = ["Fates"]
 
@@ -43,22 +43,16 @@ _BECAME = f"""
         ON receipt.target = :target AND receipt.event >> {PERIOD} = period.number AND receipt.message = :message
     LIMIT 1
 """  # noqa: S608 - PERIOD is ours
-_LATER = """
-    WITH RECURSIVE later (number) AS (
-        SELECT min(period) FROM event WHERE period >= :period - 1
-        UNION ALL SELECT (SELECT min(period) FROM event WHERE period > number) FROM later WHERE number IS NOT NULL
-    )
-"""
 _CHANGES = "later CROSS JOIN event AS change ON change.period = later.number AND change.channel = :channel"
 _EDITED = f"{_CHANGES} AND change.message = :message AND change.kind = {KINDS[Edited]}"
 _STATE = f"""
-    {_LATER}
+    {LATER}
     SELECT max(change.id) FILTER (WHERE change.kind = {KINDS[Edited]} AND change.id < :before), max(change.kind)
     FROM {_CHANGES} AND change.message = :message AND change.kind IN ({KINDS[Edited]}, {KINDS[Deleted]})
 """  # noqa: S608 - ours
 _SAYS = "SELECT data FROM event WHERE id = ?"
 _CORRECTIONS = f"""
-    {_LATER} SELECT receipt.event, receipt.message FROM {_EDITED}
+    {LATER} SELECT receipt.event, receipt.message FROM {_EDITED}
     CROSS JOIN receipt ON receipt.event = change.id AND receipt.target = :target ORDER BY receipt.event, receipt.part
 """  # noqa: S608 - ours
 _RECEIPTS = "SELECT message, note FROM receipt WHERE event = ? AND target = ? ORDER BY part"

@@ -13,7 +13,7 @@ from nextbridge.envelope import Channel, Deleted, Edited, InstanceId
 from nextbridge.journal import DeadLetter, Delivery, PlannedPart, Waiting
 from nextbridge.journal.fates import Fates
 from nextbridge.journal.rows import amended, channel_of, event_of
-from nextbridge.journal.schema import KINDS, SEEN_PERIOD
+from nextbridge.journal.schema import KINDS, LATER, SEEN_PERIOD
 
 __all__ = ["Reader"]
 
@@ -43,10 +43,7 @@ _LOAD = f"""
 """  # noqa: S608 - ours
 # From the message's other events, which are of its period or a later one, to the one delivery that each may have here.
 _CHANGES = f"""
-    WITH RECURSIVE later (number) AS (
-        SELECT min(period) FROM event WHERE period >= (:at >> {SEEN_PERIOD}) - 1
-        UNION ALL SELECT (SELECT min(period) FROM event WHERE period > number) FROM later WHERE number IS NOT NULL
-    )
+    {LATER}
     {_DELIVERIES}
     WHERE waiting.id IN (
         SELECT behind.id FROM event AS change CROSS JOIN waiting AS behind
@@ -117,7 +114,7 @@ class Reader:
             "instance": source.instance,
             "key": source.key,
             "message": delivery.event.message,
-            "at": delivery.event.at,
+            "period": delivery.event.at >> SEEN_PERIOD,
             "after": max(after, delivery.id),
             "limit": limit,
         }

@@ -27,7 +27,7 @@ from nextbridge.envelope import Deleted, Edited, Event, Joined, Left, Posted, Re
 from nextbridge.errors import JournalError
 from nextbridge.journal.faults import explained
 
-__all__ = ["KINDS", "PERIOD", "VERSION", "connect_reader", "open_file"]
+__all__ = ["KINDS", "LATER", "PERIOD", "SEEN_PERIOD", "VERSION", "connect_reader", "open_file"]
 
 KINDS: dict[type[Event], int] = {
     Posted: 1,
@@ -102,6 +102,13 @@ CREATE INDEX became ON receipt (target, event >> {PERIOD}, message);
 """
 SEEN_PERIOD = 20
 """An event's period is its own time (milliseconds since 1970) without so many bits: 17 minutes."""
+LATER = """
+    WITH RECURSIVE later (number) AS (
+        SELECT min(period) FROM event WHERE period >= :period - 1
+        UNION ALL SELECT (SELECT min(period) FROM event WHERE period > number) FROM later WHERE number IS NOT NULL
+    )
+"""
+"""Names the periods in which what was done to an event of `:period` may lie."""
 
 _VERSION_3 = f"""
 -- `root` is the root of the thread that a message stands in: a deleted root takes along what answers it.

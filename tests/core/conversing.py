@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from itertools import count
+from pathlib import Path
 from typing import Any, ClassVar, Literal
 
+import click.testing
 from msgspec import Struct
 
+from nextbridge.cli import main
 from nextbridge.driver import ConfiguredChannel, Excerpt, Gone, Host, Outgoing, Receipt, Rejected
 from nextbridge.envelope import (
     Author,
@@ -26,6 +30,8 @@ from nextbridge.envelope import (
 )
 from nextbridge.markup import RichText
 from tests.core.script import Daemon, ScriptChannel, ScriptDriver, ScriptSettings
+
+Answer = Callable[[Outgoing], Awaitable[Receipt]]
 
 BOB = Author(id=UserId("u2"), username="bob", name="Bob")
 
@@ -242,3 +248,43 @@ def sides(running: Daemon) -> tuple[ConversingDriver, ConversingDriver]:
 async def refuse(message: Outgoing) -> Receipt:
     """The answer of a platform that will never take a message."""
     raise Rejected("too ugly")
+
+
+def refusing(*errors: Exception) -> Callable[[str], Awaitable[None]]:
+    """Raises each error once, in order, and then nothing."""
+    left = list(errors)
+
+    async def trouble(what: str) -> None:
+        if left:
+            raise left.pop(0)
+
+    return trouble
+
+
+def taking(driver: ScriptDriver, parts: int) -> Answer:
+    """Shows so many parts, and refuses what comes after."""
+
+    async def answer(message: Outgoing) -> Receipt:
+        if len(driver.shown) >= parts:
+            raise Rejected("too much")
+        return await driver.deliver(message)
+
+    return answer
+
+
+def holding(driver: ScriptDriver) -> tuple[Answer, asyncio.Event]:
+    """Shows nothing before the event is set, and then everything."""
+    go_on = asyncio.Event()
+
+    async def answer(message: Outgoing) -> Receipt:
+        await go_on.wait()
+        return await driver.deliver(message)
+
+    return answer, go_on
+
+
+async def retry_all(state: Path) -> None:
+    """The operator tries every dead letter again, while the daemon runs."""
+    arguments = ["dead", "retry", "--all", "--state", str(state)]
+    result = await asyncio.to_thread(click.testing.CliRunner().invoke, main, arguments)
+    assert result.exit_code == 0

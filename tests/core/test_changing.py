@@ -3,30 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
 from pathlib import Path
 
-import click.testing
 from msgspec.structs import replace
 
-from nextbridge.cli import main
 from nextbridge.driver import Outgoing, Receipt, Rejected, Retry
 from nextbridge.journal.sqlite import open_journal
-from tests.core.conversing import BOTH, ConversingDriver, FixedDriver, refuse, sides
+from tests.core.conversing import (
+    BOTH,
+    ConversingDriver,
+    FixedDriver,
+    holding,
+    refuse,
+    refusing,
+    retry_all,
+    sides,
+)
 from tests.core.script import LateDriver, RunDaemon, rule
-
-Answer = Callable[[Outgoing], Awaitable[Receipt]]
-
-
-def refusing(*errors: Exception) -> Callable[[str], Awaitable[None]]:
-    """Raises each error once, in order, and then nothing."""
-    left = list(errors)
-
-    async def trouble(what: str) -> None:
-        if left:
-            raise left.pop(0)
-
-    return trouble
 
 
 async def test_an_edit_changes_what_the_message_became(daemon: RunDaemon) -> None:
@@ -320,19 +313,11 @@ async def test_an_edit_before_its_retried_message_goes_behind_it(daemon: RunDaem
         b.answer = refuse
         posted = await a.say("ugly")
         await b.until(lambda: len(b.sent) == 1)
-        held = asyncio.Event()
-
-        async def hold(message: Outgoing) -> Receipt:
-            await held.wait()
-            return await b.deliver(message)
-
-        b.answer = hold
+        b.answer, held = holding(b)
         await a.say("first")
         await b.until(lambda: len(b.sent) == 2)
         await a.edits(posted, "fine")
-        arguments = ["dead", "retry", "--all", "--state", str(tmp_path / "state")]
-        result = await asyncio.to_thread(click.testing.CliRunner().invoke, main, arguments)
-        assert result.exit_code == 0
+        await retry_all(tmp_path / "state")
         held.set()
         await b.until(lambda: b.said == ["first", "fine"])
 

@@ -6,26 +6,27 @@ import asyncio
 import itertools
 from pathlib import Path
 
-import click.testing
 import pytest
 from msgspec.structs import replace
 
-from nextbridge.cli import main
 from nextbridge.driver import Gone, Outgoing, Receipt, Rejected, Retry
 from nextbridge.envelope import Attachment
-from tests.core.conversing import BOTH, ConversingDriver, FixedDriver, conversing, refuse, sides
+from tests.core.conversing import (
+    BOTH,
+    ConversingDriver,
+    FixedDriver,
+    conversing,
+    holding,
+    refuse,
+    refusing,
+    retry_all,
+    sides,
+    taking,
+)
 from tests.core.script import FilingDriver, RunDaemon, ScriptDriver, rule
-from tests.core.test_changing import refusing
 
 WORDS = "one two three four five six seven eight nine ten eleven twelve"
 """Three parts where 30 characters are the limit."""
-
-
-async def retry_all(state: Path) -> None:
-    """The operator tries every dead letter again, while the daemon runs."""
-    arguments = ["dead", "retry", "--all", "--state", str(state)]
-    result = await asyncio.to_thread(click.testing.CliRunner().invoke, main, arguments)
-    assert result.exit_code == 0
 
 
 async def test_a_dead_letter_that_an_edit_made_shorter_than_what_had_arrived_comes_to_its_end(
@@ -35,13 +36,7 @@ async def test_a_dead_letter_that_an_edit_made_shorter_than_what_had_arrived_com
     async with daemon(rule("r", "a/1", "b/1"), **BOTH) as running:
         a, b = sides(running)
         b.text_limit = 30
-
-        async def two_parts(message: Outgoing) -> Receipt:
-            if len(b.shown) == 2:
-                raise Rejected("too much")
-            return await b.deliver(message)
-
-        b.answer = two_parts
+        b.answer = taking(b, 2)
         posted = await a.say(WORDS)
         await b.until(lambda: len(b.sent) == 3)
         b.answer = b.deliver
@@ -116,13 +111,7 @@ async def test_a_dead_letter_that_is_retried_while_its_edit_is_made_loses_no_edi
     async with daemon(rule("r", "a/1", "b/1"), **BOTH) as running:
         a, b = sides(running)
         b.text_limit = 30
-
-        async def one_part(message: Outgoing) -> Receipt:
-            if b.shown:
-                raise Rejected("too much")
-            return await b.deliver(message)
-
-        b.answer = one_part
+        b.answer = taking(b, 1)
         posted = await a.say(WORDS)
         await b.until(lambda: len(b.sent) == 2)
         b.answer = b.deliver
@@ -179,13 +168,7 @@ async def test_a_dead_letter_that_is_retried_while_its_deletion_is_made_is_not_s
     async with daemon(rule("r", "a/1", "b/1"), **BOTH) as running:
         a, b = sides(running)
         b.text_limit = 30
-
-        async def one_part(message: Outgoing) -> Receipt:
-            if b.shown:
-                raise Rejected("too much")
-            return await b.deliver(message)
-
-        b.answer = one_part
+        b.answer = taking(b, 1)
         posted = await a.say(WORDS)
         await b.until(lambda: len(b.sent) == 2)
         b.answer = b.deliver
@@ -367,13 +350,7 @@ async def test_a_reaction_goes_behind_a_message_that_is_tried_again(daemon: RunD
         b.answer = refuse
         posted = await a.say("ugly")
         await b.until(lambda: len(b.sent) == 1)
-        held = asyncio.Event()
-
-        async def hold(message: Outgoing) -> Receipt:
-            await held.wait()
-            return await b.deliver(message)
-
-        b.answer = hold
+        b.answer, held = holding(b)
         await a.say("first")
         await b.until(lambda: len(b.sent) == 2)
         await a.reacts(posted, "👍")
@@ -453,13 +430,7 @@ async def test_a_file_of_a_dead_letter_arrives_though_all_of_its_text_is_there(
         filing = running.filing("b")
         running.filing("a").contents["f"] = [b"a cat"]
         b.text_limit = 30
-
-        async def two_parts(message: Outgoing) -> Receipt:
-            if len(b.shown) == 2:
-                raise Rejected("too much")
-            return await b.deliver(message)
-
-        b.answer = two_parts
+        b.answer = taking(b, 2)
         posted = await a.say(WORDS, attachments=(Attachment(id="f", name="cat.png"),))
         await b.until(lambda: len(b.sent) == 3)
         b.answer = b.deliver
@@ -480,13 +451,7 @@ async def test_an_edit_that_went_behind_its_message_undoes_no_newer_one(daemon: 
         b.answer = refuse
         posted = await a.say("one")
         await b.until(lambda: len(b.sent) == 1)
-        held = asyncio.Event()
-
-        async def hold(message: Outgoing) -> Receipt:
-            await held.wait()
-            return await b.deliver(message)
-
-        b.answer = hold
+        b.answer, held = holding(b)
         await a.say("first")
         await b.until(lambda: len(b.sent) == 2)
         await a.edits(posted, "two", "1")
@@ -507,13 +472,7 @@ async def test_what_an_edit_had_added_is_taken_back_though_it_failed(daemon: Run
         b.text_limit = 30
         posted = await a.say("short")
         await b.until(lambda: b.said == ["short"])
-
-        async def one_more(message: Outgoing) -> Receipt:
-            if len(b.shown) == 2:
-                raise Rejected("too much")
-            return await b.deliver(message)
-
-        b.answer = one_more
+        b.answer = taking(b, 2)
         await a.edits(posted, WORDS)
         await b.until(lambda: len(b.sent) == 3)
         b.answer = b.deliver
