@@ -70,6 +70,8 @@ class InstanceReader:
             kind = self._platform(key, entry.start, root)
             if isinstance(entry.node, Mapping):
                 self.blocks[key] = list(entry.node.entries)
+                if kind is not None and any(_is_enabled(each.node) for each in entry.node.entries.values()):
+                    self._lack(key, entry.start)
                 for name, each in entry.node.entries.items():
                     self._instance(name, each.start, each.node, (key, name), kind)
             elif kind is not None:
@@ -92,6 +94,11 @@ class InstanceReader:
             self._report.error(at, (name,), error.reason, error.suggestion)
             return None
 
+    def _lack(self, name: str, at: int) -> None:
+        lack = self._platforms.lack(name)
+        if lack is not None:
+            self._report.error(at, (name,), lack.reason, lack.suggestion)
+
     def _instance(self, name: str, at: int, node: Node, path: Path, kind: Platform | None) -> None:
         first = self.named.get(name)
         if first is not None:
@@ -108,8 +115,7 @@ class InstanceReader:
 
     def _settings(self, name: str, at: int, node: Node, path: Path, kind: Platform) -> Instance | None:
         schema = kind.schema
-        switch = node.get("enabled") if isinstance(node, Mapping) else None
-        enabled = not isinstance(switch, Scalar) or switch.value is not False
+        enabled = _is_enabled(node)
         resolution = self._resolution if enabled else self._resolution.relaxed()
         resolution.failed = False
         resolution.resolve(node, schema.instance, schema.definitions, path)
@@ -129,6 +135,11 @@ class InstanceReader:
             settings=settings,
             enabled=enabled,
         )
+
+
+def _is_enabled(node: Node) -> bool:
+    switch = node.get("enabled") if isinstance(node, Mapping) else None
+    return not isinstance(switch, Scalar) or switch.value is not False
 
 
 def converted(node: Mapping, kind: type[T], at: int, path: Path, report: Report) -> T | None:

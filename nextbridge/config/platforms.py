@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import re
+import shlex
+import sys
 from collections.abc import Mapping
 from importlib.metadata import EntryPoint, entry_points
+from importlib.util import find_spec
 from typing import Any, Protocol
 
 from nextbridge.driver import Driver
@@ -34,6 +37,9 @@ class Platforms(Protocol):
     def get(self, name: str) -> type[Driver[Any, Any]]:
         """The driver of one of `names`. Raises PlatformUnusable."""
 
+    def lack(self, name: str) -> PlatformUnusable | None:
+        """Why a platform whose driver `get` gives cannot run here: a library is missing. None where none is."""
+
 
 class InstalledPlatforms:
     """The platforms of every installed package."""
@@ -59,13 +65,23 @@ class InstalledPlatforms:
             raise PlatformUnusable(f"what is registered for {name} ({entry.value}) is no driver")
         return driver
 
+    def lack(self, name: str) -> PlatformUnusable | None:
+        driver = self.get(name)
+        missing = [each for each in driver.libraries if find_spec(each) is None]
+        if not missing:
+            return None
+        return PlatformUnusable(
+            f"{driver.title} needs {', '.join(missing)}, which is not installed", _how_to_install(self._entries[name])
+        )
+
 
 def _how_to_install(entry: EntryPoint) -> str:
+    """The one command; with this very interpreter, since the `pip` of a shell is often another's."""
     package = entry.dist
     if package is None:
         return ""
     extras = package.metadata.get_all("Provides-Extra") or []
     near = [each for each in extras if re.sub(r"[-_.]+", "-", each).lower() == re.sub(r"[-_.]+", "-", entry.name)]
     if near:
-        return f"install what it needs: pip install '{package.name}[{near[0]}]'"
+        return f"install what it needs: {shlex.quote(sys.executable)} -m pip install '{package.name}[{near[0]}]'"
     return f"install the package {package.name} again"

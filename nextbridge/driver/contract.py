@@ -34,6 +34,11 @@ class Driver(ABC, Generic[S, C]):
     """The structure of a channel in a rule (`C`), without `msg`, which is the core's."""
     dialect: ClassVar[Dialect]
     guarantees: ClassVar[Guarantees]
+    libraries: ClassVar[tuple[str, ...]] = ()
+    """The modules that only this platform needs, by their first names. The extra of the platform's name installs them.
+
+    Nothing imports them before an instance is made: settings are read and checked without them.
+    """
     default_format: ClassVar[str] = "<{nickname}> {msg}"
     """How a message is shown where the operator sets no `msg_format` and no identity is shown."""
     action_format: ClassVar[str] = "* {nickname} {msg}"

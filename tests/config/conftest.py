@@ -132,6 +132,7 @@ class TestPlatforms:
 
     def __init__(self) -> None:
         self.imported: list[str] = []
+        self.lacks: dict[str, PlatformUnusable] = {}
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -142,6 +143,9 @@ class TestPlatforms:
         if name == "broken":
             raise PlatformUnusable("the driver of broken cannot be imported", "pip install 'broken[wings]'")
         return PigeonDriver if name == "pigeon" else BeaconDriver
+
+    def lack(self, name: str) -> PlatformUnusable | None:
+        return self.lacks.get(name)
 
 
 class Folder:

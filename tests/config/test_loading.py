@@ -10,6 +10,7 @@ import pytest
 
 from nextbridge import config
 from nextbridge.config.model import MessageSettings
+from nextbridge.config.platforms import PlatformUnusable
 from nextbridge.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -54,6 +55,19 @@ def test_every_part_of_a_right_file_is_in_the_config(folder: Folder) -> None:
     assert (forward.kind, forward.enabled) == ("forward", False)
     assert [str(each.channel) for each in forward.sources] == ["north/a", "north/b"]
     assert [str(each.channel) for each in forward.targets] == ["south/${x}"]
+
+
+def test_what_a_platform_lacks_is_said_and_its_settings_are_checked_all_the_same(folder: Folder) -> None:
+    """One run of `check` shows both; an instance that is switched off needs nothing."""
+    folder.platforms.lacks["beacon"] = PlatformUnusable("Beacons needs oil", "pip install 'nextbridge[beacon]'")
+    folder.write('{"beacon": {"h": {"lamb": "red"}, "i": {"enabled": false}}, "rules": []}')
+    with pytest.raises(ConfigError) as caught:
+        folder.load()
+    first, second = (each.sentence for each in caught.value.problems)
+    assert first == "beacon: Beacons needs oil; pip install 'nextbridge[beacon]'"
+    assert 'did you mean "lamp"' in second
+    folder.write('{"beacon": {"i": {"enabled": false}}, "pigeon": {"p": {"address": "x", "token": "t"}}, "rules": []}')
+    assert list(folder.load().config.instances) == ["i", "p"]
 
 
 def test_only_drivers_of_configured_platforms_are_imported(folder: Folder) -> None:

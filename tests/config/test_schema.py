@@ -139,9 +139,32 @@ def test_a_driver_of_somebody_else_that_fails_says_what_to_do(tmp_path: Any, mon
     platforms = InstalledPlatforms()
     with pytest.raises(PlatformUnusable, match="No module named 'shell_of_the_snail'") as caught:
         platforms.get("snail")
-    assert caught.value.suggestion == "install what it needs: pip install 'carrier[snail]'"
+    assert caught.value.suggestion == f"install what it needs: {sys.executable} -m pip install 'carrier[snail]'"
     with pytest.raises(PlatformUnusable, match="is no driver"):
         platforms.get("slug")
+
+
+def test_a_driver_whose_library_is_missing_has_a_schema_and_says_what_to_do(
+    tmp_path: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What an extra brings is needed to run, and not to read the file."""
+    package = tmp_path / "carrier-1.0.dist-info"
+    package.mkdir()
+    (package / "METADATA").write_text("Metadata-Version: 2.1\nName: carrier\nProvides-Extra: slow-snail\n")
+    (package / "entry_points.txt").write_text("[nextbridge.drivers]\nslow_snail = carrier_slow_snail:Driver\n")
+    (tmp_path / "carrier_slow_snail.py").write_text(
+        "from tests.config.conftest import BeaconDriver\n"
+        "class Driver(BeaconDriver):\n"
+        "    platform = 'slow_snail'\n    title = 'Snail mail'\n    libraries = ('json', 'shell_of_the_snail')\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    platforms = InstalledPlatforms()
+    assert "slow_snail" in config.schema(platforms=platforms)["properties"]
+    lack = platforms.lack("slow_snail")
+    assert lack is not None
+    assert lack.reason == "Snail mail needs shell_of_the_snail, which is not installed"
+    assert lack.suggestion == f"install what it needs: {sys.executable} -m pip install 'carrier[slow-snail]'"
+    assert platforms.lack("webchat") is None
 
 
 def test_loading_a_file_imports_the_drivers_of_its_platforms_only(folder: Folder) -> None:

@@ -224,6 +224,10 @@ class HasABrokenFormat(BoardDriver):
     default_format = "<{nickname}>"
 
 
+class IsHeavy(BoardDriver):
+    libraries = ("msgspec",)
+
+
 class CannotBeClosedTwice(BoardDriver):
     async def close(self) -> None:
         del self.settings
@@ -270,6 +274,7 @@ BREACHES: list[tuple[type[BoardDriver], str]] = [
     (HasACarelessStructure, "a_key_that_it_does_not_know_is_refused"),
     (HasACarelessStructure, "every_setting_is_described"),
     (HasABrokenFormat, "its_formats_are_templates_that_show_the_message"),
+    (IsHeavy, "its_libraries_are_imported_only_when_an_instance_is_made"),
     (CannotBeClosedTwice, "it_can_be_closed_twice_and_without_a_run"),
 ]
 

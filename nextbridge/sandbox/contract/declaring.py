@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
+import subprocess
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
@@ -35,6 +38,16 @@ class Declares:
         assert driver.platform in InstalledPlatforms().names
         assert InstalledPlatforms().get(driver.platform) is driver
         assert driver.title.strip()
+
+    def test_its_libraries_are_imported_only_when_an_instance_is_made(self) -> None:
+        """A file is read and checked where they are not installed, and they cost nothing before they are used."""
+        driver = self.bench_type.driver
+        if driver.libraries:
+            program = f"import sys, {driver.__module__}; print(*sorted(sys.modules.keys() & set({driver.libraries!r})))"
+            environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+            command = [sys.executable, "-c", program]
+            run = subprocess.run(command, env=environment, check=True, capture_output=True, text=True)  # noqa: S603 - ours
+            assert run.stdout.split() == []
 
     def test_its_settings_make_a_schema_that_takes_the_example(self) -> None:
         """An editor can check an instance and a channel, and what a person would write passes."""
