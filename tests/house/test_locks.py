@@ -23,6 +23,8 @@ def asked_for(clone: Path, *, groups: tuple[str, ...]) -> list[Requirement]:
     named = project["project"]["dependencies"] + [
         entry for group in groups for entry in project["dependency-groups"][group] if isinstance(entry, str)
     ]
+    if "dev" in groups:  # what tests need of every platform
+        named += [entry for extra in project["project"].get("optional-dependencies", {}).values() for entry in extra]
     return [Requirement(entry) for entry in named]
 
 
