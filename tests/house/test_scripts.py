@@ -24,10 +24,10 @@ case "$*" in
     --version) echo "Python 3.9.2" ;;
     *ensurepip*) exit ${NO_VENV:-0} ;;
     "-m venv "*)
-        mkdir -p .venv/bin
-        cat "$0" >.venv/bin/python
-        printf '#!/bin/sh\\necho "nextbridge $*"\\n' >.venv/bin/nextbridge
-        chmod 755 .venv/bin/python .venv/bin/nextbridge
+        mkdir -p "$3/bin"
+        cat "$0" >"$3/bin/python"
+        printf '#!/bin/sh\\necho "nextbridge $*"\\n' >"$3/bin/nextbridge"
+        chmod 755 "$3/bin/python" "$3/bin/nextbridge"
         ;;
     "-m $FAILING") exit 1 ;;
     *"pip "*) exit ${NO_NETWORK:-0} ;;
@@ -48,7 +48,7 @@ class Newcomer:
             if found:
                 (self.bin / tool).symlink_to(found)
         shutil.copytree(clone / "scripts", self.clone / "scripts")
-        for name in ("pyproject.toml", "requirements.lock", "requirements-dev.lock"):
+        for name in ("pyproject.toml", "requirements.lock", "requirements-dev.lock", "requirements-synapse.lock"):
             shutil.copy(clone / name, self.clone)
         interpreter = self.bin / "python3"
         interpreter.write_text(_INTERPRETER)
