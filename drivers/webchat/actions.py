@@ -13,12 +13,13 @@ from functools import partial
 from msgspec import Struct
 from msgspec.structs import replace
 
-from drivers.webchat.files import FileMissing
 from drivers.webchat.frames import Delete, Edit, Post, React, Request, Sent, Unsent
 from drivers.webchat.lobby import Lobby
-from drivers.webchat.messages import Change, Message, Reactor, emptied, reacted, read_emoji
+from drivers.webchat.messages import Change, Message, Reactor, emptied, reacted
 from drivers.webchat.room import NotThere, Room
+from nextbridge.emoji import read_emoji
 from nextbridge.errors import JournalError
+from nextbridge.media.hosted import FileMissing
 
 __all__ = ["Actor", "answer", "read_text"]
 

@@ -15,10 +15,9 @@ from msgspec.structs import replace
 from drivers.webchat.access import Door
 from drivers.webchat.authors import Authors
 from drivers.webchat.events import author_of, event_of
-from drivers.webchat.files import LOOSE_SHARE, Files, NoRoom, largest_within, read
 from drivers.webchat.frames import Told, Typist, encode
 from drivers.webchat.lobby import Lobby
-from drivers.webchat.messages import FROM_ELSEWHERE, MOST_FILES, Change, Message, emptied, reacted, read_emoji
+from drivers.webchat.messages import FROM_ELSEWHERE, Change, Message, emptied, reacted
 from drivers.webchat.room import NotThere, Room
 from drivers.webchat.settings import LARGEST_MESSAGE, RoomSettings, WebChatSettings
 from drivers.webchat.site import Site
@@ -41,9 +40,11 @@ from nextbridge.driver import (
     Retry,
     RetryRecognition,
 )
+from nextbridge.emoji import read_emoji
 from nextbridge.envelope import Attachment, Author, Channel, ChannelKey, MessageId, UserId
 from nextbridge.labels import in_words
 from nextbridge.markup import PLAIN
+from nextbridge.media.hosted import LOOSE_SHARE, MOST_FILES, Files, NoRoom, largest_within, read
 
 __all__ = ["WebChatDriver"]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TypedDict
 
-from drivers.webchat.messages import Change, File, Message
+from drivers.webchat.messages import Change, Message
 from nextbridge.envelope import (
     Attachment,
     Author,
@@ -18,6 +18,7 @@ from nextbridge.envelope import (
     UserId,
 )
 from nextbridge.markup import PLAIN
+from nextbridge.media.hosted import File
 
 __all__ = ["author_of", "event_of"]
 

@@ -11,7 +11,9 @@ from typing import Annotated, TypeAlias
 import msgspec
 from msgspec import Meta, Struct
 
-from drivers.webchat.messages import LONGEST_EMOJI, MOST_FILES, Message
+from drivers.webchat.messages import Message
+from nextbridge.emoji import LONGEST_EMOJI
+from nextbridge.media.hosted import MOST_FILES
 
 __all__ = [
     "Changed",

@@ -11,12 +11,12 @@ from structlog.typing import FilteringBoundLogger
 
 from drivers.webchat.access import Door
 from drivers.webchat.authors import Authors
-from drivers.webchat.files import Files
 from drivers.webchat.messages import Change, Message
 from drivers.webchat.names import same_name
-from drivers.webchat.pace import Pace
 from drivers.webchat.room import Room
 from drivers.webchat.settings import WebChatSettings
+from nextbridge.media.hosted import Files
+from nextbridge.pace import Pace
 
 __all__ = ["Lobby", "Person", "Relay"]
 

@@ -2,51 +2,27 @@
 
 from __future__ import annotations
 
-from typing import Literal, TypeAlias
+from typing import Literal
 
-from emoji import demojize, emojize, is_emoji
 from msgspec import Struct
 from msgspec.structs import replace
 
+from nextbridge.media.hosted import File
+
 __all__ = [
     "FROM_ELSEWHERE",
-    "LONGEST_EMOJI",
-    "MOST_FILES",
     "Change",
-    "File",
-    "ImageType",
     "Message",
     "Reaction",
     "Reactor",
     "emptied",
     "reacted",
-    "read_emoji",
 ]
 
-MOST_FILES = 10
-"""Files of one message."""
-LONGEST_EMOJI = 40
-"""Characters of an emoji; a family with everybody's tone of skin has ten or so."""
 _MOST_EMOJI = 20
 """Different reactions to one message."""
 _MOST_REACTORS = 100
 """People with the same reaction to one message."""
-
-ImageType: TypeAlias = Literal["image/png", "image/jpeg", "image/gif", "image/webp"]
-"""What a page may show as it stands: pictures that hold nothing active."""
-
-
-class File(Struct, frozen=True, omit_defaults=True):
-    """A file of a message."""
-
-    id: str
-    """Nobody can guess it: it is the file's address."""
-    name: str
-    """As its owner named it; to be shown, never used as a path."""
-    size: int
-    """Bytes."""
-    image: ImageType | None = None
-    """What its first bytes show it to be, where a page may show it."""
 
 
 class Reactor(Struct, frozen=True, omit_defaults=True):
@@ -106,13 +82,6 @@ class Change(Struct, frozen=True, omit_defaults=True):
     """The message's revision by it, which tells two changes apart for ever. Given by the room, as `at` is."""
     at: int = 0
     """Milliseconds since 1970."""
-
-
-def read_emoji(text: str) -> str | None:
-    """The one emoji that `text` is, in the form that all its ways of being written share; None for anything else."""
-    if len(text) > LONGEST_EMOJI or not is_emoji(text):
-        return None
-    return emojize(demojize(text))
 
 
 def reacted(message: Message, emoji: str, who: Reactor, *, add: bool) -> Message | None:

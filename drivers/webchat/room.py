@@ -23,8 +23,9 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from drivers.webchat.frames import Changed, Said, ToBrowser, Topic, encode
-from drivers.webchat.messages import Change, File, Message
+from drivers.webchat.messages import Change, Message
 from nextbridge.driver import Store
+from nextbridge.media.hosted import File
 
 __all__ = ["Compose", "Forget", "Listener", "NotThere", "Record", "RelayTo", "Room"]
 

@@ -15,8 +15,8 @@ from aiohttp import web
 from structlog.typing import FilteringBoundLogger
 
 from drivers.webchat.access import TurnedAway
-from drivers.webchat.files import NoRoom
 from drivers.webchat.lobby import Lobby
+from nextbridge.media.hosted import NoRoom
 
 __all__ = ["Transfers"]
 

@@ -7,9 +7,9 @@ from uuid import uuid4
 
 import pytest
 
-from drivers.webchat.messages import read_emoji
 from drivers.webchat.settings import WebChatSettings
 from nextbridge.driver import Rejected
+from nextbridge.emoji import read_emoji
 from nextbridge.envelope import ChannelKey, Deleted, Edited, MessageId, Posted, Reacted
 from nextbridge.markup import PLAIN
 

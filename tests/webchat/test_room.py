@@ -9,8 +9,9 @@ from contextlib import nullcontext
 import pytest
 from msgspec.structs import replace
 
-from drivers.webchat.messages import Change, File, Message, Reactor, emptied, reacted
+from drivers.webchat.messages import Change, Message, Reactor, emptied, reacted
 from drivers.webchat.room import Compose, Forget, NotThere, Room
+from nextbridge.media.hosted import File
 from nextbridge.sandbox.host import MemoryStore
 
 

@@ -15,7 +15,7 @@ from nextbridge.config.types import Secret
 from nextbridge.driver import FileRejected, Gone, Rejected, Retry
 from nextbridge.envelope import MessageId, Posted
 from nextbridge.sandbox.contract.supervised import spooled
-from tests.webchat.test_files import PNG
+from tests.core.test_hosted import PNG
 
 if TYPE_CHECKING:
     from tests.webchat.conftest import Browser, Chat, Start

@@ -1,4 +1,4 @@
-"""The files of one web chat, on disk: those of messages, and those that browsers have uploaded and not posted yet.
+"""The files of a platform that the daemon itself hosts: those of messages, and those that are not posted yet.
 
 A file lies in the folder under its id. Beside one that is not posted yet there is a `.json` that says whose it is, so
 that it can still be posted after a restart. A file that belongs to a message is removed with it. All files together are
@@ -15,17 +15,33 @@ import time
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable
 from contextlib import suppress
 from pathlib import Path
-from typing import BinaryIO, get_args
+from typing import BinaryIO, Literal, TypeAlias, get_args
 
 import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
-from drivers.webchat.messages import MOST_FILES, File, ImageType
 from nextbridge.driver import LocalFile
 from nextbridge.media.content import HEAD, signature
 
-__all__ = ["LOOSE_SHARE", "FileMissing", "Files", "NoRoom", "clean_name", "largest_within", "read"]
+__all__ = [
+    "LOOSE_SHARE",
+    "MOST_FILES",
+    "File",
+    "FileMissing",
+    "Files",
+    "ImageType",
+    "NoRoom",
+    "clean_name",
+    "largest_within",
+    "read",
+]
+
+MOST_FILES = 10
+"""Files of one message."""
+
+ImageType: TypeAlias = Literal["image/png", "image/jpeg", "image/gif", "image/webp"]
+"""What a page may show as it stands: pictures that hold nothing active."""
 
 _LOOSE_SECONDS = 3600.0
 """An uploaded file is kept so long for the message that it is meant for."""
@@ -38,6 +54,19 @@ _LONGEST_NAME = 150
 _LONGEST_ENDING = 16
 _SHOWN: tuple[ImageType, ...] = get_args(ImageType)
 _CHUNK = 1 << 18
+
+
+class File(Struct, frozen=True, omit_defaults=True):
+    """A file of a message."""
+
+    id: str
+    """Nobody can guess it: it is the file's address."""
+    name: str
+    """As its owner named it; to be shown, never used as a path."""
+    size: int
+    """Bytes."""
+    image: ImageType | None = None
+    """What its first bytes show it to be, where a page may show it."""
 
 
 class NoRoom(Exception):

@@ -1,6 +1,6 @@
 """Pace: so much a minute, with a burst."""
 
-from drivers.webchat.pace import Pace
+from nextbridge.pace import Pace
 
 
 def test_a_burst_passes_and_then_the_pace_holds() -> None:

@@ -1,4 +1,4 @@
-"""The files of a web chat on disk: kept while they are needed, bounded, and gone afterwards."""
+"""The files of a platform that the daemon hosts: kept while they are needed, bounded, and gone afterwards."""
 
 from __future__ import annotations
 
@@ -8,8 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from drivers.webchat.files import FileMissing, Files, NoRoom, clean_name, read
-from drivers.webchat.messages import File
+from nextbridge.media.hosted import File, FileMissing, Files, NoRoom, clean_name, read
 from nextbridge.sandbox.contract.supervised import spooled
 
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(20)
