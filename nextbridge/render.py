@@ -7,7 +7,7 @@ The template's own words are the operator's, in the target's notation, and go ou
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any
 
@@ -241,12 +241,18 @@ def _fill(template: Template, values: Mapping[str, str], dialect: Dialect) -> _F
             case Variable("msg"):
                 side = 1
             case Literal(text):
-                sides[side] += text
+                sides[side] += _literal(text, dialect)
             case Variable(name):
                 sides[side] += _escaped(values[name], dialect)
             case Header(title, content):
                 sides[side] += _header(_words(title, values), _words(content, values), dialect)
     return _Frame(sides[0], sides[1])
+
+
+def _literal(text: str, dialect: Dialect) -> str:
+    # what isinstance(dialect, Literals) asks, which for a protocol costs as much as all else here
+    literal: Callable[[str], str] | None = getattr(dialect, "literal", None)
+    return text if literal is None else literal(text)
 
 
 def _escaped(value: str, dialect: Dialect) -> str:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from nextbridge.markup.tree import Block, RichText
 
-__all__ = ["Dialect"]
+__all__ = ["Dialect", "Literals"]
 
 
 class Dialect(Protocol):
@@ -31,4 +31,15 @@ class Dialect(Protocol):
         """`blocks` in this notation. What stands in a Text, Code, Mention or link is never taken for markup.
 
         A dialect that is not `multiline` still separates lines by a line break: the core sends each as its own part.
+        """
+
+
+@runtime_checkable
+class Literals(Protocol):
+    """What a dialect also has whose notation gives a meaning to signs that people put around names: HTML to `<`."""
+
+    def literal(self, text: str) -> str:
+        """A piece of an operator's template in this notation: `<` is a sign where it begins no markup in the piece.
+
+        Pure; raises nothing.
         """
