@@ -194,7 +194,7 @@ def _end(reason: str, status: int) -> NoReturn:
 # --- showing ------------------------------------------------------------------------------------------------------
 
 _LANE = ("LANE", "DEPTH", "OLDEST", "STATE", "LAST ERROR")
-_LETTER = ("ID", "TARGET", "RULE", "AUTHOR", "BURIED", "REASON")
+_LETTER = ("ID", "TARGET", "RULE", "KIND", "AUTHOR", "BURIED", "REASON")
 
 
 def _lane(lane: Lane) -> tuple[str, ...]:
@@ -221,8 +221,8 @@ def _state_of(lane: Lane) -> str:
 def _letter(letter: Letter) -> tuple[str, ...]:
     from nextbridge.control.table import one_line
 
-    shown = (str(letter.id), letter.target, letter.rule, letter.author, _ago(letter.buried_at), letter.reason)
-    return tuple(one_line(each) for each in shown)
+    what = (str(letter.id), letter.target, letter.rule, letter.kind, letter.author)
+    return tuple(one_line(each) for each in (*what, _ago(letter.buried_at), letter.reason))
 
 
 def _described(letter: Letter) -> str:

@@ -24,7 +24,7 @@ from nextbridge.control.protocol import (
     ShowQueue,
 )
 from nextbridge.delivery import Deliveries, LaneState
-from nextbridge.envelope import Channel, Edited, Event, Posted, Reacted
+from nextbridge.envelope import Channel, Deleted, Edited, Event, Joined, Left, Posted, Reacted, TopicChanged
 from nextbridge.journal import DeadLetter, Journal, Waiting
 from nextbridge.markup import PLAIN
 from nextbridge.media import Spool
@@ -148,9 +148,18 @@ def _letter(dead: DeadLetter, *, traceback: str | None, text: str | None) -> Let
 
 
 def _text(event: Event) -> str:
-    if isinstance(event, Posted | Edited):
-        return PLAIN.write(event.text.blocks)
-    return event.emoji if isinstance(event, Reacted) else ""
+    """What its author wrote or did, in words."""
+    match event:
+        case Posted() | Edited():
+            return PLAIN.write(event.text.blocks)
+        case Reacted():
+            return event.emoji if event.added else f"{event.emoji}, taken back"
+        case TopicChanged():
+            return event.topic
+        case Left():
+            return event.reason
+        case Deleted() | Joined():
+            return ""
 
 
 def _shown(text: str, most: int = _LONGEST_REASON) -> str:

@@ -23,7 +23,7 @@ class Reacting:
         self._event = event
         self._line: Posting | None = None
 
-    async def carry(self, instance: Instance) -> str | None:
+    async def carry(self, instance: Instance) -> str | None:  # noqa: PLR0911 - one for each end
         if self._line is not None:
             return await self._line.carry(instance)
         event, delivery = self._event, self._errand.delivery
@@ -32,8 +32,10 @@ class Reacting:
         if fate is not None and is_behind(fate, self._errand):
             return await go_behind(self._errand)
         if fate is None or not fate.parts:
-            journal.withdraw([delivery.id])
-            return "not_relayed"
+            return self._skip("not_relayed")
+        if delivery.key is not None and await journal.reacted_again(delivery.event_id):
+            # it went to the end of its lane, and what was done since had its turn before it
+            return self._skip("changed_again")
         driver: object = instance.driver
         message = next((part for part in fate.parts if part is not None), None)
         if not isinstance(driver, Reactions) or message is None:
@@ -41,8 +43,7 @@ class Reacting:
         reactor = f"{event.channel.instance}/{event.author.id}"
         others = await journal.reactors(delivery.target, fate.event_id, event.emoji)
         if not event.added and reactor not in others:
-            journal.withdraw([delivery.id])
-            return "reaction_not_shown"
+            return self._skip("reaction_not_shown")
         is_due = not others if event.added else len(others) == 1
         if is_due:
             try:
@@ -51,15 +52,18 @@ class Reacting:
                 self._errand.log.debug("reaction_refused", reason=error.reason)
                 return await self._degrade(instance, fate)
             except Gone:
-                journal.withdraw([delivery.id])
-                return "gone"
+                return self._skip("gone")
             instance.sent(delivery.target.key)
         journal.react(delivery.id, fate.event_id, event.emoji, reactor, added=event.added)
         return None
 
     async def _degrade(self, instance: Instance, fate: Fate) -> str | None:
         if self._errand.terms.rule.on_reaction == "nothing" or not self._event.added:
-            self._errand.around.journal.withdraw([self._errand.delivery.id])
-            return "reaction_not_shown"
+            return self._skip("reaction_not_shown")
         self._line = Posting(self._errand, reaction(self._event, self._errand.shown(fate.event)), answer=NOTHING)
         return await self._line.carry(instance)
+
+    def _skip(self, reason: str) -> str:
+        """There is nothing to show of it, for this reason."""
+        self._errand.around.journal.withdraw([self._errand.delivery.id])
+        return reason

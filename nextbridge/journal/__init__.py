@@ -277,6 +277,9 @@ class Journal(Protocol):
     async def reactors(self, target: Channel, event_id: int, emoji: str) -> frozenset[str]:
         """Who has reacted so to the event, as `react` was told for this target."""
 
+    async def reacted_again(self, event_id: int) -> bool:
+        """Whether whoever reacted so has put that reaction on the message, or taken it back, once more since then."""
+
     def react(self, delivery: int, event_id: int, emoji: str, reactor: str, *, added: bool) -> asyncio.Future[None]:
         """A reaction has arrived in the delivery's target, or was taken back there. On disk soon."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 
-from nextbridge.envelope import Channel, Deleted, Edited, Posted
+from nextbridge.envelope import Channel, Deleted, Edited, Posted, Reacted, decode
 from nextbridge.journal import Fate
 from nextbridge.journal.rows import amended, channel_of, event_of
 from nextbridge.journal.schema import KINDS, LATER, PERIOD
@@ -54,6 +54,10 @@ _SAYS = "SELECT data FROM event WHERE id = ?"
 _CORRECTIONS = f"""
     {LATER} SELECT receipt.event, receipt.message FROM {_EDITED}
     CROSS JOIN receipt ON receipt.event = change.id AND receipt.target = :target ORDER BY receipt.event, receipt.part
+"""  # noqa: S608 - ours
+_LATER_REACTIONS = f"""
+    {LATER} SELECT change.data FROM {_CHANGES} AND change.message = :message AND change.kind = {KINDS[Reacted]}
+        AND change.id > :after
 """  # noqa: S608 - ours
 _RECEIPTS = "SELECT message, note FROM receipt WHERE event = ? AND target = ? ORDER BY part"
 _DEAD = "SELECT id FROM dead_letter WHERE event = ? AND target = ? LIMIT 1"
@@ -107,6 +111,21 @@ class Fates:
         """See `Journal.reactors`."""
         rows = self._connection.execute(_REACTORS, (event_id, self._number(target), emoji))
         return frozenset(reactor for (reactor,) in rows)
+
+    def reacted_again(self, event_id: int) -> bool:
+        """See `Journal.reacted_again`."""
+        row = self._connection.execute(_OF_ID, (event_id,)).fetchone()
+        if row is None:
+            return False
+        number, channel, message, _, data, *_, period = row
+        names = {"period": period, "channel": channel, "message": message, "after": number}
+        reacted = decode(data)
+        assert isinstance(reacted, Reacted)  # noqa: S101 - nobody asks for anything else
+        return any(
+            isinstance(later := decode(each), Reacted)
+            and (later.author.id, later.emoji) == (reacted.author.id, reacted.emoji)
+            for (each,) in self._connection.execute(_LATER_REACTIONS, names)
+        )
 
     def _number(self, channel: Channel) -> int | None:
         row = self._connection.execute(

@@ -227,6 +227,9 @@ class SqliteJournal:
     async def reactors(self, target: Channel, event_id: int, emoji: str) -> frozenset[str]:
         return await self._read(self._reader.fates.reactors, target, event_id, emoji)
 
+    async def reacted_again(self, event_id: int) -> bool:
+        return await self._read(self._reader.fates.reacted_again, event_id)
+
     async def undelivered_events(self) -> set[int]:
         return await self._read(self._reader.undelivered_events)
 

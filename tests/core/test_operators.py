@@ -18,6 +18,7 @@ from nextbridge.driver import Outgoing, Paused, Receipt, Rejected, Retry
 from nextbridge.envelope import Attachment, Author, UserId
 from nextbridge.journal.folder import StateFolder
 from nextbridge.redaction import redaction
+from tests.core.conversing import BOTH, refuse, sides
 from tests.core.script import FilingDriver, LateDriver, RunDaemon, ScriptDriver, rule
 from tests.process import Daemon
 
@@ -137,8 +138,8 @@ async def test_dead_letters_are_listed_without_their_text(daemon: RunDaemon, sta
         letters = (await said(state, "dead", "list"))["letters"]
         limited = await command(state, "dead", "list", "--limit", "1")
     header, second, first = beside.splitlines()
-    assert header.split() == ["ID", "TARGET", "RULE", "AUTHOR", "BURIED", "REASON"]
-    assert re.fullmatch(r" *\d+ +b/1 +r +Alice +\d+ s +it is too ugly", first)
+    assert header.split() == ["ID", "TARGET", "RULE", "KIND", "AUTHOR", "BURIED", "REASON"]
+    assert re.fullmatch(r" *\d+ +b/1 +r +posted +Alice +\d+ s +it is too ugly", first)
     assert [line.split()[0] for line in (second, first)] == [str(letter["id"]) for letter in letters]
     assert letters[0]["id"] > letters[1]["id"]
     assert "There are more" in limited
@@ -156,6 +157,49 @@ async def test_dead_letters_are_listed_without_their_text(daemon: RunDaemon, sta
     assert (await said(state, "dead", "show", number))["text"] is None
     assert (await said(state, "dead", "show", number, "--text"))["text"] == "first ugly"
     assert "no dead letter 999" in await command(state, "dead", "show", "999", status=66)
+
+
+async def test_what_was_done_to_a_message_is_shown_as_what_it_was(daemon: RunDaemon, state: Path) -> None:
+    """An edit, reactions and a deletion that could not be delivered: the kind of each, and its text when asked for."""
+    by_hand = rule("r", "a/1", "b/1", on_reaction="line", on_delete="notice")
+    async with daemon(by_hand, **BOTH) as running:
+        a, b = sides(running)
+        posted = await a.say("teh cat")
+        await a.reacts(posted, "👎")
+        await a.say("end")
+        await b.until(lambda: b.said == ["teh cat", "end"])
+        b.trouble, b.answer = broken(ZeroDivisionError("in the driver")), refuse
+        await a.reacts(posted, "👎", added=False)
+        await b.until(lambda: len(b.changes) == 4, within=20)  # thrice, as any bug
+        b.trouble = broken(Rejected("not here"))
+        await a.edits(posted, "the secret cat")
+        await a.reacts(posted, "👍")
+        await a.deletes(posted)
+        await b.until(lambda: len(b.sent) == 5)  # in the place of each a line, which is refused, too
+        while len(letters := (await said(state, "dead", "list"))["letters"]) < 4:
+            pass
+        listed = (await command(state, "dead", "list")).splitlines()[1:]
+        kinds = ["deleted", "reacted", "edited", "reacted"]
+        assert [letter["kind"] for letter in letters] == kinds
+        assert [line.split()[3] for line in listed] == kinds
+        assert not any("cat" in line for line in listed)
+        texts = ["", "👍", "the secret cat", "👎, taken back"]
+        for letter, kind, text in zip(letters, kinds, texts, strict=True):
+            words = ("dead", "show", str(letter["id"]))
+            shown = await command(state, *words)
+            assert re.search(rf"^kind: +{kind}$", shown, re.MULTILINE)
+            assert ("ZeroDivisionError" in shown) == (text == "👎, taken back")
+            assert "cat" not in shown
+            assert (await said(state, *words, "--text"))["text"] == text
+
+
+def broken(error: Exception) -> Callable[[str], Awaitable[None]]:
+    """Nothing can be changed: each time the same goes wrong."""
+
+    async def trouble(what: str) -> None:
+        raise error
+
+    return trouble
 
 
 async def test_a_bugs_traceback_is_shown_without_secrets(daemon: RunDaemon, state: Path) -> None:

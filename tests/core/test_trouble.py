@@ -10,7 +10,7 @@ import pytest
 from msgspec.structs import replace
 
 from nextbridge.driver import Gone, Outgoing, Receipt, Rejected, Retry
-from nextbridge.envelope import Attachment
+from nextbridge.envelope import Attachment, Author, UserId
 from tests.core.conversing import (
     BOTH,
     ConversingDriver,
@@ -27,6 +27,7 @@ from tests.core.script import FilingDriver, RunDaemon, ScriptDriver, rule
 
 WORDS = "one two three four five six seven eight nine ten eleven twelve"
 """Three parts where 30 characters are the limit."""
+CAROL = Author(id=UserId("u3"), username="carol", name="Carol")
 
 
 async def test_a_dead_letter_that_an_edit_made_shorter_than_what_had_arrived_comes_to_its_end(
@@ -135,8 +136,10 @@ async def test_a_retried_edit_does_not_undo_a_newer_one(daemon: RunDaemon, tmp_p
         a, b = sides(running)
         posted = await a.say("one")
         await b.until(lambda: b.said == ["one"])
-        b.trouble = refusing(*(ValueError("a bug") for _ in range(3)))
+        b.trouble, b.answer = refusing(Rejected("too old to be edited")), refuse
         await a.edits(posted, "two", "1")
+        await b.until(lambda: len(b.sent) == 2)  # the corrected copy, which is refused, too
+        b.answer = b.deliver
         await a.edits(posted, "three", "2")
         await b.until(lambda: b.said == ["three"])
         assert running.service.tally.count("buried") == 1
@@ -357,6 +360,70 @@ async def test_a_reaction_goes_behind_a_message_that_is_tried_again(daemon: RunD
         await retry_all(tmp_path / "state")
         held.set()
         await b.until(lambda: b.said == ["first", "ugly"] and b.board[b.id_of("ugly")].reactions == ("👍",))
+
+
+@pytest.mark.parametrize("added", [True, False])
+async def test_a_retried_reaction_does_not_undo_a_newer_one(daemon: RunDaemon, tmp_path: Path, added: bool) -> None:
+    """It was given up, and its author took it back since; or put it anew, where taking it back was given up."""
+    async with daemon(rule("r", "a/1", "b/1"), **BOTH) as running:
+        a, b = sides(running)
+        posted = await a.say("cake?")
+        if not added:
+            await a.reacts(posted, "👍")
+        await a.say("middle")
+        await b.until(lambda: b.said == ["cake?", "middle"])
+        b.trouble = refusing(*(ValueError("a bug") for _ in range(3)))
+        await a.reacts(posted, "👍", added=added)
+        await a.say("it was given up")
+        await b.until(lambda: "it was given up" in b.said, within=30)
+        assert running.service.tally.count("buried") == 1
+        await a.reacts(posted, "👍", added=not added)
+        await retry_all(tmp_path / "state")
+        await a.say("end")
+        await b.until(lambda: "end" in b.said)
+        assert b.board[b.id_of("cake?")].reactions == (() if added else ("👍",))
+        assert running.service.tally.count("skipped", reason="changed_again") == 1
+
+
+async def test_a_retried_reaction_that_its_author_did_not_take_back_is_put(daemon: RunDaemon, tmp_path: Path) -> None:
+    """Others have reacted so since, and its author otherwise."""
+    async with daemon(rule("r", "a/1", "b/1", on_reaction="line"), **BOTH) as running:
+        a, b = sides(running)
+        posted = await a.say("cake?")
+        await b.until(lambda: b.said == ["cake?"])
+        b.trouble, b.answer = refusing(Rejected("not now")), refuse
+        await a.reacts(posted, "👍")
+        await b.until(lambda: len(b.sent) == 2)  # the line in its place, which is refused, too
+        b.answer = b.deliver
+        for added in (True, False):
+            await a.reacts(posted, "👍", by=CAROL, added=added)
+            await a.reacts(posted, "👎", added=added)
+        await a.say("middle")
+        await b.until(lambda: "middle" in b.said)
+        assert b.board[b.id_of("cake?")].reactions == ()
+        await retry_all(tmp_path / "state")
+        await b.until(lambda: b.board[b.id_of("cake?")].reactions == ("👍",))
+
+
+async def test_a_reaction_that_went_behind_its_message_undoes_no_newer_one(daemon: RunDaemon, tmp_path: Path) -> None:
+    """Put before the message was tried again, taken back after: the first stands behind the second then."""
+    async with daemon(rule("r", "a/1", "b/1"), **BOTH) as running:
+        a, b = sides(running)
+        b.answer = refuse
+        posted = await a.say("cake?")
+        await b.until(lambda: len(b.sent) == 1)
+        b.answer, held = holding(b)
+        await a.say("first")
+        await b.until(lambda: len(b.sent) == 2)
+        await a.reacts(posted, "👍")
+        await retry_all(tmp_path / "state")
+        await a.reacts(posted, "👍", added=False)
+        held.set()
+        await a.say("end")
+        await b.until(lambda: "end" in b.said)
+        await a.say("very end")
+        await b.until(lambda: "very end" in b.said)
+        assert b.board[b.id_of("cake?")].reactions == ()
 
 
 @pytest.mark.parametrize("platform", [ConversingDriver, FixedDriver])

@@ -8,7 +8,18 @@ from pathlib import Path
 from msgspec.structs import replace
 
 from nextbridge.driver import Receipt
-from nextbridge.envelope import Author, Channel, ChannelKey, Deleted, Edited, InstanceId, MessageId, Posted, UserId
+from nextbridge.envelope import (
+    Author,
+    Channel,
+    ChannelKey,
+    Deleted,
+    Edited,
+    InstanceId,
+    MessageId,
+    Posted,
+    Reacted,
+    UserId,
+)
 from nextbridge.journal import Delivery, Fate, NewDelivery, PlannedPart
 from nextbridge.journal.sqlite import SqliteJournal, open_journal
 from nextbridge.markup import RichText
@@ -34,7 +45,9 @@ def edit(message: str, text: str) -> Edited:
     return Edited(channel=TOWN, message=MessageId(message), author=ADA, at=2, version=text, text=RichText.plain(text))
 
 
-async def accepted(journal: SqliteJournal, event: Posted | Edited | Deleted, *targets: NewDelivery) -> list[Delivery]:
+async def accepted(
+    journal: SqliteJournal, event: Posted | Edited | Deleted | Reacted, *targets: NewDelivery
+) -> list[Delivery]:
     deliveries = await journal.accept(event, targets or (OPS,))
     assert deliveries is not None
     return list(deliveries)
@@ -274,3 +287,31 @@ async def test_reactions_are_counted_for_each_target(journal: SqliteJournal) -> 
     await journal.purge(before=2**60)
     assert await journal.reactors(LOBBY.target, event_id, "👍") == frozenset()
     assert await journal.fate(LOBBY.target, TOWN, "m1") is None
+
+
+async def test_who_reacts_anew_is_known_by_name_and_reaction(journal: SqliteJournal) -> None:
+    """Others, and other reactions and messages, do not count; nor what came before."""
+    numbers = count()
+
+    async def reacts(emoji: str = "👍", *, message: str = "m1", by: Author = ADA, added: bool = True) -> int:
+        event = Reacted(
+            channel=TOWN,
+            message=MessageId(message),
+            author=by,
+            at=3,
+            version=str(next(numbers)),
+            emoji=emoji,
+            added=added,
+        )
+        (delivery,) = await accepted(journal, event)
+        return delivery.event_id
+
+    await arrived(journal, post("m1"), "t1")
+    first = await reacts()
+    await reacts("👎")
+    await reacts(message="m2")
+    await reacts(by=replace(ADA, id=UserId("u2")))
+    assert not await journal.reacted_again(first)
+    again = await reacts(added=False)
+    assert await journal.reacted_again(first)
+    assert not await journal.reacted_again(again)
