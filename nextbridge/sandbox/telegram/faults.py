@@ -1,0 +1,73 @@
+"""What a test can make go wrong, and the count of what was asked. Everything is off until a test turns it on."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter, deque
+from collections.abc import Awaitable, Callable
+
+from aiohttp import web
+from msgspec import Struct
+
+__all__ = ["Faults"]
+
+
+class _Planned(Struct):
+    method: str | None
+    status: int | None = None
+    body: bytes = b""
+    delay: float = 0.0
+    drops_answer: bool = False
+    hangs: bool = False
+
+
+class Faults:
+    """Made by the server, as `sandbox.faults`. A method is named as in the address: `sendMessage`; None stands for all.
+
+    The fetching of a file counts as `file`.
+    """
+
+    def __init__(self) -> None:
+        self.requests: Counter[str] = Counter()
+        """How often each method was called, refused and faulty answers included."""
+        self._planned: deque[_Planned] = deque()
+        self._release = asyncio.Event()
+
+    def answer(self, status: int, *, body: str = "", method: str | None = None, times: int = 1) -> None:
+        """Answer the next calls with this, and do nothing of what they ask."""
+        self._planned.extend(_Planned(method, status=status, body=body.encode()) for _ in range(times))
+
+    def drop_answer(self, *, method: str | None = None, times: int = 1) -> None:
+        """Do what the next calls ask, and cut the connection instead of answering."""
+        self._planned.extend(_Planned(method, drops_answer=True) for _ in range(times))
+
+    def hang(self, *, method: str | None = None, times: int = 1) -> None:
+        """Take the next calls and do nothing until `release`."""
+        self._planned.extend(_Planned(method, hangs=True) for _ in range(times))
+
+    def release(self) -> None:
+        """Let the calls that hang go on."""
+        self._release.set()
+        self._release = asyncio.Event()
+
+    def forget(self) -> None:
+        """Drop what is still planned."""
+        self._planned.clear()
+
+    async def around(
+        self, method: str, request: web.Request, do: Callable[[], Awaitable[web.StreamResponse]]
+    ) -> web.StreamResponse:
+        """Called by the server for each call."""
+        self.requests[method] += 1
+        planned = next((each for each in self._planned if each.method in {None, method}), None)
+        if planned is None:
+            return await do()
+        self._planned.remove(planned)
+        if planned.hangs:
+            await self._release.wait()
+        if planned.status is not None:
+            return web.Response(status=planned.status, body=planned.body, content_type="application/json")
+        response = await do()
+        if planned.drops_answer and request.transport is not None:
+            request.transport.abort()
+        return response
