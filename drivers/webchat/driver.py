@@ -64,7 +64,7 @@ class WebChatDriver(Driver[WebChatSettings, RoomSettings]):
     channel_type = RoomSettings
     dialect = PLAIN
     guarantees = Guarantees(
-        acknowledged_by=Acknowledgement.RESPONSE,
+        acknowledged_by=Acknowledgement.KEPT,
         retry_recognised_by=RetryRecognition.KEY,
         history="nothing is missed: the room lives in the daemon",
     )

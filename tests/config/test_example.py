@@ -16,7 +16,12 @@ from nextbridge.config.platforms import InstalledPlatforms
 from nextbridge.errors import ConfigError
 
 EXAMPLE = Path(__file__).parents[2] / "config.example.json"
-ENVIRONMENT = {"MM_TOKEN": "mm-token-of-example", "WEBCHAT_TOKEN": "web-token-of-example"}
+ENVIRONMENT = {
+    "MM_TOKEN": "mm-token-of-example",
+    "WEBCHAT_TOKEN": "web-token-of-example",
+    "GAME_TOKEN": "game-token-of-example",
+    "SCREEN_TOKEN": "screen-token-of-example",
+}
 
 
 @pytest.fixture

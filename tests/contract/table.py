@@ -11,11 +11,12 @@ from collections.abc import Iterable, Iterator
 
 from nextbridge.driver import Guarantees, RetryRecognition
 from nextbridge.sandbox.contract import CAPABILITIES, Bench
+from tests.contract.api_bench import ApiBench
 from tests.contract.irc_bench import IrcBench
 from tests.contract.mattermost_bench import MattermostBench
 from tests.contract.webchat_bench import WebChatBench
 
-BENCHES: tuple[type[Bench], ...] = (MattermostBench, IrcBench, WebChatBench)
+BENCHES: tuple[type[Bench], ...] = (MattermostBench, IrcBench, WebChatBench, ApiBench)
 
 _OPENING = """\
 <!-- Made by `python -m tests.contract.table > docs/capabilities.md`; a test watches that it is up to date. -->

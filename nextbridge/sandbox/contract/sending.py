@@ -55,7 +55,7 @@ class Sends:
         assert heard.author
         assert heard.author != bench.person
         assert isinstance(receipt, Receipt)
-        if relay.driver.guarantees.acknowledged_by is Acknowledgement.RESPONSE:
+        if relay.driver.guarantees.acknowledged_by in {Acknowledgement.RESPONSE, Acknowledgement.KEPT}:
             assert receipt.message
 
     async def test_receipts_name_different_messages(self, bench: Bench) -> None:

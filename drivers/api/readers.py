@@ -1,0 +1,195 @@
+"""Programs that wait for what happens in a room: by a long request, server-sent events, or a WebSocket.
+
+A reader is a cursor in the room's log and nothing else: what it has not taken yet lies on disk, and no queue grows for
+it. One that takes nothing for half a minute is cut off, and comes back with its cursor.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Iterator
+from contextlib import contextmanager
+
+import msgspec
+from aiohttp import WSCloseCode, WSMsgType, web
+from msgspec import Struct
+
+from drivers.api.entries import Entry, encode
+from drivers.api.log import Log
+from drivers.api.refusals import Refused
+
+__all__ = ["Gap", "Page", "Readers", "Update", "follow"]
+
+_PATIENCE = 30.0
+"""Seconds in which a reader has to take what it is sent."""
+_HEARTBEAT = 15.0
+"""Seconds of silence until a reader is shown that the connection lives."""
+_BATCH = 100
+_GOODBYE = 2.0
+
+
+class Page(Struct, frozen=True):
+    """Some of a room's log."""
+
+    entries: tuple[Entry, ...]
+    after: int
+    """The cursor to go on after."""
+    gap: bool
+    """What followed the cursor is not all there any more; the entries begin with the oldest that is kept."""
+
+
+class Gap(Struct, frozen=True, tag_field="kind", tag="gap"):
+    """In a stream: something that followed the reader's cursor is forgotten."""
+
+    after: int
+    """What comes next follows this."""
+
+
+class Update(Struct, frozen=True):
+    """What a reader gets at once: entries, and whether something before them is missing. Empty: nothing for a while."""
+
+    entries: tuple[Entry, ...]
+    gap: bool = False
+
+
+class Readers:
+    """All who wait, of one instance."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._tasks: set[asyncio.Task[object]] = set()
+
+    @contextmanager
+    def place(self) -> Iterator[None]:
+        """A place for the one who asks in this task. Raises Refused where there is none."""
+        task = asyncio.current_task()
+        if len(self._tasks) >= self._most or task is None:
+            raise Refused(503, "Too many are reading. Try again later.", {"Retry-After": "10"})
+        self._tasks.add(task)
+        try:
+            yield
+        finally:
+            self._tasks.discard(task)
+
+    async def leave(self) -> None:
+        """Return once everybody is gone; they were told by their logs' end."""
+        if self._tasks:
+            _, staying = await asyncio.wait(self._tasks, timeout=_GOODBYE)
+            for task in staying:
+                task.cancel()
+            if staying:
+                await asyncio.wait(staying)
+
+    # --- the three ways ---
+
+    async def page(self, log: Log, after: int | None, limit: int, wait: float) -> Page:
+        """What follows the cursor; where nothing does, what comes within `wait` seconds."""
+        entries, gap = log.since(after, limit)
+        if not entries and wait:
+            with self.place():
+                try:
+                    async with asyncio.timeout(wait):
+                        await log.follow(after or 0)
+                except TimeoutError:
+                    pass
+            entries, gap = log.since(after, limit)
+        return Page(entries, entries[-1].id if entries else after or 0, gap)
+
+    async def events(self, request: web.Request, log: Log, after: int | None) -> web.StreamResponse:
+        """Server-sent events, until the reader goes, takes nothing, or the API stops."""
+        with self.place():
+            response = web.StreamResponse(headers={"Content-Type": "text/event-stream", "X-Accel-Buffering": "no"})
+            await response.prepare(request)
+            try:
+                await _in_time(response.write(b"retry: 2000\n\n"))
+                async for update in follow(log, after):
+                    await _in_time(response.write(_as_events(update)))
+                await _in_time(response.write_eof())
+            except (TimeoutError, ConnectionError):
+                cut(request)
+            return response
+
+    async def socket(self, request: web.Request, log: Log, after: int | None) -> web.StreamResponse:
+        """A WebSocket, likewise; each frame is an entry. What the reader says is not read."""
+        with self.place():
+            socket = web.WebSocketResponse(timeout=_GOODBYE, heartbeat=30, max_msg_size=1024, compress=False)
+            await socket.prepare(request)
+            listening = asyncio.ensure_future(_listen(socket))
+            writing = asyncio.ensure_future(_write(socket, log, after))
+            try:
+                await asyncio.wait({listening, writing}, return_when=asyncio.FIRST_COMPLETED)
+                if writing.done() and isinstance(writing.exception(), TimeoutError | ConnectionError):
+                    cut(request)
+                else:
+                    await _in_time(socket.close(code=WSCloseCode.GOING_AWAY))
+            except (TimeoutError, ConnectionError):
+                cut(request)
+            finally:
+                listening.cancel()
+                writing.cancel()
+                await asyncio.gather(listening, writing, return_exceptions=True)
+            return socket
+
+
+async def follow(log: Log, after: int | None) -> AsyncIterator[Update]:
+    """What happens after a cursor (None: from now on), as it happens; and an empty update where it is silent.
+
+    Ends when nobody is to wait any more.
+    """
+    at = log.last if after is None else after
+    while True:
+        entries, gap = log.since(at, _BATCH)
+        if entries or gap:
+            at = entries[-1].id if entries else log.last
+            yield Update(entries, gap)
+            continue
+        try:
+            async with asyncio.timeout(_HEARTBEAT):
+                if not await log.follow(at):
+                    return
+        except TimeoutError:
+            yield Update(())
+
+
+def cut(request: web.Request) -> None:
+    """End a connection whose other side takes nothing: a close would wait behind what it does not read."""
+    if request.transport is not None:
+        request.transport.abort()
+
+
+def _as_events(update: Update) -> bytes:
+    if not update.entries and not update.gap:
+        return b": still here\n\n"
+    parts = [_gap_event(update.entries)] if update.gap else []
+    for entry in update.entries:
+        kind = str(type(entry).__struct_config__.tag)
+        parts.append(b"id: %d\nevent: %s\ndata: %s\n\n" % (entry.id, kind.encode(), encode(entry)))
+    return b"".join(parts)
+
+
+def _gap_event(entries: tuple[Entry, ...]) -> bytes:
+    return b"event: gap\ndata: %s\n\n" % msgspec.json.encode(_gap(entries))
+
+
+def _gap(entries: tuple[Entry, ...]) -> Gap:
+    return Gap(entries[0].id - 1 if entries else 0)
+
+
+async def _write(socket: web.WebSocketResponse, log: Log, after: int | None) -> None:
+    async for update in follow(log, after):
+        if update.gap:
+            await _in_time(socket.send_str(msgspec.json.encode(_gap(update.entries)).decode()))
+        for entry in update.entries:
+            await _in_time(socket.send_str(encode(entry).decode()))
+
+
+async def _listen(socket: web.WebSocketResponse) -> None:
+    """Return once the reader closes; without this its close and its pongs are not seen."""
+    async for frame in socket:
+        if frame.type is WSMsgType.ERROR:
+            return
+
+
+async def _in_time(doing: Awaitable[object]) -> None:
+    async with asyncio.timeout(_PATIENCE):
+        await doing
