@@ -1,1 +1,5 @@
-"""The driver for Matrix."""
+"""Matrix, by a homeserver's client-server API."""
+
+from drivers.matrix.driver import MatrixDriver
+
+__all__ = ["MatrixDriver"]

@@ -21,6 +21,7 @@ ENVIRONMENT = {
     "WEBCHAT_TOKEN": "web-token-of-example",
     "GAME_TOKEN": "game-token-of-example",
     "SCREEN_TOKEN": "screen-token-of-example",
+    "MATRIX_TOKEN": "matrix-token-of-example",
 }
 
 
@@ -33,7 +34,7 @@ def shown() -> dict[str, Any]:
 def test_it_loads(tmp_path: Path) -> None:
     """With the secrets that it points to, there is no error and no warning."""
     path = Path(shutil.copy(EXAMPLE, tmp_path / "config.json"))
-    for name in ("mm_partner_token", "secrets/oftc-password"):
+    for name in ("mm_partner_token", "secrets/oftc-password", "secrets/matrix-password"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text("secret-of-example\n")
         (tmp_path / name).chmod(0o600)
@@ -45,7 +46,7 @@ def test_it_loads(tmp_path: Path) -> None:
 def test_only_what_is_enabled_needs_its_secrets() -> None:
     """As it stands in the repository: the disabled instances' secrets are missing, which is a warning."""
     loaded = config.load(EXAMPLE, environment=ENVIRONMENT)
-    assert {each.path.split(" > ")[1] for each in loaded.warnings} == {"mm_partner", "oftc"}
+    assert {each.path.split(" > ")[1] for each in loaded.warnings} == {"mm_partner", "oftc", "partner"}
     with pytest.raises(ConfigError, match="MM_TOKEN is not set"):
         config.load(EXAMPLE, environment={})
 

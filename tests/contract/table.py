@@ -13,10 +13,11 @@ from nextbridge.driver import Guarantees, RetryRecognition
 from nextbridge.sandbox.contract import CAPABILITIES, Bench
 from tests.contract.api_bench import ApiBench
 from tests.contract.irc_bench import IrcBench
+from tests.contract.matrix_bench import MatrixBench
 from tests.contract.mattermost_bench import MattermostBench
 from tests.contract.webchat_bench import WebChatBench
 
-BENCHES: tuple[type[Bench], ...] = (MattermostBench, IrcBench, WebChatBench, ApiBench)
+BENCHES: tuple[type[Bench], ...] = (MattermostBench, IrcBench, WebChatBench, ApiBench, MatrixBench)
 
 _OPENING = """\
 <!-- Made by `python -m tests.contract.table > docs/capabilities.md`; a test watches that it is up to date. -->

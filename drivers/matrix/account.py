@@ -1,0 +1,42 @@
+"""One account on one homeserver and all that is known around it: what events are read with, and sent with."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from msgspec import Struct
+
+from drivers.matrix import wire
+from drivers.matrix.api import Api
+from drivers.matrix.direct import DirectRooms
+from drivers.matrix.media import Ciphers
+from drivers.matrix.people import People
+from drivers.matrix.rooms import Rooms
+from drivers.matrix.seen import Seen
+from nextbridge.driver import Host
+from nextbridge.envelope import ChannelKey, UserId
+
+__all__ = ["Account", "Encryption"]
+
+
+class Encryption(Ciphers, Protocol):
+    """What makes and reads encrypted events and files."""
+
+    async def decrypted(self, room: ChannelKey, event: wire.Event) -> wire.Event | None:
+        """The event that is in an encrypted one; None where there is no key for it."""
+
+    async def encrypted(self, room: ChannelKey, kind: str, content: dict[str, object]) -> dict[str, object]:
+        """The content of the encrypted event that holds this one. Does I/O. Raises as a call of the Api."""
+
+
+class Account(Struct, frozen=True):
+    """Made once, when it is first known who we are."""
+
+    host: Host
+    api: Api
+    me: UserId
+    rooms: Rooms
+    people: People
+    seen: Seen
+    direct: DirectRooms
+    encryption: Encryption | None

@@ -1,0 +1,265 @@
+"""The Matrix driver: one account on one homeserver, by the client-server API."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import ClassVar, Literal
+
+from drivers.matrix import wire
+from drivers.matrix.account import Account, Encryption
+from drivers.matrix.acts import Acts
+from drivers.matrix.api import PATIENCE, Api, Refusal
+from drivers.matrix.direct import DirectRooms
+from drivers.matrix.events import EventReader, Skipped
+from drivers.matrix.history import HistoryReader, Span
+from drivers.matrix.html import HTML
+from drivers.matrix.login import log_in
+from drivers.matrix.media import download, picture, upload_limit
+from drivers.matrix.people import People, handle
+from drivers.matrix.probe import probe
+from drivers.matrix.rooms import Rooms
+from drivers.matrix.seen import Seen
+from drivers.matrix.sending import KEY_LIVES, LONGEST_TEXT
+from drivers.matrix.settings import Homeserver, MatrixRoom, MatrixSettings, realm_of, remarks, room_key, room_remarks
+from drivers.matrix.syncing import Listener
+from nextbridge.config.types import effective_proxy
+from nextbridge.driver import (
+    Acknowledgement,
+    ConfiguredChannel,
+    Cursor,
+    Driver,
+    Excerpt,
+    Finding,
+    Guarantees,
+    Host,
+    Limits,
+    LocalFile,
+    Outgoing,
+    Past,
+    Receipt,
+    Remark,
+    RetryRecognition,
+    Unit,
+)
+from nextbridge.envelope import Attachment, Author, ChannelKey, Event, MessageId, UserId
+from nextbridge.errors import Gone, Paused, Retry
+from nextbridge.http.client import open_session
+from nextbridge.labels import in_words
+from nextbridge.markup import Dialect, emoji
+
+__all__ = ["MatrixDriver"]
+
+_LARGEST_PICTURE = 5_000_000
+
+
+class MatrixDriver(Driver[MatrixSettings, MatrixRoom]):
+    """Receives by `/sync` and sends by calls of their own, so that sending goes on while the sync is made again."""
+
+    platform: ClassVar[str] = "matrix"
+    title: ClassVar[str] = "Matrix"
+    settings_type = MatrixSettings
+    channel_type = MatrixRoom
+    dialect: ClassVar[Dialect] = HTML
+    libraries: ClassVar[tuple[str, ...]] = ("lxml",)
+    guarantees: ClassVar[Guarantees] = Guarantees(
+        acknowledged_by=Acknowledgement.RESPONSE,
+        retry_recognised_by=RetryRecognition.KEY_THEN_MARK,
+        retry_key_lives=KEY_LIVES,
+        history="new messages, edits, deletions and reactions, from the room's history: as old and as many as "
+        "`global.backfill` says",
+        sends_while_reconnecting=True,
+    )
+    default_format: ClassVar[str] = "<strong>{nickname}</strong>: {msg}"
+    action_format: ClassVar[str] = "<strong>{nickname}</strong> {msg}"
+    calls_by_bare_name: ClassVar[bool] = True
+    patience: ClassVar[float] = PATIENCE
+
+    def __init__(self, settings: MatrixSettings, channels: Sequence[ConfiguredChannel[MatrixRoom]], host: Host) -> None:
+        super().__init__(settings, channels, host)
+        self.reconnect_delay = settings.reconnect_delay
+        self._server = Homeserver.of(settings.homeserver)
+        self._opening = asyncio.Lock()
+        self._api: Api | None = None
+        self._me: UserId | None = None
+        self._name = ""
+        self._largest_upload: int | None = None
+        self._rooms = Rooms(channels, host)
+        self._people = People(host.log)
+        self._listener = Listener(host, self._rooms, self._people)
+        self._history = HistoryReader()
+        self._acts: Acts | None = None
+        self._encryption: Encryption | None = None
+
+    # --- the operator's file --------------------------------------------------------------------------------------
+
+    @classmethod
+    def channel_key(cls, settings: MatrixRoom) -> ChannelKey:
+        return room_key(settings)
+
+    @classmethod
+    def remarks(cls, settings: MatrixSettings) -> Iterable[Remark]:
+        return remarks(settings)
+
+    @classmethod
+    def channel_remarks(cls, channel: MatrixRoom, settings: MatrixSettings) -> Iterable[Remark]:  # noqa: ARG003
+        return room_remarks(channel)
+
+    # --- what the server allows -----------------------------------------------------------------------------------
+
+    def limits(self, channel: ChannelKey) -> Limits:  # noqa: ARG002 - all rooms are alike
+        return Limits(text=LONGEST_TEXT, unit=Unit.BYTES, files=1)
+
+    @property
+    def own_name(self) -> str:
+        return self._name
+
+    @property
+    def largest_file(self) -> int:
+        return self.settings.max_file_size
+
+    def refuses_file(self, channel: ChannelKey, file: LocalFile) -> str | None:  # noqa: ARG002 - all rooms are alike
+        if file.size > self.settings.max_file_size:
+            return f"over the {in_words(self.settings.max_file_size)} that are relayed"
+        if self._largest_upload is not None and file.size > self._largest_upload:
+            return f"over the {in_words(self._largest_upload)} that the homeserver takes"
+        return None
+
+    # --- receiving ------------------------------------------------------------------------------------------------
+
+    async def run(self) -> None:
+        api = await self._opened()
+        who = await log_in(api, self.settings, self.host.store)
+        me = self._me = UserId(who.user_id)
+        await asyncio.to_thread(emoji.load)
+        self._name = await self._own_name(api, me)
+        self._largest_upload = await upload_limit(api)
+        if self._acts is None:
+            direct = DirectRooms(api, me, self.host)
+            account = Account(self.host, api, me, self._rooms, self._people, Seen(), direct, self._encryption)
+            self._acts = Acts(account)
+        await self._listener.listen(self._acts.account, realm_of(me))
+
+    async def _own_name(self, api: Api, me: UserId) -> str:
+        try:
+            name = (await api.profile(me)).displayname
+        except Refusal:
+            name = None
+        return name or handle(me).partition(":")[0]
+
+    @asynccontextmanager
+    async def history(self, channel: ChannelKey, cursor: Cursor, *, age: float, most: int) -> AsyncIterator[Past]:
+        """As `History.history`. A few rooms at a time, others wait for their turn."""
+        acts = self._ready()
+        reader = EventReader(acts.account)
+
+        async def make(event: wire.Event) -> Event | None:
+            try:
+                return await reader.event(channel, event)
+            except Skipped as reason:
+                self.host.skipped(str(reason))
+                return None
+
+        span = Span(acts.api, channel, self._rooms.name(channel), acts.me, cursor.value, self._listener.since or "")
+        async with self._history.read(span, make, age=age, most=most) as past:
+            yield past
+
+    # --- sending --------------------------------------------------------------------------------------------------
+
+    async def send(self, message: Outgoing) -> Receipt:
+        """As `Driver.send`. Each call to the homeserver is bounded to 20 s, an upload by the file's size."""
+        return Receipt(await self._ready().send(message))
+
+    @property
+    def answers(self) -> Literal["any"]:
+        return "any"
+
+    async def edit(self, message: MessageId, revised: Outgoing) -> None:
+        await self._ready().edit(message, revised)
+
+    async def delete(self, channel: ChannelKey, message: MessageId) -> None:
+        await self._ready().delete(channel, message)
+
+    async def react(self, channel: ChannelKey, message: MessageId, emoji: str, *, add: bool) -> None:
+        await self._ready().react(channel, message, emoji, add=add)
+
+    async def set_topic(self, channel: ChannelKey, topic: str) -> None:
+        await self._ready().set_topic(channel, topic)
+
+    async def tell(self, user: UserId, text: str) -> None:
+        await self._ready().tell(user, text)
+
+    async def recall(self, channel: ChannelKey, message: MessageId) -> Excerpt | None:
+        return None if self._acts is None else await self._acts.recall(channel, message)
+
+    async def member(self, channel: ChannelKey, name: str) -> Author | None:
+        return None if self._acts is None else await self._acts.member(channel, name)
+
+    async def typing(self, channel: ChannelKey, author: Author) -> None:  # noqa: ARG002 - it is shown of us
+        if self._acts is not None:
+            await self._acts.typing(channel)
+
+    def _ready(self) -> Acts:
+        """What sending needs. Raises Retry before it was connected once."""
+        if self._acts is None or not self._listener.since:
+            raise Retry("it was not connected yet")
+        return self._acts
+
+    # --- files ----------------------------------------------------------------------------------------------------
+
+    def open_attachment(self, attachment: Attachment) -> AbstractAsyncContextManager[AsyncIterator[bytes]]:
+        return self._download(attachment)
+
+    @asynccontextmanager
+    async def _download(self, attachment: Attachment) -> AsyncIterator[AsyncIterator[bytes]]:
+        api = await self._entered()
+        async with download(api, attachment, self.settings.max_file_size, self._encryption) as chunks:
+            yield chunks
+
+    def open_portrait(self, user: UserId) -> AbstractAsyncContextManager[AsyncIterator[bytes]]:
+        return self._portrait(user)
+
+    @asynccontextmanager
+    async def _portrait(self, user: UserId) -> AsyncIterator[AsyncIterator[bytes]]:
+        api = await self._entered()
+        try:
+            place = (await api.profile(user)).avatar_url
+        except Refusal as refusal:
+            raise Gone(f"there is nobody of that id: {refusal.message}") from refusal
+        if not place:
+            raise Gone("they have no picture")
+        async with picture(api, place, _LARGEST_PICTURE) as chunks:
+            yield chunks
+
+    # --- the rest -------------------------------------------------------------------------------------------------
+
+    async def probe(self) -> list[Finding]:
+        try:
+            api = Api((await self._opened()).session, self._server, patience=self.patience)
+        except Paused as error:
+            return [Finding(ok=False, subject="connection", text=error.reason)]
+        return await probe(api, self.settings, self.channels, self.host.store)
+
+    async def close(self) -> None:
+        if self._api is not None:
+            await self._api.session.close()
+            self._api = None
+
+    async def _entered(self) -> Api:
+        """The account's calls, also before the first connection. Raises Retry and Paused."""
+        api = await self._opened()
+        if not api.token:
+            await log_in(api, self.settings, self.host.store)
+        return api
+
+    async def _opened(self) -> Api:
+        """The one session of all calls. Raises Paused where the proxy or the CA cannot be used."""
+        if self._api is not None:
+            return self._api
+        async with self._opening:
+            if self._api is None:
+                proxy = effective_proxy(self.settings.proxy, self.host.proxy)
+                session = await open_session(proxy=proxy, ca_file=self.settings.ca_file or None)
+                self._api = Api(session, self._server, patience=self.patience)
+            return self._api

@@ -1,0 +1,80 @@
+"""Who we are on the homeserver: by the token of the file, or by the password, for which a token is got and kept.
+
+Transaction ids and keys belong to a device, so that a new token is got for the device that there was before.
+"""
+
+from __future__ import annotations
+
+from msgspec import UNSET
+
+from drivers.matrix import wire
+from drivers.matrix.api import Api, Refusal, TokenRefused
+from drivers.matrix.settings import MatrixSettings
+from nextbridge.driver import Store
+from nextbridge.errors import Paused
+from nextbridge.redaction import redaction
+
+__all__ = ["log_in", "wrong_password"]
+
+_TOKEN = "access_token"  # noqa: S105 - the name that it is kept under
+_DEVICE = "device"
+
+
+async def log_in(api: Api, settings: MatrixSettings, store: Store) -> wire.WhoAmI:
+    """Give `api` a token that the homeserver takes, and return whose it is. Raises Paused and Retry."""
+    if settings.access_token is not UNSET:
+        api.token = settings.access_token.reveal()
+        return _ours(await _whose(api), settings)
+    kept = await store.get(_TOKEN)
+    if kept:
+        redaction.add(kept)
+        api.token = kept
+        try:
+            who = await _whose(api)
+        except TokenRefused:
+            pass
+        else:
+            if who.user_id == settings.user_id:
+                return who
+            await store.set(_DEVICE, None)  # it is another account's
+    return await _by_password(api, settings, store)
+
+
+async def _by_password(api: Api, settings: MatrixSettings, store: Store) -> wire.WhoAmI:
+    assert settings.password is not UNSET  # noqa: S101 - the file was checked
+    api.token = ""
+    try:
+        made = await api.login(settings.user_id, settings.password.reveal(), await store.get(_DEVICE))
+    except Refusal as refusal:
+        raise wrong_password(api, refusal) from refusal
+    redaction.add(made.access_token)
+    await store.set(_DEVICE, made.device_id)
+    await store.set(_TOKEN, made.access_token)
+    api.token = made.access_token
+    return _ours(wire.WhoAmI(made.user_id, made.device_id), settings)
+
+
+def wrong_password(api: Api, refusal: Refusal) -> Paused:
+    """What a refused login means, and what to look at."""
+    if refusal.status == 403:
+        reason = "does not take the user_id and the password; look at both"
+    else:
+        reason = f"has no login by password for us ({refusal.status}: {refusal.message}); use an access_token"
+    return Paused(f"{api.server.url} {reason}", scope="instance")
+
+
+async def _whose(api: Api) -> wire.WhoAmI:
+    try:
+        return await api.whoami()
+    except Refusal as refusal:
+        reason = f"{api.server.url} does not tell who we are ({refusal.status}: {refusal.message})"
+        raise Paused(f"{reason}; look at homeserver", scope="instance") from refusal
+
+
+def _ours(who: wire.WhoAmI, settings: MatrixSettings) -> wire.WhoAmI:
+    if who.user_id != settings.user_id:
+        reason = (
+            f"the access token is that of {who.user_id}, and the file says {settings.user_id}; put one of them right"
+        )
+        raise Paused(reason, scope="instance")
+    return who

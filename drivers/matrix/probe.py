@@ -1,0 +1,139 @@
+"""What `check --online` finds out: does the login work, are we in each room and may we speak, is it encrypted."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import suppress
+
+from msgspec import UNSET
+
+from drivers.matrix import wire
+from drivers.matrix.api import Api, Refusal, TokenRefused
+from drivers.matrix.login import wrong_password
+from drivers.matrix.media import upload_limit
+from drivers.matrix.rooms import Unavailable, find_room, to_be_invited
+from drivers.matrix.settings import MatrixRoom, MatrixSettings
+from nextbridge.driver import ConfiguredChannel, Finding, Store
+from nextbridge.envelope import ChannelKey
+from nextbridge.errors import DriverError
+from nextbridge.labels import in_words
+
+__all__ = ["probe"]
+
+_SPEAKING = 0
+_STATE = 50
+"""The power levels that messages and changes of state take where a room says nothing of them (specification,
+"m.room.power_levels")."""
+
+
+async def probe(
+    api: Api, settings: MatrixSettings, rooms: Sequence[ConfiguredChannel[MatrixRoom]], store: Store
+) -> list[Finding]:
+    """Look at everything; the first thing that makes the rest pointless ends it. Raises nothing, changes nothing."""
+    try:
+        logged_in_for_it = await _enter(api, settings, store)
+        who = await api.whoami()
+    except DriverError as error:
+        return [Finding(ok=False, subject="login", text=error.reason)]
+    except Refusal as refusal:
+        text = f"{api.server.url} does not tell who we are ({refusal.status}: {refusal.message}); look at homeserver"
+        return [Finding(ok=False, subject="login", text=text)]
+    try:
+        return [
+            _account(api, settings, who),
+            *[await _room(room, api, who.user_id) for room in rooms],
+            await _files(api),
+        ]
+    except DriverError as error:
+        return [Finding(ok=False, subject="homeserver", text=error.reason)]
+    finally:
+        if logged_in_for_it:
+            with suppress(Refusal, DriverError):
+                await api.logout()
+
+
+async def _enter(api: Api, settings: MatrixSettings, store: Store) -> bool:
+    """Give `api` a token; whether it was got for this look alone, as a device that is gone with it."""
+    if settings.access_token is not UNSET:
+        api.token = settings.access_token.reveal()
+        return False
+    kept = await store.get("access_token")
+    if kept:
+        api.token = kept
+        try:
+            await api.whoami()
+        except TokenRefused:
+            api.token = ""
+        else:
+            return False
+    assert settings.password is not UNSET  # noqa: S101 - the file was checked
+    try:
+        api.token = (await api.login(settings.user_id, settings.password.reveal(), None)).access_token
+    except Refusal as refusal:
+        raise wrong_password(api, refusal) from refusal
+    return True
+
+
+def _account(api: Api, settings: MatrixSettings, who: wire.WhoAmI) -> Finding:
+    if who.user_id != settings.user_id:
+        text = f"the access token is that of {who.user_id}, and the file says {settings.user_id}; put one of them right"
+        return Finding(ok=False, subject="login", text=text)
+    device = f", on the device {who.device_id}" if who.device_id else ""
+    return Finding(ok=True, subject="login", text=f"{api.server.url} knows us as {who.user_id}{device}")
+
+
+async def _room(configured: ConfiguredChannel[MatrixRoom], api: Api, me: str) -> Finding:
+    subject = f"room {configured.key}"
+    try:
+        room, _ = await find_room(configured.settings, api)
+    except Unavailable as error:
+        return Finding(ok=False, subject=subject, text=error.reason)
+    try:
+        membership = (await api.state(room, "m.room.member", me)).text("membership")
+    except Refusal:
+        membership = ""
+    if membership != "join":
+        if membership == "invite" or await _is_open(room, api):
+            return Finding(ok=True, subject=subject, text="the relay joins it when it runs")
+        return Finding(ok=False, subject=subject, text=to_be_invited(configured.key, me))
+    moved = (await _state(api, room, "m.room.tombstone")).text("replacement_room")
+    if moved:
+        text = f"it was upgraded to {moved}, where the relay follows it; write that as its room_id"
+        return Finding(ok=True, subject=subject, text=text)
+    levels = await _state(api, room, "m.room.power_levels")
+    own = levels.part("users").number(me)
+    own = (levels.number("users_default") or 0) if own is None else own
+    encrypted = bool(await _state(api, room, "m.room.encryption"))
+    needed = _needed(levels, "m.room.encrypted" if encrypted else "m.room.message", "events_default", _SPEAKING)
+    if own < needed:
+        text = f"{me} has the power level {own} there, and messages take {needed}; give it that"
+        return Finding(ok=False, subject=subject, text=text)
+    topic = "" if own >= _needed(levels, "m.room.topic", "state_default", _STATE) else "; it may not change the topic"
+    kind = "encrypted" if encrypted else "not encrypted"
+    return Finding(ok=True, subject=subject, text=f"we are in it ({room}) and may speak; it is {kind}{topic}")
+
+
+def _needed(levels: wire.Content, kind: str, otherwise: str, default: int) -> int:
+    own = levels.part("events").number(kind)
+    if own is not None:
+        return own
+    general = levels.number(otherwise)
+    return default if general is None else general
+
+
+async def _state(api: Api, room: ChannelKey, kind: str) -> wire.Content:
+    try:
+        return await api.state(room, kind)
+    except Refusal:
+        return wire.Content(None)
+
+
+async def _is_open(room: ChannelKey, api: Api) -> bool:
+    """Whether anybody may join; what can be seen of a room from outside is often nothing."""
+    return (await _state(api, room, "m.room.join_rules")).text("join_rule") == "public"
+
+
+async def _files(api: Api) -> Finding:
+    limit = await upload_limit(api)
+    takes = "files" if limit is None else f"files of up to {in_words(limit)}"
+    return Finding(ok=True, subject="files", text=f"the homeserver takes {takes}")

@@ -1,0 +1,154 @@
+"""What the operator says of an account on a Matrix homeserver and of a room there, and what is made of it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Annotated
+from urllib.parse import urlsplit
+
+from msgspec import UNSET, Meta, Struct, UnsetType
+
+from nextbridge.config.types import NonBlank, OptionalProxy, Secret, Settings
+from nextbridge.driver import Remark
+from nextbridge.envelope import ChannelKey
+
+__all__ = ["Homeserver", "MatrixRoom", "MatrixSettings", "realm_of", "remarks", "room_key", "room_remarks"]
+
+
+class MatrixSettings(Settings, frozen=True):
+    """One account on a Matrix homeserver, by an access token or by its password."""
+
+    homeserver: Annotated[
+        str,
+        Meta(
+            pattern=r"^\s*https?://[^\s/?#@]+(/[^\s?#]*)?\s*$",
+            description="The address of the homeserver's client API.",
+            examples=["https://matrix.example.com"],
+            extra_json_schema={
+                "x-hint": "write the address that clients use, e.g. https://matrix.example.com; your client shows it "
+                "under Settings > Help & About > Homeserver"
+            },
+        ),
+    ]
+    user_id: Annotated[
+        str,
+        Meta(
+            pattern=r"^@[^\s:@]+:[^\s/@]+$(?!\n)",
+            description="The account's whole id.",
+            examples=["@relay:example.com"],
+            extra_json_schema={"x-hint": "write the whole id, like @relay:example.com"},
+        ),
+    ]
+    access_token: Annotated[Secret, Meta(description="The account's access token.")] | UnsetType = UNSET
+    password: (
+        Annotated[
+            Secret,
+            Meta(
+                description="The account's password, in place of a token: the relay logs in once and keeps the token "
+                "that it gets in the state folder."
+            ),
+        ]
+        | UnsetType
+    ) = UNSET
+    max_file_size: Annotated[
+        int, Meta(ge=0, description="Bytes; a larger file is shown by its name, in either direction.")
+    ] = 52428800
+    proxy: OptionalProxy = UNSET
+    ca_file: (
+        Annotated[
+            NonBlank, Meta(description="A PEM file with the certificate of a private CA, trusted beside the system's.")
+        ]
+        | UnsetType
+    ) = UNSET
+    reconnect_delay: Annotated[
+        float, Meta(ge=0.1, description="Seconds before a lost connection is made again; it grows with each failure.")
+    ] = 5.0
+
+
+class MatrixRoom(Settings, frozen=True):
+    """A room by its id, or by an alias of it."""
+
+    room_id: (
+        Annotated[
+            str,
+            Meta(
+                pattern=r"^!\S+$(?!\n)",
+                description="The room's id.",
+                examples=["!AbCdEfGhIjKlMnOpQr:example.com"],
+                extra_json_schema={
+                    "x-hint": "a room id begins with an exclamation mark; in Element it is under Room settings > "
+                    "Advanced > Internal room ID. To use the room's address, write `alias` instead"
+                },
+            ),
+        ]
+        | UnsetType
+    ) = UNSET
+    alias: (
+        Annotated[
+            str,
+            Meta(
+                pattern=r"^#[^\s:]+:\S+$(?!\n)",
+                description="One of the room's addresses.",
+                examples=["#ops:example.com"],
+                extra_json_schema={"x-hint": "an alias is like #ops:example.com, with its server"},
+            ),
+        ]
+        | UnsetType
+    ) = UNSET
+
+
+class Homeserver(Struct, frozen=True):
+    """Where a homeserver is, made of `homeserver` however it was written."""
+
+    url: str
+    """Without a final slash and without `/_matrix`."""
+
+    @classmethod
+    def of(cls, address: str) -> Homeserver:
+        """The homeserver at `address`, with what people add to it by mistake taken off."""
+        url = address.strip().rstrip("/")
+        return cls(re.sub(r"/+_matrix(/.*)?$", "", url).rstrip("/"))
+
+
+def realm_of(user_id: str) -> str:
+    """What ids belong to: an account's homeserver, by its name. Rooms of one server have members of many."""
+    return user_id.partition(":")[2]
+
+
+def remarks(settings: MatrixSettings) -> Iterator[Remark]:
+    """What is wrong with an instance's settings, or was put right."""
+    url = Homeserver.of(settings.homeserver).url
+    if not _can_be_opened(url):
+        yield Remark(("homeserver",), "nothing can be reached there: look at the host and at the port (65535 at most)")
+    elif settings.homeserver != url:
+        yield Remark(("homeserver",), f"taken as {url}; write it so", fatal=False)
+    if settings.access_token is UNSET and settings.password is UNSET:
+        yield Remark((), "it has no way to log in; add `access_token` or `password`")
+    elif settings.access_token is not UNSET and settings.password is not UNSET:
+        yield Remark(("password",), "there is an access_token too; keep one of the two")
+    if settings.access_token is not UNSET and re.search(r"\s|^$", settings.access_token.reveal()):
+        yield Remark(("access_token",), "it is blank or has a space inside; copy the token alone")
+    if settings.password is not UNSET and not settings.password.reveal():
+        yield Remark(("password",), "it is empty")
+
+
+def _can_be_opened(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        return bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
+
+
+def room_remarks(room: MatrixRoom) -> Iterator[Remark]:
+    """What is wrong with a room."""
+    if room.room_id is UNSET and room.alias is UNSET:
+        yield Remark((), "it names no room; add `room_id`, or `alias` with one of the room's addresses")
+    elif room.room_id is not UNSET and room.alias is not UNSET:
+        yield Remark((), "it has a room_id and an alias; keep the room_id alone")
+
+
+def room_key(room: MatrixRoom) -> ChannelKey:
+    """The id, or the alias, which no id looks like."""
+    return ChannelKey(room.alias or "" if room.room_id is UNSET else room.room_id)
