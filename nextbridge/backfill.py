@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Collection, Iterable, Mapping
 from typing import Any
 
 import structlog
@@ -67,6 +67,8 @@ class _Tail:
         self.newest: Position | None = None
         """Where the channel stood when the driver told of the gap, until that is on disk."""
         self.forget = False
+        self.at = 0
+        """When the newest message was posted that was heard or told of, by the platform's clock; 0 before any."""
         self.held: deque[Held] = deque()
         self.overflown = False
         """Some that should have been held were dropped: history has them, and is asked once more."""
@@ -106,7 +108,7 @@ class Backfill:
 
         Once the channels' present keys are known, and before the first instance is started.
         """
-        current = {(rule, source) for source in self._rules.sources() for rule in self._rules.rules_from(source)}
+        current = self._current()
         ended = []
         for key, value in (await self._journal.read_all(_NAMESPACE)).items():
             rule, instance, channel = key.split(_SEPARATOR, 2)
@@ -120,14 +122,46 @@ class Backfill:
     async def stop(self) -> None:
         """Ask for no more history. What was not read yet is, after the next start."""
         self._stopping = True
-        tasks: list[asyncio.Task[Any]] = [tail.filling for tail in self._tails.values() if tail.filling is not None]
-        tasks += self._beginning
-        for task in tasks:
+        for task in self._beginning:
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        for tail in self._tails.values():
-            if tail.released is not None:
-                tail.released.cancel()
+        await asyncio.gather(self._leave(self._tails.values()), *self._beginning, return_exceptions=True)
+
+    async def forget(self, instances: Collection[InstanceId]) -> None:
+        """They are not connected any more; others may take their place. What is held of them, history has again."""
+        tails = [tail for channel, tail in self._tails.items() if channel.instance in instances]
+        for tail in tails:
+            self._remove(tail)
+        for instance in instances:
+            self._histories.pop(instance, None)
+        await self._leave(tails)
+
+    def rules_changed(self) -> Awaitable[object]:
+        """The rules are others now: a rule that is new for a channel begins with what is posted there from here on.
+
+        Takes effect at once; is on disk when what it returns is done.
+        """
+        current = self._current()
+        writes: list[Awaitable[None]] = []
+        for place in self._moments.keys() - current:
+            del self._moments[place]
+            writes.append(self._journal.write(_NAMESPACE, _moment_key(*place), None))
+        for rule, channel in current - self._moments.keys():
+            if (tail := self._tails.get(channel)) is not None and tail.at:
+                self._moments[rule, channel] = tail.at
+                writes.append(self._journal.write(_NAMESPACE, _moment_key(rule, channel), str(tail.at)))
+        for channel, tail in tuple(self._tails.items()):
+            if not self._rules.is_source(channel):
+                self._remove(tail)
+                if tail.filling is not None:
+                    tail.filling.cancel()
+                self._drop(tail)
+                if tail.released is not None:
+                    tail.released.set_result(None)  # nobody reads the channel: there is nothing to wait for
+            elif tail.filling is not None:
+                tail.filling.cancel()
+                tail.overflown = True  # for whom it is has changed: history is asked again
+                tail.filling = asyncio.create_task(self._fill(tail), name=f"backfill {channel}")
+        return asyncio.gather(*writes)
 
     # --- what instances say ---------------------------------------------------------------------------------------
 
@@ -138,6 +172,8 @@ class Backfill:
             if cursor is not None and self._history(event.channel.instance) is not None:
                 cursor = None  # no rule reads the channel
             return await self._relay.accept(event, cursor)
+        if event.at > tail.at and isinstance(event, Posted):
+            tail.at = event.at
         if tail.filling is None:
             return await self._relay.accept(event, cursor)
         return self._hold(tail, event, cursor)
@@ -158,6 +194,7 @@ class Backfill:
             tail = self._tails[channel] = _Tail(channel, history)
         if newest is not None:
             tail.newest, tail.cursor_name = newest, newest.cursor.name
+            tail.at = max(tail.at, newest.at)
             self._by_cursor[channel.instance, newest.cursor.name] = tail
         tail.forget = tail.forget or forget
         if not self._limits.age:
@@ -183,6 +220,25 @@ class Backfill:
             driver: object = self._drivers[instance]
             self._histories[instance] = driver if isinstance(driver, History) else None
         return self._histories[instance]
+
+    def _current(self) -> set[tuple[str, Channel]]:
+        """Each rule with each channel that it reads."""
+        return {(rule, source) for source in self._rules.sources() for rule in self._rules.rules_from(source)}
+
+    def _remove(self, tail: _Tail) -> None:
+        del self._tails[tail.channel]
+        if tail.cursor_name is not None:
+            self._by_cursor.pop((tail.channel.instance, tail.cursor_name), None)
+
+    async def _leave(self, tails: Iterable[_Tail]) -> None:
+        filling = [tail.filling for tail in tails if tail.filling is not None]
+        for task in filling:
+            task.cancel()
+        await asyncio.gather(*filling, return_exceptions=True)
+        for tail in tails:
+            self._drop(tail)
+            if tail.released is not None:
+                tail.released.cancel()
 
     # --- holding --------------------------------------------------------------------------------------------------
 

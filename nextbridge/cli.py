@@ -11,7 +11,7 @@ from typing import NoReturn
 import click
 
 from nextbridge import __version__
-from nextbridge.control.commands import dead, queue
+from nextbridge.control.commands import dead, queue, reload
 from nextbridge.errors import ConfigError, JournalError, JournalLocked, NextBridgeError
 
 __all__ = ["main"]
@@ -150,6 +150,7 @@ def _count(number: int, noun: str) -> str:
 
 main.add_command(queue)
 main.add_command(dead)
+main.add_command(reload)
 
 
 if __name__ == "__main__":

@@ -60,7 +60,7 @@ class Core(Protocol):
     def gap(self, channel: Channel, newest: Position | None, *, forget: bool) -> None:
         """See Host.gap."""
 
-    async def identified(self, instance: InstanceId, realm: str, me: UserId) -> None:
+    async def identified(self, instance: InstanceId, platform: str, realm: str, me: UserId) -> None:
         """See Host.connected."""
 
     async def resolved(self, configured: Channel, key: ChannelKey, name: str) -> None:
@@ -193,7 +193,7 @@ class Instance:
         finally:
             self._forget_pause()
             self.can_send.clear()
-            self.state, self.reason = State.STOPPED, "the daemon is stopping"
+            self.state, self.reason = State.STOPPED, "it is being ended"
 
     async def _run_once(self, backoff: Backoff) -> float:
         self._connected_at = None
@@ -247,7 +247,7 @@ class Instance:
         self._core.gap(Channel(self.instance, channel), newest, forget=forget)
 
     async def connected(self, me: UserId, *, realm: str) -> None:
-        await self._core.identified(self.instance, realm, me)
+        await self._core.identified(self.instance, self.driver.platform, realm, me)
         if self.state is not State.CONNECTED:
             self.log.info("connected", realm=realm)
         self._forget_pause()

@@ -54,10 +54,19 @@ _NOTHING = Routes()
 
 
 class RuleTable:
-    """The enabled rules of a file. Used on the event loop by the relay; changed when a channel's key is learnt."""
+    """The enabled rules of a file. Used on the event loop by the relay.
+
+    It changes when a channel's key is learnt, and with the file.
+    """
 
     def __init__(self, rules: Sequence[Rule], *, without: Collection[InstanceId] = ()) -> None:
         """`without` are the disabled instances: their channels are as if they were not in the rules."""
+        self._present: dict[Channel, Channel] = {}
+        """By configured channel, the channel that it is now, where that is another."""
+        self.replace(rules, without=without)
+
+    def replace(self, rules: Sequence[Rule], *, without: Collection[InstanceId] = ()) -> None:
+        """These are the rules from now on. What the channels of a file are now it still knows."""
         self._rules = [rule for rule in rules if rule.enabled]
         self._without = frozenset(without)
         self._terms: dict[Terms, str] = {}
@@ -65,10 +74,8 @@ class RuleTable:
         """By configured channel, the places of the rules that take messages from it."""
         self._named: dict[Channel, list[int]] = {}
         """By configured channel, the places of the rules that name it."""
-        self._present: dict[Channel, Channel] = {}
-        """By configured channel, the channel that it is now, where that is another."""
         self._configured: dict[Channel, set[Channel]] = {}
-        """By the channel that they are now, the configured channels."""
+        """By the channel that they are now, the configured channels that rules name."""
         self._cache: dict[Channel, Routes] = {}
         for place, rule in enumerate(self._rules):
             for endpoint in rule.sources:
@@ -76,7 +83,7 @@ class RuleTable:
             for endpoint in (*rule.sources, *rule.targets):
                 self._index(self._named, endpoint, place)
         for configured in self._named:
-            self._configured.setdefault(configured, set()).add(configured)
+            self._configured.setdefault(self.present(configured), set()).add(configured)
 
     def routes(self, source: Channel, *, without: frozenset[str] = frozenset()) -> Routes:
         """Every way out of `source`, as if the rules named in `without` were not there."""
@@ -113,6 +120,8 @@ class RuleTable:
         self._cache.clear()
         self._configured.get(before, set()).discard(configured)
         self._present[configured] = channel
+        if configured not in self._named:
+            return []  # no rule names it now; one may again
         names = self._configured.setdefault(channel, set())
         names.add(configured)
         places = {place for name in names for place in self._named.get(name, ())}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 from time import monotonic
@@ -17,18 +17,19 @@ from nextbridge.backfill import Backfill, BackfillLimits
 from nextbridge.bindings import Bindings
 from nextbridge.channels import ChannelDirectory
 from nextbridge.commands import AccountDirectory, Answers, Commands
-from nextbridge.config.model import Config, Endpoint
-from nextbridge.config.model import Instance as ConfiguredInstance
+from nextbridge.config import load as load_file
+from nextbridge.config.loader import Loaded
+from nextbridge.config.model import Config
 from nextbridge.config.types import in_seconds
+from nextbridge.config.watch import FileWatch
 from nextbridge.control.desk import Desk
 from nextbridge.control.server import ControlServer
 from nextbridge.delivery import Deliveries, Observer, Surroundings
-from nextbridge.driver import ConfiguredChannel, Driver, Pages
-from nextbridge.envelope import ChannelKey, InstanceId
+from nextbridge.errors import ConfigError, JournalError
 from nextbridge.guard import Guard
 from nextbridge.http.server import HttpServer
 from nextbridge.identities import OwnIdentities
-from nextbridge.instance import Core, Instance, State
+from nextbridge.instances import Instances
 from nextbridge.journal import Journal
 from nextbridge.journal.sqlite import open_journal
 from nextbridge.media import Links, Publishing, Spool
@@ -38,6 +39,7 @@ from nextbridge.media.server import MediaServer
 from nextbridge.mentions import Mentions
 from nextbridge.redaction import install_excepthooks
 from nextbridge.relay import Relay
+from nextbridge.reload import Reload
 from nextbridge.retention import Retention
 from nextbridge.rules import RuleTable
 from nextbridge.switchboard import Switchboard
@@ -49,7 +51,6 @@ __all__ = ["DRAIN_SECONDS", "Service"]
 
 DRAIN_SECONDS = 10.0
 """How long the messages that are being sent may take after SIGTERM; the rest waits on disk for the next start."""
-_CLOSE_SECONDS = 5.0
 _READY_SECONDS = 60.0
 """After which systemd is told that the daemon is up, whoever has not said anything. It waits 90 by default."""
 
@@ -64,34 +65,29 @@ class Service:
         *,
         observers: tuple[Observer, ...] = (),
         clock: Callable[[], float] = monotonic,
+        load: Callable[[Path], Loaded] = load_file,
     ) -> None:
         """`state` is the folder for everything that must survive; it is made if it is missing.
 
-        `clock` gives the monotonic seconds by which failures are judged.
+        `clock` gives the monotonic seconds by which failures are judged, `load` reads the file again for a reload.
         """
         self._clock = clock
         self._config = config
         self._state = state
         self._base_url = None if config.general.base_url is None else config.general.base_url.rstrip("/")
         self._observers = observers
+        self._load = load
         self._asked = asyncio.Event()
+        self._asked_to_reload = asyncio.Event()
         self._manager = ServiceManager()
         self._log = structlog.get_logger()
         self.tally = Tally()
-        self.instances: dict[InstanceId, Instance] = {}
-        self.http = HttpServer(config.general.http, _Mounted(self.instances), self.not_ready)
+        self.instances = Instances(state, config.general)
+        self.http = HttpServer(config.general.http, self.instances.pages, self.instances.not_ready)
 
     def stop(self) -> None:
         """Ask for the end: `run` returns within a bound. May be called at any time, also twice."""
         self._asked.set()
-
-    def not_ready(self) -> dict[InstanceId, str]:
-        """The enabled instances that are not connected, each with the reason."""
-        return {
-            each.instance: f"{each.state.value}: {each.reason}"
-            for each in self.instances.values()
-            if each.state is not State.CONNECTED
-        }
 
     async def run(self, *, started: asyncio.Event | None = None) -> None:
         """Run until `stop`, SIGTERM or SIGINT. `started` is set once the HTTP server listens and every instance runs.
@@ -103,55 +99,55 @@ class Service:
         install_excepthooks(loop)
         for each in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(each, self.stop)
+        loop.add_signal_handler(signal.SIGHUP, self._asked_to_reload.set)
         async with AsyncExitStack() as stack:
             journal = await open_journal(self._state)
             stack.push_async_callback(journal.close)
-            deliveries, backfill, control = await self._assemble(journal, stack)
+            deliveries, backfill, reload, control = await self._assemble(journal, stack)
             await self.http.start()
             stack.push_async_callback(self.http.stop)
             await deliveries.start()
             stack.push_async_callback(control.stop)
             await control.start()
             self._log.info("started", config=str(self._config.path), state=str(self._state), pid=os.getpid())
-            tasks = [asyncio.create_task(each.run()) for each in self.instances.values()]
-            tasks += [
+            self.instances.start()
+            tasks = [
                 asyncio.create_task(self._report_readiness()),
+                asyncio.create_task(self._reload_when_asked(reload)),
                 asyncio.create_task(self._manager.feed_watchdog()),
                 asyncio.create_task(deliveries.give_up_deserted()),
                 asyncio.create_task(Retention(journal, remember=in_seconds(self._config.general.remember)).run()),
             ]
+            if self._config.general.watch:
+                tasks.append(asyncio.create_task(self._watch(FileWatch(self._config.path))))
             if started is not None:
                 started.set()
             asked = asyncio.create_task(self._asked.wait())
             ends: set[asyncio.Future[Any]] = {asked, journal.failed}
             await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
             self._manager.stopping("finishing what is being sent")
+            await reload.stop()
             await backfill.stop()
             # the connections are needed for what is being sent, unless it could not be recorded any more
             await deliveries.stop(0.0 if journal.failed.done() else DRAIN_SECONDS)
-            await self._end([*tasks, asked])
+            for task in (*tasks, asked):
+                task.cancel()
+            await asyncio.wait((*tasks, asked))
+            await self.instances.stop(self.instances.keys())
             if journal.failed.done():
                 raise journal.failed.result()
             for outcome, number in self.tally.lines():
                 self._log.info("total", outcome=outcome.kind, **outcome.where(), number=number)
             self._log.info("stopped")
 
-    async def _end(self, tasks: Sequence[asyncio.Task[Any]]) -> None:
-        for task in tasks:
-            task.cancel()
-        _, late = await asyncio.wait(tasks, timeout=_CLOSE_SECONDS)
-        if late:
-            self._log.warning(
-                "still_running", tasks=len(late), reason=f"it did not end in {_CLOSE_SECONDS:.0f} seconds"
-            )
-
-    async def _assemble(self, journal: Journal, stack: AsyncExitStack) -> tuple[Deliveries, Backfill, ControlServer]:
+    async def _assemble(
+        self, journal: Journal, stack: AsyncExitStack
+    ) -> tuple[Deliveries, Backfill, Reload, ControlServer]:
         """Make the parts and join them. Nothing runs yet."""
-        drivers: dict[InstanceId, Driver[Any, Any]] = {}
-        enabled = {each.id: each for each in self._config.instances.values() if each.enabled}
-        rules = RuleTable(self._config.rules, without=self._config.instances.keys() - enabled.keys())
+        disabled = {each.id for each in self._config.instances.values() if not each.enabled}
+        rules = RuleTable(self._config.rules, without=disabled)
         links = None if self._base_url is None else Links(self._base_url, await link_key(journal))
-        spool = self._spool(journal, drivers, links)
+        spool = self._spool(journal, links)
         identities = OwnIdentities(journal)
         guard = Guard(self.tally)
         bindings = Bindings(journal, identities)
@@ -178,15 +174,12 @@ class Service:
         stack.push_async_callback(commands.stop)
         relay = Relay(journal, rules, identities, deliveries, commands, self.tally)
         limits = BackfillLimits(age=in_seconds(general.backfill), messages=general.backfill_messages)
-        backfill = Backfill(journal, rules, relay, self.tally, drivers, limits)
-        platforms = {each.id: each.driver.platform for each in enabled.values()}
+        backfill = Backfill(journal, rules, relay, self.tally, self.instances.drivers, limits)
         typing = TypingSigns(rules, self.instances, identities, guard, self.tally)
         stack.push_async_callback(typing.stop)
-        core = Switchboard(backfill, deliveries, channels, identities, self.tally, typing, platforms=platforms)
-        for instance in enabled.values():
-            running = self.instances[instance.id] = self._instance(instance, core, journal)
-            drivers[instance.id] = running.driver
-            stack.push_async_callback(_close, running)
+        core = Switchboard(backfill, deliveries, channels, identities, self.tally, typing)
+        self.instances.adopt(self.instances.compare(self._config, core, journal))
+        stack.push_async_callback(self.instances.close)
         await identities.load()
         await bindings.load()
         await channels.load()
@@ -196,90 +189,66 @@ class Service:
             await self._serve_media(links, spool, stack)
         await backfill.load()
         stack.push_async_callback(backfill.stop)
-        return deliveries, backfill, ControlServer(self._state, Desk(journal, spool, deliveries).answer)
+        reload = Reload(
+            self._config,
+            self._load,
+            journal=journal,
+            instances=self.instances,
+            core=core,
+            rules=rules,
+            deliveries=deliveries,
+            backfill=backfill,
+        )
+        desk = Desk(journal, spool, deliveries, reload)
+        return deliveries, backfill, reload, ControlServer(self._state, desk.answer)
 
-    def _spool(self, journal: Journal, drivers: dict[InstanceId, Driver[Any, Any]], links: Links | None) -> Spool:
+    def _spool(self, journal: Journal, links: Links | None) -> Spool:
         general = self._config.general
         publishing = None if links is None else Publishing(links, in_seconds(general.media_keep))
+        drivers = self.instances.drivers
         return Spool(self._state / "spool", journal, drivers, size=general.spool_size, publishing=publishing)
 
     async def _serve_media(self, links: Links, spool: Spool, stack: AsyncExitStack) -> None:
-        def driver_of(instance: InstanceId) -> object:
-            running = self.instances.get(instance)
-            return running.driver if running else None
-
-        pictures = Pictures(self._state / "pictures", driver_of)
+        pictures = Pictures(self._state / "pictures", self.instances.drivers.get)
         await pictures.open()
         stack.push_async_callback(pictures.close)
         self.http.mount("media", MediaServer(links, spool, pictures).handle)
-
-    def _instance(self, configured: ConfiguredInstance, core: Core, journal: Journal) -> Instance:
-        general = self._config.general
-        folder = self._state / "instances" / configured.id
-        instance = Instance(
-            configured.id,
-            core,
-            journal,
-            folder=folder,
-            proxy=general.proxy,
-            base_url=self._base_url,
-            command_prefix=general.command_prefix,
-            fetch_allow=general.fetch_allow,
-        )
-        instance.supervise(configured.driver(configured.settings, self._channels_of(configured.id), instance))
-        return instance
-
-    def _channels_of(self, instance: InstanceId) -> list[ConfiguredChannel[Any]]:
-        found: dict[ChannelKey, tuple[Endpoint, list[str]]] = {}
-        for rule in self._config.rules:
-            if not rule.enabled:
-                continue
-            for endpoint in (*rule.sources, *rule.targets):
-                if endpoint.instance == instance:
-                    named_by = found.setdefault(endpoint.key, (endpoint, []))[1]
-                    if rule.id not in named_by:
-                        named_by.append(rule.id)
-        return [
-            ConfiguredChannel(key, endpoint.settings, tuple(named_by)) for key, (endpoint, named_by) in found.items()
-        ]
 
     async def _report_readiness(self) -> None:
         """Tell systemd once every instance has connected or has said why not, and again when that changes."""
         with suppress(TimeoutError):  # one that hangs silently must not keep the service from being started
             async with asyncio.timeout(_READY_SECONDS):
-                for each in self.instances.values():
-                    await each.reported.wait()
-        waiting = self.not_ready()
-        self._manager.ready(_status(len(self.instances), waiting))
+                await self.instances.reported()
+        status = self._status()
+        self._manager.ready(status)
         while True:
             await asyncio.sleep(5.0)
-            if (now := self.not_ready()) != waiting:
-                waiting = now
-                self._manager.status(_status(len(self.instances), waiting))
+            if (now := self._status()) != status:
+                status = now
+                self._manager.status(status)
 
+    async def _reload_when_asked(self, reload: Reload) -> None:
+        """By SIGHUP, or because the file has changed. What is wrong with it stands in the log."""
+        while True:
+            await self._asked_to_reload.wait()
+            self._asked_to_reload.clear()
+            self._manager.reloading()
+            try:
+                await reload.now()
+            except (ConfigError, JournalError):
+                pass  # the log says so already, or the journal has told the service
+            except Exception:  # noqa: BLE001 - the next one may work
+                self._log.exception("reload_failed")
+            self._manager.ready(self._status())
 
-class _Mounted:
-    """The running instances that serve pages, as the HTTP server looks them up."""
+    async def _watch(self, files: FileWatch) -> None:
+        while True:
+            await files.changed()
+            self._log.info("file_changed", config=str(self._config.path))
+            self._asked_to_reload.set()
 
-    def __init__(self, instances: dict[InstanceId, Instance]) -> None:
-        self._instances = instances
-
-    def get(self, platform: str, instance: InstanceId) -> Pages | None:
-        running = self._instances.get(instance)
-        if running is None or running.driver.platform != platform:
-            return None
-        driver: object = running.driver
-        return driver if isinstance(driver, Pages) else None
-
-
-def _status(instances: int, waiting: dict[InstanceId, str]) -> str:
-    connected = f"{instances - len(waiting)} of {instances} instances connected"
-    return "; ".join([connected, *(f"{instance} {reason}" for instance, reason in waiting.items())])
-
-
-async def _close(instance: Instance) -> None:
-    try:
-        async with asyncio.timeout(_CLOSE_SECONDS):
-            await instance.driver.close()
-    except Exception:
-        instance.log.exception("close_failed")
+    def _status(self) -> str:
+        """One line for `systemctl status`."""
+        waiting = self.instances.not_ready()
+        connected = f"{len(self.instances) - len(waiting)} of {len(self.instances)} instances connected"
+        return "; ".join([connected, *(f"{instance} {reason}" for instance, reason in waiting.items())])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable
 
 from nextbridge.backfill import Backfill
 from nextbridge.channels import ChannelDirectory
@@ -27,8 +27,6 @@ class Switchboard:
         identities: OwnIdentities,
         tally: Tally,
         typing: TypingSigns,
-        *,
-        platforms: Mapping[InstanceId, str],
     ) -> None:
         self._backfill = backfill
         self._deliveries = deliveries
@@ -36,7 +34,6 @@ class Switchboard:
         self._identities = identities
         self._tally = tally
         self._typing = typing
-        self._platforms = platforms
 
     async def accept(self, event: Event, cursor: Cursor | None) -> Awaitable[object]:
         return await self._backfill.accept(event, cursor)
@@ -52,8 +49,8 @@ class Switchboard:
     def gap(self, channel: Channel, newest: Position | None, *, forget: bool) -> None:
         self._backfill.gap(channel, newest, forget=forget)
 
-    async def identified(self, instance: InstanceId, realm: str, me: UserId) -> None:
-        await self._identities.learn(instance, self._platforms[instance], realm, me)
+    async def identified(self, instance: InstanceId, platform: str, realm: str, me: UserId) -> None:
+        await self._identities.learn(instance, platform, realm, me)
 
     async def resolved(self, configured: Channel, key: ChannelKey, name: str) -> None:
         await self._channels.resolve(configured, key, name)

@@ -13,6 +13,9 @@ from pathlib import Path
 
 import aiohttp
 
+from nextbridge.control.client import reach
+from nextbridge.control.protocol import Answer, Question
+
 __all__ = ["Daemon"]
 
 
@@ -35,9 +38,7 @@ class Daemon:
 
         `program` is the module to run, with what stands before the command.
         """
-        path = self._folder / "config.json"
-        path.write_text(json.dumps(file))
-        path.chmod(0o600)
+        path = self.write(file)
         with self.log.open("ab") as log:
             self._process = await asyncio.create_subprocess_exec(
                 sys.executable, "-m", *program, "run", "--debug",
@@ -50,6 +51,36 @@ class Daemon:
             while not await self._is_ready():
                 assert self._process.returncode is None, self.log.read_text()
                 await asyncio.sleep(0.05)
+
+    def write(self, file: Mapping[str, object] | str) -> Path:
+        """Make this the operator's file."""
+        path = self._folder / "config.json"
+        path.write_text(file if isinstance(file, str) else json.dumps(file))
+        path.chmod(0o600)
+        return path
+
+    async def command(self, *words: str) -> tuple[int, str]:
+        """A command of the operator's to it while it runs: its exit status, and all that it prints."""
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "nextbridge", *words, "--state", str(self._folder / "state"),
+            stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
+        )  # fmt: skip
+        output, _ = await process.communicate()
+        return process.returncode or 0, output.decode()
+
+    async def ask(self, question: Question) -> Answer:
+        """What a command would ask it, without the time that a command takes to start."""
+
+        def asked() -> Answer:
+            with reach(self._folder / "state") as ask:
+                return ask(question)
+
+        return await asyncio.to_thread(asked)
+
+    def hang_up(self) -> None:
+        """SIGHUP, as `kill -HUP` does."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGHUP)
 
     async def kill(self) -> None:
         """SIGKILL: it cannot do anything any more."""

@@ -12,10 +12,11 @@ from nextbridge.config.problem import Problem, short
 from nextbridge.config.report import Report
 from nextbridge.errors import ConfigError
 
-__all__ = ["find", "open_file", "rules_beside"]
+__all__ = ["RULES_NAMES", "find", "open_file", "rules_beside"]
 
+RULES_NAMES = ("rules.json", "rules.yaml", "rules.yml")
+"""A file of one of these names beside the operator's holds its rules."""
 _NAMES = ("config.json", "config.yaml", "config.yml")
-_RULES_NAMES = ("rules.json", "rules.yaml", "rules.yml")
 _FOLDERS = (Path(), Path("/etc/nextbridge"))
 _LARGEST = 64 * 1024 * 1024
 
@@ -42,7 +43,7 @@ def find(given: Path | None) -> Path:
 
 def rules_beside(path: Path) -> Path | None:
     """The rules file in the same folder, or None. Raises ConfigError where there are two."""
-    found = [path.parent / name for name in _RULES_NAMES if (path.parent / name).is_file()]
+    found = [path.parent / name for name in RULES_NAMES if (path.parent / name).is_file()]
     if len(found) > 1:
         raise _file_error(found[1], f"there is a {found[0].name} beside it too", "keep one of them")
     return found[0] if found else None

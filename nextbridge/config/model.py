@@ -111,6 +111,14 @@ class GlobalSettings(Settings, frozen=True):
         ),
     ] = ()
 
+    watch: Annotated[
+        bool,
+        Meta(
+            description="Whether the file is read again by itself when it changes, as by `nextbridge reload`. With a "
+            "mistake in it nothing changes, and the log says so."
+        ),
+    ] = False
+
     def __post_init__(self) -> None:
         try:
             AddressGuard(self.fetch_allow)

@@ -1,4 +1,4 @@
-"""`nextbridge queue` and `nextbridge dead`: what waits, what was given up, and what an operator does about it."""
+"""What an operator asks of a daemon: `queue` and `dead`, for what waits and what was given up, and `reload`."""
 
 from __future__ import annotations
 
@@ -17,14 +17,15 @@ from nextbridge.errors import JournalError, NextBridgeError
 
 if TYPE_CHECKING:
     from nextbridge.control.client import Ask
-    from nextbridge.control.protocol import Answer, DropDead, Lane, Letter, RetryDead
+    from nextbridge.control.protocol import Answer, DropDead, Lane, Letter, Reloaded, RetryDead
 
-__all__ = ["dead", "queue"]
+__all__ = ["dead", "queue", "reload"]
 
 # as sysexits(3) has them
 _EX_NOINPUT = 66
 _EX_UNAVAILABLE = 69
 _EX_IOERR = 74
+_EX_CONFIG = 78
 
 A = TypeVar("A")
 
@@ -126,6 +127,30 @@ def drop(state: Path | None, *, as_json: bool, every: bool, ids: tuple[int, ...]
     from nextbridge.control.protocol import DropDead
 
     _act(DropDead, state, ids, every=every, as_json=as_json, done="forgotten")
+
+
+@click.command()
+@_state
+@_json
+def reload(state: Path | None, *, as_json: bool) -> None:
+    """Have the running daemon read its file again, without losing a message.
+
+    A file with a mistake is refused whole (78), and everything stays as it is. Only instances whose own settings or
+    channels have changed are connected anew.
+    """
+    from nextbridge.control.protocol import Reloaded, ReloadFile, WrongFile
+
+    with _reached(state) as ask:
+        answer = ask(ReloadFile())
+        if isinstance(answer, WrongFile):
+            _end(f"{answer.report}\n\nThe file is wrong: nothing has changed.", _EX_CONFIG)
+        done = _expected(Reloaded, answer)
+    if done.warnings:
+        click.echo(done.warnings, err=True)
+    if as_json:
+        _print_json(done)
+    else:
+        click.echo(_what_changed(done))
 
 
 def _act(
@@ -246,6 +271,21 @@ def _described(letter: Letter) -> str:
         if text is not None:
             shown += f"\n{name}:\n" + "\n".join(f"    {line}" for line in harmless(text).splitlines())
     return shown
+
+
+def _what_changed(done: Reloaded) -> str:
+    said = [
+        f"{word}: {', '.join(names)}"
+        for word, names in (("ended", done.ended), ("connected anew", done.reconnected), ("new", done.begun))
+        if names
+    ]
+    if done.rules_changed:
+        said.append("the rules changed")
+    lines = [f"Reloaded; {'; '.join(said) or 'nothing changed'}."]
+    if done.needs_restart:
+        keys = ", ".join(f"global.{key}" for key in done.needs_restart)
+        lines.append(f"These take effect at the next start only: {keys}.")
+    return "\n".join(lines)
 
 
 def _ago(milliseconds: int) -> str:

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Iterable, Mapping
 
 import structlog
+from msgspec import structs
 
 from nextbridge.control.protocol import (
     Answer,
@@ -19,16 +20,22 @@ from nextbridge.control.protocol import (
     Letter,
     ListDead,
     Question,
+    Refused,
+    Reloaded,
+    ReloadFile,
     RetryDead,
     ShowDead,
     ShowQueue,
+    WrongFile,
 )
 from nextbridge.delivery import Deliveries, LaneState
 from nextbridge.envelope import Channel, Deleted, Edited, Event, Joined, Left, Posted, Reacted, TopicChanged
+from nextbridge.errors import ConfigError
 from nextbridge.journal import DeadLetter, Journal, Waiting
 from nextbridge.markup import PLAIN
 from nextbridge.media import Spool
 from nextbridge.redaction import redaction
+from nextbridge.reload import Reload
 
 __all__ = ["Desk"]
 
@@ -42,11 +49,14 @@ _DESERTED = LaneState("waiting", "its instance is not in the file, or is disable
 class Desk:
     """Answers on the loop of its journal."""
 
-    def __init__(self, journal: Journal, spool: Spool, deliveries: Deliveries | None = None) -> None:
-        """Without `deliveries` no daemon runs: what is asked for is done on disk alone."""
+    def __init__(
+        self, journal: Journal, spool: Spool, deliveries: Deliveries | None = None, reload: Reload | None = None
+    ) -> None:
+        """Without `deliveries` and `reload` no daemon runs: what is asked for is done on disk alone."""
         self._journal = journal
         self._spool = spool
         self._deliveries = deliveries
+        self._reload = reload
         self._log = structlog.get_logger()
 
     async def answer(self, question: Question) -> Answer:
@@ -67,6 +77,8 @@ class Desk:
                 return await self._retry(ids)
             case DropDead(ids=ids):
                 return await self._drop(ids)
+            case ReloadFile():
+                return await self._read_again()
 
     async def _queue(self, *, idle: bool) -> Lanes:
         waiting = await self._journal.waiting()
@@ -88,6 +100,15 @@ class Desk:
             for number in dropped:
                 self._log.info("dead_letter_dropped", delivery=number)
         return Done(ids=tuple(dropped))
+
+    async def _read_again(self) -> Answer:
+        if self._reload is None:
+            return Refused(reason="No daemon runs on this state folder. It reads the file when it starts.")
+        try:
+            done = await self._reload.now()
+        except ConfigError as error:
+            return WrongFile(report=redaction.mask(str(error)))
+        return Reloaded(**structs.asdict(done))
 
 
 def _lanes(waiting: Iterable[Waiting], states: Mapping[Channel, LaneState] | None, *, idle: bool) -> tuple[Lane, ...]:

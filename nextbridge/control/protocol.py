@@ -30,9 +30,12 @@ __all__ = [
     "ListDead",
     "Question",
     "Refused",
+    "ReloadFile",
+    "Reloaded",
     "RetryDead",
     "ShowDead",
     "ShowQueue",
+    "WrongFile",
     "read_answer",
     "read_question",
     "write_answer",
@@ -96,7 +99,11 @@ class DropDead(_Line, frozen=True, tag_field="what", tag="drop"):
     ids: _Ids
 
 
-Question: TypeAlias = ShowQueue | ListDead | ShowDead | DeadIds | RetryDead | DropDead
+class ReloadFile(_Line, frozen=True, tag_field="what", tag="reload"):
+    """Read the operator's file again and do what it says."""
+
+
+Question: TypeAlias = ShowQueue | ListDead | ShowDead | DeadIds | RetryDead | DropDead | ReloadFile
 
 
 class Lane(_Line, frozen=True):
@@ -165,13 +172,31 @@ class Done(_Line, frozen=True, tag_field="what", tag="done"):
     ids: tuple[int, ...]
 
 
+class Reloaded(_Line, frozen=True, tag_field="what", tag="reloaded"):
+    """Answers ReloadFile: as `nextbridge.reload.Reloaded` has it."""
+
+    ended: tuple[str, ...]
+    reconnected: tuple[str, ...]
+    begun: tuple[str, ...]
+    rules_changed: bool
+    needs_restart: tuple[str, ...]
+    warnings: str
+
+
+class WrongFile(_Line, frozen=True, tag_field="what", tag="wrong file"):
+    """Answers ReloadFile where nothing has changed, because there are mistakes in the file."""
+
+    report: str
+    """As `nextbridge check` shows it."""
+
+
 class Refused(_Line, frozen=True, tag_field="what", tag="refused"):
     """Nothing was done, for this reason."""
 
     reason: str
 
 
-Answer: TypeAlias = Lanes | DeadLetters | Ids | Done | Refused
+Answer: TypeAlias = Lanes | DeadLetters | Ids | Done | Reloaded | WrongFile | Refused
 
 
 class _Version(Struct, frozen=True):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import structlog
 
@@ -12,7 +12,7 @@ from nextbridge.delivery.surroundings import Surroundings
 from nextbridge.driver import Uploads
 from nextbridge.envelope import Channel, ChannelKey, InstanceId, Posted
 from nextbridge.filters import filter_of
-from nextbridge.journal import Delivery
+from nextbridge.journal import Delivery, Waiting
 
 __all__ = ["Deliveries"]
 
@@ -30,6 +30,10 @@ class Deliveries:
         """Keys that are no lane's any more: what was accepted for them is found on disk under the new key."""
         self._deserted: set[Channel] = set()
         """Lanes on disk whose instance is not running."""
+        self._held: frozenset[InstanceId] = frozenset()
+        """Instances that nothing is sent to, because they are being replaced."""
+        self._merging: set[Channel] = set()
+        """Lanes that are held because they get another key."""
         self._stopping = False
         self._log = structlog.get_logger()
 
@@ -38,30 +42,71 @@ class Deliveries:
         for waiting in await self._around.journal.waiting():
             if waiting.target.instance in self._around.instances:
                 self._lane(waiting.target).resume()
-                continue
-            self._log.warning(
-                "lane_without_instance",
-                instance=waiting.target.instance,
-                channel=waiting.target.key,
-                waiting=waiting.depth,
-                reason="the file no longer has this instance, or it is disabled; its messages wait",
-            )
-            self._deserted.add(waiting.target)
+            else:
+                self._desert(waiting)
+
+    async def hold(self, instances: Collection[InstanceId], within: float) -> None:
+        """Send nothing to `instances` before `release`; what is under way has so many seconds to come to its end.
+
+        What is accepted for them meanwhile waits on disk.
+        """
+        self._held = frozenset(instances)
+        ended = [self._lanes.pop(target) for target in tuple(self._lanes) if target.instance in self._held]
+        await asyncio.gather(*(self._interrupt(lane, "its instance is replaced", within) for lane in ended))
+
+    async def release(self) -> None:
+        """Go on, with the instances that there are now, from disk."""
+        for waiting in await self._around.journal.waiting():
+            target = waiting.target
+            if target.instance not in self._around.instances:
+                if target not in self._deserted:
+                    self._desert(waiting)
+            elif target in self._deserted or target.instance in self._held:
+                self._deserted.discard(target)
+                self._lane(target, held=True)
+        # nothing is awaited from here on: what comes next goes to lanes that read on from disk
+        self._held = frozenset()
+        for target, lane in tuple(self._lanes.items()):
+            if target.instance not in self._around.instances:
+                del self._lanes[target]
+                self._deserted.add(target)
+            elif lane.is_held and target not in self._merging:
+                lane.resume()
+
+    def _desert(self, waiting: Waiting) -> None:
+        self._log.warning(
+            "lane_without_instance",
+            instance=waiting.target.instance,
+            channel=waiting.target.key,
+            waiting=waiting.depth,
+            reason="the file no longer has this instance, or it is disabled; its messages wait",
+        )
+        self._deserted.add(waiting.target)
 
     async def give_up_deserted(self) -> None:
         """Bury what waits too long for an instance that is not in the file any more. To be run for ever."""
         while True:
-            # of a copy: what an operator retries meanwhile may go to such a lane, too
-            waits = {target: await Lane(target, self._around).give_up_overdue() for target in tuple(self._deserted)}
-            self._deserted -= {target for target, wait in waits.items() if wait is None}
-            await asyncio.sleep(min([_LONGEST_SLEEP, *(wait for wait in waits.values() if wait is not None)]))
+            soonest = _LONGEST_SLEEP
+            for target in tuple(self._deserted):  # of a copy: what an operator retries may go to such a lane, too
+                if target not in self._deserted:
+                    continue  # its instance is there again
+                wait = await Lane(target, self._around).give_up_overdue()
+                if wait is None:
+                    self._deserted.discard(target)
+                else:
+                    soonest = min(soonest, wait)
+            await asyncio.sleep(soonest)
 
     def enqueue(self, deliveries: tuple[Delivery, ...]) -> None:
         """Deliver what was just accepted, in this order."""
         for delivery in deliveries:
+            target = delivery.target
+            if target.instance not in self._around.instances:
+                self._deserted.add(target)  # it went while this was on its way to the disk
+                continue
             self._fetch_files(delivery)
-            if delivery.target not in self._moved and not self._stopping:
-                self._lane(delivery.target).append(delivery)
+            if target not in self._moved and not self._stopping:
+                self._lane(target, held=target.instance in self._held).append(delivery)
 
     def retry(self, dead: Sequence[int]) -> asyncio.Future[Mapping[int, Channel]]:
         """Put dead letters at the end of their lanes: see `Journal.retry`."""
@@ -77,7 +122,7 @@ class Deliveries:
             if target.instance not in self._around.instances:
                 self._deserted.add(target)
             elif target not in self._moved:
-                self._lane(target).look()
+                self._lane(target, held=target.instance in self._held).look()
 
     def lanes(self) -> dict[Channel, LaneState]:
         """How every lane that had anything to do since the start stands at this moment."""
@@ -100,13 +145,19 @@ class Deliveries:
         ended = [lane for lane in (self._lanes.pop(old, None), self._lanes.pop(new, None)) if lane is not None]
         merged = self._lanes[new] = Lane(new, self._around)
         merged.hold()  # what comes meanwhile is behind what is on disk
-        for lane in ended:
-            if (interrupted := await lane.stop()) is not None:
-                self._around.journal.postpone(
-                    interrupted.id, attempts=interrupted.attempts + 1, reason="its channel got another key"
-                )
-        await self._around.journal.rekey(old, new)
-        merged.resume()
+        self._merging.add(new)
+        try:
+            for lane in ended:
+                await self._interrupt(lane, "its channel got another key")
+            await self._around.journal.rekey(old, new)
+        finally:
+            self._merging.discard(new)
+        if new.instance not in self._held:
+            merged.resume()
+
+    async def _interrupt(self, lane: Lane, reason: str, within: float = 5.0) -> None:
+        if (interrupted := await lane.stop(within)) is not None:
+            self._around.journal.postpone(interrupted.id, attempts=interrupted.attempts + 1, reason=reason)
 
     async def stop(self, within: float) -> None:
         """Finish what is being sent right now, for at most `within` seconds; the rest waits on disk."""
@@ -125,8 +176,10 @@ class Deliveries:
             if isinstance(target, Uploads) or self._around.spool.publishes:
                 self._around.spool.start(delivery.event_id, event)
 
-    def _lane(self, target: Channel) -> Lane:
+    def _lane(self, target: Channel, *, held: bool = False) -> Lane:
         lane = self._lanes.get(target)
         if lane is None:
             lane = self._lanes[target] = Lane(target, self._around)
+            if held:
+                lane.hold()
         return lane

@@ -99,6 +99,11 @@ class Lane:
             self._newest_change = max(self._newest_change, delivery.id)
         self._work()
 
+    @property
+    def is_held(self) -> bool:
+        """Whether it takes deliveries without sending any."""
+        return self._held
+
     def hold(self) -> None:
         """Take deliveries, but send nothing before `resume`."""
         self._held = self._behind = True

@@ -90,5 +90,5 @@ async def _until_ready(service: Service, started: asyncio.Event, running: asynci
                 await instance.reported.wait()
     except TimeoutError:
         raise DemoError(f"the demo's own servers did not answer within {_READY_WITHIN:.0f} seconds") from None
-    if waiting_for := service.not_ready():
+    if waiting_for := service.instances.not_ready():
         raise DemoError(f"the demo's own servers do not connect: {waiting_for}")

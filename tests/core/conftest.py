@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from time import monotonic
+from typing import Any
 
 import pytest
 
+from nextbridge.config.loader import Loaded
 from nextbridge.config.model import Config, GlobalSettings, HttpSettings, Rule
 from nextbridge.config.model import Instance as ConfiguredInstance
+from nextbridge.control.client import reach
+from nextbridge.control.protocol import Answer, Reloaded, ReloadFile
 from nextbridge.envelope import InstanceId
 from nextbridge.service import Service
 from tests.core.conversing import ConversingDriver
@@ -24,6 +28,32 @@ def _empty_boards() -> Iterator[None]:
     ConversingDriver.boards.clear()
     yield
     ConversingDriver.boards.clear()
+
+
+def configured(
+    path: Path,
+    *rules: Rule,
+    platforms: Mapping[str, type[ScriptDriver]],
+    general: GlobalSettings,
+    disabled: Sequence[str] = (),
+    settings: Mapping[str, ScriptSettings] | None = None,
+) -> Config:
+    """What loading an operator's file gives: its rules, and the instances by name, with their `settings`."""
+    settings = settings or {}
+    return Config(
+        path=path,
+        general=general,
+        instances={
+            InstanceId(name): ConfiguredInstance(
+                id=InstanceId(name),
+                driver=driver,
+                settings=settings.get(name, ScriptSettings()),
+                enabled=name not in disabled,
+            )
+            for name, driver in platforms.items()
+        },
+        rules=rules,
+    )
 
 
 @pytest.fixture
@@ -47,26 +77,22 @@ def daemon(tmp_path: Path) -> RunDaemon:
         disabled: Sequence[str] = (),
         **platforms: type[ScriptDriver],
     ) -> AsyncIterator[Daemon]:
-        config = Config(
-            path=tmp_path / "config.json",
-            general=GlobalSettings(
-                http=HttpSettings(port=0),
-                base_url=base_url,
-                spool_size=spool_size,
-                media_keep=media_keep,
-                give_up_after=give_up_after,
-                backfill=backfill,
-                backfill_messages=backfill_messages,
-            ),
-            instances={
-                InstanceId(name): ConfiguredInstance(
-                    id=InstanceId(name), driver=driver, settings=ScriptSettings(), enabled=name not in disabled
-                )
-                for name, driver in platforms.items()
-            },
-            rules=rules,
+        general = GlobalSettings(
+            http=HttpSettings(port=0),
+            base_url=base_url,
+            spool_size=spool_size,
+            media_keep=media_keep,
+            give_up_after=give_up_after,
+            backfill=backfill,
+            backfill_messages=backfill_messages,
         )
-        service = Service(config, tmp_path / state, clock=clock)
+        path = tmp_path / "config.json"
+        files = [configured(path, *rules, disabled=disabled, platforms=platforms, general=general)]
+
+        def load(_: Path) -> Loaded:
+            return Loaded(files[-1], ())
+
+        service = Service(files[0], tmp_path / state, clock=clock, load=load)
         started = asyncio.Event()
         task = asyncio.create_task(service.run(started=started))
         waiting = asyncio.create_task(started.wait())
@@ -74,8 +100,20 @@ def daemon(tmp_path: Path) -> RunDaemon:
         waiting.cancel()
         if task.done():
             await task
+
+        async def reload(*rules: Rule, **more: Any) -> Reloaded:
+            files.append(configured(path, *rules, general=general, **{"platforms": platforms, **more}))
+
+            def asked() -> Answer:
+                with reach(tmp_path / state) as ask:
+                    return ask(ReloadFile())
+
+            answer = await asyncio.to_thread(asked)
+            assert isinstance(answer, Reloaded), answer
+            return answer
+
         try:
-            yield Daemon(service)
+            yield Daemon(service, reload)
         finally:
             service.stop()
             await task

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any, ClassVar
 from uuid import uuid4
@@ -12,6 +12,7 @@ import msgspec
 
 from nextbridge.config.model import Endpoint, MessageSettings, Rule, RuleSettings
 from nextbridge.config.types import Settings
+from nextbridge.control.protocol import Reloaded
 from nextbridge.driver import (
     Acknowledgement,
     ConfiguredChannel,
@@ -41,7 +42,9 @@ from nextbridge.service import Service
 
 
 class ScriptSettings(Settings, frozen=True):
-    """Nothing to set."""
+    """Nothing to set, but that it may differ."""
+
+    version: int = 1
 
 
 class ScriptChannel(Settings, frozen=True):
@@ -226,11 +229,17 @@ def mark_of(daemon: str) -> Mark:
 class Daemon:
     """A service that runs in the test's own loop."""
 
-    def __init__(self, service: Service) -> None:
+    def __init__(self, service: Service, reload: Callable[..., Coroutine[Any, Any, Reloaded]] | None = None) -> None:
         self.service = service
+        self._reload = reload
 
     def __getitem__(self, instance: str) -> ScriptDriver:
         return ScriptDriver.made[InstanceId(instance)]
+
+    async def reload(self, *rules: Rule, **more: Any) -> Reloaded:
+        """Give the daemon another file, of these rules and what else differs, and have it read."""
+        assert self._reload is not None
+        return await self._reload(*rules, **more)
 
     def filing(self, instance: str) -> FilingDriver:
         driver = self[instance]

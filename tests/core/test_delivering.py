@@ -266,7 +266,7 @@ async def test_a_refused_token_pauses_its_instance_only(daemon: RunDaemon) -> No
         await running["a"].post("hello")
         await running["c"].until(lambda: running["c"].texts == ["hello"])
         await running.service.instances[InstanceId("b")].reported.wait()
-        assert running.service.not_ready() == {"b": "paused: the token is refused"}
+        assert running.service.instances.not_ready() == {"b": "paused: the token is refused"}
         assert running["b"].sent == []
         assert running["b"].runs == 1
 

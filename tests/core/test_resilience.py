@@ -287,11 +287,11 @@ async def test_a_refusal_of_the_whole_instance_pauses_it_once(daemon: RunDaemon)
         driver.answer = refuse
         await running["a"].post("first", channel="0")
         async with asyncio.timeout(5):
-            while "b" not in running.service.not_ready():  # noqa: ASYNC110 - a state tells nobody
+            while "b" not in running.service.instances.not_ready():  # noqa: ASYNC110 - a state tells nobody
                 await asyncio.sleep(0)
         for number in range(1, 20):
             await running["a"].post("x", channel=str(number))
-        assert running.service.not_ready() == {"b": "paused: the token is refused"}
+        assert running.service.instances.not_ready() == {"b": "paused: the token is refused"}
         assert len(driver.sent) == 1
         driver.answer = driver.deliver
         await driver.host.connected(UserId("bot-b"), realm="here")
@@ -316,12 +316,12 @@ async def test_a_message_that_passes_after_a_refusal_ends_the_pause(daemon: RunD
         await driver.until(lambda: len(driver.sent) == 1)
         await running["a"].post("refused", channel="1")
         async with asyncio.timeout(5):
-            while "b" not in running.service.not_ready():  # noqa: ASYNC110 - a state tells nobody
+            while "b" not in running.service.instances.not_ready():  # noqa: ASYNC110 - a state tells nobody
                 await asyncio.sleep(0)
         await running["a"].post("later", channel="2")
         slow.set()
         await driver.until(lambda: sorted(driver.texts) == ["later", "refused", "slow"])
-        assert running.service.not_ready() == {}
+        assert running.service.instances.not_ready() == {}
 
 
 async def test_a_channel_that_works_again_is_not_closed(daemon: RunDaemon) -> None:

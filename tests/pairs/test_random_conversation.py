@@ -116,7 +116,7 @@ class Talk:
         await started.wait()
         try:
             async with asyncio.timeout(15):
-                while service.not_ready():  # noqa: ASYNC110 - as systemd looks
+                while service.instances.not_ready():  # noqa: ASYNC110 - as systemd looks
                     await asyncio.sleep(0.01)
             yield
         finally:

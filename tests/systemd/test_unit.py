@@ -41,7 +41,7 @@ def test_systemd_accepts_the_unit(tmp_path: Path) -> None:
     text = UNIT.read_text()
     assert text.count(f"ExecStart={PROGRAM} ") == 1
     copy = tmp_path / UNIT.name
-    copy.write_text(text.replace(f"ExecStart={PROGRAM} ", f'ExecStart="{sys.executable}" '))
+    copy.write_text(text.replace(f"={PROGRAM} ", f'="{sys.executable}" '))
     verdict = analyze("verify", "--man=no", copy)
     assert (verdict.returncode, verdict.stdout + verdict.stderr) == (0, "")
 

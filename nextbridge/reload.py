@@ -1,0 +1,138 @@
+"""Takes a daemon from one valid file to another while it runs, without losing or repeating anything.
+
+Rules change between two messages. Only instances whose own settings or channels changed are connected anew: what is
+being sent to them comes to its end first, what is accepted for them meanwhile waits on disk, and what is said there in
+that time comes by the history of the platform, where it has one. All else goes on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+
+import structlog
+from msgspec import Struct, structs
+
+from nextbridge.backfill import Backfill
+from nextbridge.config.loader import Loaded
+from nextbridge.config.model import Config
+from nextbridge.config.problem import render
+from nextbridge.delivery import Deliveries
+from nextbridge.envelope import InstanceId
+from nextbridge.errors import ConfigError
+from nextbridge.instance import Core
+from nextbridge.instances import Instances
+from nextbridge.journal import Journal
+from nextbridge.rules import RuleTable
+
+__all__ = ["Reload", "Reloaded"]
+
+_FINISH_SECONDS = 10.0
+"""What is being sent to an instance that is replaced may take so long; else it is cut short, and sent again."""
+
+
+class Reloaded(Struct, frozen=True, kw_only=True):
+    """What a reload did."""
+
+    ended: tuple[InstanceId, ...] = ()
+    """Instances that are not there any more."""
+    reconnected: tuple[InstanceId, ...] = ()
+    begun: tuple[InstanceId, ...] = ()
+    rules_changed: bool = False
+    needs_restart: tuple[str, ...] = ()
+    """Keys of `global` that have changed and take effect at the next start only."""
+    warnings: str = ""
+    """What `check` would warn of."""
+
+
+class Reload:
+    """Reloads the file, one time after the other. Used on the event loop by the service."""
+
+    def __init__(  # noqa: PLR0913 - it joins all that looks something up in the file
+        self,
+        running: Config,
+        load: Callable[[Path], Loaded],
+        *,
+        journal: Journal,
+        instances: Instances,
+        core: Core,
+        rules: RuleTable,
+        deliveries: Deliveries,
+        backfill: Backfill,
+    ) -> None:
+        """`running` is what the parts were made of; `load` reads a file, and may block."""
+        self._config = running
+        self._at_start = running.general
+        self._load = load
+        self._journal = journal
+        self._instances = instances
+        self._core = core
+        self._rules = rules
+        self._deliveries = deliveries
+        self._backfill = backfill
+        self._one_at_a_time = asyncio.Lock()
+        self._under_way: set[asyncio.Task[Reloaded]] = set()
+        self._log = structlog.get_logger()
+
+    async def now(self) -> Reloaded:
+        """Read the file again and do what it says. Raises ConfigError, and then nothing has changed; JournalError.
+
+        It is done whole, whoever gives up waiting for it.
+        """
+        task = asyncio.create_task(self._next())
+        self._under_way.add(task)
+        task.add_done_callback(self._under_way.discard)
+        return await asyncio.shield(task)
+
+    async def stop(self) -> None:
+        """The daemon ends: what a reload has not done yet is for the next start."""
+        for task in self._under_way:
+            task.cancel()
+        await asyncio.gather(*self._under_way, return_exceptions=True)
+
+    async def _next(self) -> Reloaded:
+        async with self._one_at_a_time:
+            path = self._config.path
+            try:
+                loaded = await asyncio.to_thread(self._load, path)
+            except ConfigError as error:
+                mistakes = [each for each in error.problems if each.severity == "error"]
+                self._log.error(
+                    "reload_refused",
+                    config=str(path),
+                    mistakes=len(mistakes),
+                    first=f"{mistakes[0].place}: {mistakes[0].sentence}",
+                    reason="the file is wrong, so all stays as it is; nextbridge check shows every mistake",
+                )
+                raise
+            done = await self._apply(loaded)
+            about = structs.asdict(done)
+            self._log.info("reloaded", config=str(path), **{key: about[key] for key in about if key != "warnings"})
+            return done
+
+    async def _apply(self, loaded: Loaded) -> Reloaded:
+        old, new = self._config, loaded.config
+        changes = self._instances.compare(new, self._core, self._journal)
+        if changes.ending:
+            await self._deliveries.hold(changes.ending, _FINISH_SECONDS)
+            await self._instances.stop(changes.ending)
+            await self._backfill.forget(changes.ending)
+        # up to the next await whatever looks up a rule or an instance goes over to the new file, all at once
+        ended = self._instances.adopt(changes)
+        self._rules.replace(new.rules, without={each.id for each in new.instances.values() if not each.enabled})
+        written = self._backfill.rules_changed()
+        self._config = new
+        await self._instances.close(ended)
+        await written
+        await self._deliveries.release()
+        self._instances.start()
+        keys = new.general.__struct_fields__
+        return Reloaded(
+            ended=tuple(sorted(changes.ending - changes.made.keys())),
+            reconnected=tuple(sorted(changes.ending & changes.made.keys())),
+            begun=tuple(sorted(changes.made.keys() - changes.ending)),
+            rules_changed=old.rules != new.rules,
+            needs_restart=tuple(key for key in keys if getattr(new.general, key) != getattr(self._at_start, key)),
+            warnings=render(loaded.warnings),
+        )
