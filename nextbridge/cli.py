@@ -6,7 +6,7 @@ import json
 import os
 import sys
 from pathlib import Path
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 import click
 
@@ -14,8 +14,13 @@ from nextbridge import __version__
 from nextbridge.control.commands import dead, queue, reload
 from nextbridge.errors import ConfigError, JournalError, JournalLocked, NextBridgeError
 
+if TYPE_CHECKING:
+    from nextbridge.config.model import Config
+    from nextbridge.probing import Probed
+
 __all__ = ["main"]
 
+_EX_FINDING = 1
 # sysexits(3): the unit file tells systemd not to restart on a wrong file
 _EX_OSERR = 71
 _EX_IOERR = 74
@@ -75,26 +80,42 @@ def run(config_path: Path | None, state: Path | None, *, debug: bool) -> None:
 
 @main.command()
 @_config
-def check(config_path: Path | None) -> None:
-    """Find every mistake in the operator's file, without connecting to anything.
+@click.option("--online", is_flag=True, help="Connect, too, and look whether every instance and channel can work.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
+def check(config_path: Path | None, *, online: bool, as_json: bool) -> None:
+    """Find every mistake in the operator's file, and with --online what stands in the way outside it.
 
-    Exits with 0, or with 78 where there is a mistake.
+    Nothing is posted, and a running daemon is not disturbed. Exits with 0, with 78 where there is a mistake in the
+    file, or with 1 where --online found something to be done.
     """
-    from nextbridge import config
-    from nextbridge.config.problem import render
+    from nextbridge import config, verdict
 
     try:
         loaded = config.load(config.find(config_path))
     except ConfigError as error:
-        _end(error, _EX_CONFIG)
-    if loaded.warnings:
-        click.echo(render(loaded.warnings), err=True)
-    found = loaded.config
-    channels = {each.channel for rule in found.rules for each in (*rule.sources, *rule.targets)}
-    click.echo(
-        f"{found.path}: fine: {_count(len(found.instances), 'instance')}, {_count(len(found.rules), 'rule')}, "
-        f"{_count(len(channels), 'channel')}"
-    )
+        if not as_json:
+            _end(error, _EX_CONFIG)
+        click.echo(verdict.as_json(error.problems))
+        sys.exit(_EX_CONFIG)
+    probed = _probed(loaded.config) if online else ()
+    if as_json:
+        click.echo(verdict.as_json(loaded.warnings, probed))
+    else:
+        if loaded.warnings:
+            click.echo(verdict.render(loaded.warnings), err=True)
+        click.echo(verdict.as_text(loaded.config, probed))
+    if not all(each.ok for each in probed):
+        sys.exit(_EX_FINDING)
+
+
+def _probed(config: Config) -> list[Probed]:
+    import uvloop
+
+    from nextbridge import logs
+    from nextbridge.probing import probe
+
+    logs.configure(level="critical")  # what is to be said is in the findings
+    return uvloop.run(probe(config))
 
 
 @main.command()
@@ -142,10 +163,6 @@ def _end(error: NextBridgeError, status: int) -> NoReturn:
 
     click.echo(redaction.mask(str(error)), err=True)
     sys.exit(status)
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 main.add_command(queue)

@@ -18,7 +18,7 @@ from nextbridge.envelope import Channel, ChannelKey, InstanceId
 from nextbridge.instance import Core, Instance, State
 from nextbridge.journal import Journal
 
-__all__ = ["Changes", "Instances"]
+__all__ = ["Changes", "Instances", "configured_channels"]
 
 T = TypeVar("T")
 
@@ -78,7 +78,7 @@ class Instances(Mapping[InstanceId, Instance]):
     def compare(self, config: Config, core: Core, journal: Journal) -> Changes:
         """What has to change for `config`; nothing does yet. Raises what a driver's constructor raises."""
         enabled = [each for each in config.instances.values() if each.enabled]
-        channels, sources = _channels(config), _sources(config)
+        channels, sources = configured_channels(config), _sources(config)
         shapes = {
             each.id: _Shape(
                 each.driver,
@@ -176,7 +176,7 @@ class _Mounted:
         return driver if isinstance(driver, Pages) else None
 
 
-def _channels(config: Config) -> dict[InstanceId, list[ConfiguredChannel[Any]]]:
+def configured_channels(config: Config) -> dict[InstanceId, list[ConfiguredChannel[Any]]]:
     """The channels that the enabled rules name, by instance, each once."""
     found: dict[Channel, tuple[Endpoint, list[str]]] = {}
     for rule in config.rules:

@@ -20,7 +20,7 @@ from nextbridge.redaction import redact
 __all__ = ["configure"]
 
 
-def configure(*, level: Literal["debug", "info", "warning"] = "info", stream: TextIO | None = None) -> None:
+def configure(*, level: Literal["debug", "info", "warning", "critical"] = "info", stream: TextIO | None = None) -> None:
     """Set up logging for the process, from `level` on, to `stream` (standard error by default)."""
     stream = stream or sys.stderr
     processors: list[Processor] = [

@@ -394,7 +394,7 @@ class MattermostDriver(Driver[MattermostSettings, MattermostChannel]):
             api = await self._opened()
         except Paused as error:
             return [Finding(ok=False, subject="connection", text=error.reason)]
-        return await probe(api, self._server, self.settings, self.channels)
+        return await probe(api, self._server, self.settings, self.channels, self.host.log, self.socket_times)
 
     async def close(self) -> None:
         if self._api is not None:

@@ -2,22 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import time
+from collections.abc import Collection, Mapping, Sequence
+from urllib.parse import urlsplit
+
+from structlog.typing import FilteringBoundLogger
 
 from drivers.mattermost import wire
 from drivers.mattermost.allowance import Allowance
 from drivers.mattermost.api import Api, Refusal
 from drivers.mattermost.channels import Unavailable, find_channel
 from drivers.mattermost.settings import MattermostChannel, MattermostSettings, Server
+from drivers.mattermost.socket import Resumption, SocketTimes, open_socket
 from nextbridge.driver import ConfiguredChannel, Finding
 from nextbridge.envelope import ChannelKey
-from nextbridge.errors import DriverError
+from nextbridge.errors import DriverError, Retry
+from nextbridge.http.client import inside_container
 from nextbridge.labels import in_words
 
 __all__ = ["probe"]
 
+_NEEDED = {"create_post": "post", "upload_file": "upload files"}
+"""What each permission of the server is needed for; without these, messages do not arrive as they are."""
 _RIGHTS = {"edit_post": "edit its posts", "delete_post": "delete its posts", "add_reaction": "react to posts"}
-"""What each permission of the server is needed for."""
+"""Likewise; without these, the core shows something else."""
+_CLOCK_SECONDS = 60
 
 
 async def probe(
@@ -25,10 +34,14 @@ async def probe(
     server: Server,
     settings: MattermostSettings,
     channels: Sequence[ConfiguredChannel[MattermostChannel]],
+    log: FilteringBoundLogger,
+    times: SocketTimes,
 ) -> list[Finding]:
     """Look at everything; the first thing that makes the rest pointless ends it. Raises nothing, changes nothing."""
     try:
         me = await api.me()
+    except Retry as error:
+        return [Finding(ok=False, subject="server", text=error.reason), *_address(server)]
     except DriverError as error:
         return [Finding(ok=False, subject="token", text=error.reason)]
     except Refusal as refusal:
@@ -36,6 +49,7 @@ async def probe(
         return [Finding(ok=False, subject="token", text=text)]
     kind = "bot" if me.is_bot else "user"
     findings = [Finding(ok=True, subject="token", text=f"{server.url} knows us as the {kind} @{me.username}")]
+    findings += [await _socket(api, log, times), *_clock(api)]
     for channel in channels:
         findings += await _channel(channel, settings, api, me)
     try:
@@ -43,6 +57,29 @@ async def probe(
     except DriverError as error:
         return [*findings, Finding(ok=False, subject="server settings", text=error.reason)]
     return [*findings, _names(allowance), _edits(allowance), _files(allowance, settings)]
+
+
+def _address(server: Server) -> list[Finding]:
+    host = urlsplit(server.url).hostname or ""
+    return [Finding(ok=False, subject="server_url", text=text) for text in [inside_container(host)] if text]
+
+
+async def _socket(api: Api, log: FilteringBoundLogger, times: SocketTimes) -> Finding:
+    """Whether events come: proxies before a server often let requests through and WebSockets not."""
+    try:
+        async with open_socket(api, Resumption(), log, times):
+            return Finding(ok=True, subject="events", text=f"{api.server.websocket} tells us what is posted")
+    except DriverError as error:
+        return Finding(ok=False, subject="events", text=error.reason)
+
+
+def _clock(api: Api) -> list[Finding]:
+    """Two clocks that differ show wrong times, and hide how late a message is."""
+    ahead = time.time() - api.server_time() / 1000
+    if abs(ahead) <= _CLOCK_SECONDS:
+        return []
+    text = f"this machine's clock is {abs(ahead):.0f} s {'ahead of' if ahead > 0 else 'behind'} the server's"
+    return [Finding(ok=False, subject="clock", text=f"{text}; have both set by NTP")]
 
 
 async def _channel(
@@ -57,24 +94,34 @@ async def _channel(
         return [Finding(ok=False, subject=f"channel {channel.key}", text=error.reason)]
     text = f"found as {found.display_name or found.name} ({found.id}), and @{me.username} is a member"
     findings = [Finding(ok=True, subject=f"channel {found.name}", text=text)]
-    if missing := await _missing_rights(found, api, me):
+    needed, missing = await _missing_rights(found, api, me)
+    if needed:
+        text = f"@{me.username} may not {', '.join(needed)}; give its role in the channel the right to"
+        findings.append(Finding(ok=False, subject=f"rights in channel {found.name}", text=text))
+    if missing:
         text = f"@{me.username} may not {', '.join(missing)}; where that is missed, give its role the right to"
         findings.append(Finding(ok=True, subject=f"rights in channel {found.name}", text=text))
     return findings
 
 
-async def _missing_rights(channel: wire.ChannelInfo, api: Api, me: wire.User) -> list[str]:
-    """What we may not do in a channel beside posting, in words; nothing where that cannot be known."""
+async def _missing_rights(channel: wire.ChannelInfo, api: Api, me: wire.User) -> tuple[list[str], list[str]]:
+    """What we may not do in a channel, in words: what messages need, and the rest. Nothing where that is not known."""
     try:
         member = await api.membership(ChannelKey(channel.id))
         roles = await api.roles([*me.roles.split(), *member.roles.split()])
     except (Refusal, DriverError):
-        return []
+        return [], []
     permissions = {permission for role in roles for permission in role.permissions}
+    if not permissions:
+        return [], []
     rights = dict(_RIGHTS)
     if channel.type in {"O", "P"}:
         rights[f"manage_{'public' if channel.type == 'O' else 'private'}_channel_properties"] = "change the header"
-    return [words for right, words in rights.items() if right not in permissions] if permissions else []
+    return _without(_NEEDED, permissions), _without(rights, permissions)
+
+
+def _without(rights: Mapping[str, str], permissions: Collection[str]) -> list[str]:
+    return [words for right, words in rights.items() if right not in permissions]
 
 
 def _names(allowance: Allowance) -> Finding:

@@ -9,6 +9,8 @@ from __future__ import annotations
 import asyncio
 import os
 import ssl
+from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
@@ -25,7 +27,15 @@ if TYPE_CHECKING:
     from aiohttp.connector import Connection
     from aiohttp.tracing import Trace
 
-__all__ = ["CONNECTION_ERRORS", "ProxyFailed", "open_session", "proxy_connector", "tls_context", "unreachable"]
+__all__ = [
+    "CONNECTION_ERRORS",
+    "ProxyFailed",
+    "inside_container",
+    "open_session",
+    "proxy_connector",
+    "tls_context",
+    "unreachable",
+]
 
 TIMEOUT = aiohttp.ClientTimeout(total=60, sock_connect=20, sock_read=30)
 """A session's default, in seconds. A transfer of a file sets its own."""
@@ -81,6 +91,22 @@ def unreachable(error: BaseException) -> str:
             return "the connection broke off"
         case _:
             return type(error).__name__
+
+
+_SIGNS_OF_A_CONTAINER = (Path("/.dockerenv"), Path("/run/.containerenv"))
+"""What Docker and Podman leave in theirs."""
+
+
+def inside_container(host: str, *, signs: Sequence[Path] = _SIGNS_OF_A_CONTAINER) -> str | None:
+    """Why `host` means this container where the operator means the machine; None elsewhere. For `probe`."""
+    if host not in {"localhost", "::1"} and not host.startswith("127."):
+        return None
+    if not any(sign.exists() for sign in signs):
+        return None
+    return (
+        f"{host} is this container itself; name the server as the container's network does: by its service's name, or "
+        "the machine as host.docker.internal or host.containers.internal"
+    )
 
 
 def _tls_reason(error: BaseException) -> str:

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import json
+import time
+from email.utils import formatdate
 from typing import Any
+
+import pytest
 
 from drivers.mattermost.settings import MattermostChannel
 from nextbridge.driver import Finding
@@ -21,7 +26,7 @@ async def probe(scene: Scene, *channels: Any, token: str | None = None, **settin
 async def test_all_is_well_where_it_is(scene: Scene) -> None:
     """A right token in a right channel: every finding is good, and says what was found."""
     found = await probe(scene, scene.town.id, MattermostChannel(team="main", channel="dev"))
-    assert [finding.ok for finding in found.values()] == [True] * 6
+    assert [finding.ok for finding in found.values()] == [True] * 7
     assert "@relay" in found["token"].text
     assert scene.town.id in found["channel town"].text
     assert "Dev" in found["channel dev"].text
@@ -59,8 +64,8 @@ async def test_a_server_that_is_not_there_is_a_finding(scene: Scene) -> None:
     """A probe raises nothing."""
     await scene.faults.refuse_connections()
     found = await probe(scene, scene.town.id)
-    assert not found["token"].ok
-    assert "cannot be reached" in found["token"].text
+    assert not found["server"].ok
+    assert "cannot be reached" in found["server"].text
 
 
 async def test_a_ca_file_that_is_not_there_is_a_finding(scene: Scene) -> None:
@@ -88,3 +93,33 @@ async def test_what_the_server_withholds_is_explained(scene: Scene) -> None:
     assert "1 MB" in found["files"].text
     scene.sandbox.settings.change(EnableFileAttachments="false")
     assert not (await probe(scene, scene.town.id))["files"].ok
+
+
+async def test_a_proxy_that_lets_no_websocket_through_is_named_as_that(scene: Scene) -> None:
+    """Everything else works, which is what makes it hard to find."""
+    scene.faults.answer(502, body="<html>", content_type="text/html", route="GET /api/v4/websocket")
+    found = await probe(scene, scene.town.id)
+    assert [subject for subject, finding in found.items() if not finding.ok] == ["events"]
+    assert "must let WebSocket connections through" in found["events"].text
+
+
+async def test_what_messages_need_is_a_fault_where_it_is_missing(scene: Scene) -> None:
+    """To post and to upload; it is named with the channel."""
+    scene.sandbox.take_right("create_post")
+    scene.sandbox.take_right("upload_file")
+    found = await probe(scene, scene.town.id)
+    assert not found["rights in channel town"].ok
+    assert "@relay may not post, upload files" in found["rights in channel town"].text
+
+
+@pytest.mark.parametrize(("seconds", "words"), [(-3600, "s ahead of the"), (3600, "s behind the"), (30, None)])
+async def test_clocks_that_differ_are_found(scene: Scene, seconds: int, words: str | None) -> None:
+    """By the Date of the server's answers; half a minute is let pass."""
+    me = json.dumps({"id": scene.relay.id, "username": "relay"})
+    date = formatdate(time.time() + seconds, usegmt=True)
+    scene.faults.answer(200, body=me, headers={"Date": date}, route="GET /api/v4/users/{user_id}")
+    found = await probe(scene, scene.town.id)
+    assert ("clock" in found) == (words is not None)
+    if words is not None:
+        assert not found["clock"].ok
+        assert words in found["clock"].text

@@ -1,0 +1,132 @@
+"""What `nextbridge check --online` does: every enabled instance looks whether it can work, all at once.
+
+No daemon is needed, none is disturbed, and nothing is posted or kept.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import structlog
+from msgspec import Struct
+from structlog.typing import FilteringBoundLogger
+
+from nextbridge.config.model import Config, Instance
+from nextbridge.driver import ConfiguredChannel, Cursor, Driver, Finding, Position
+from nextbridge.envelope import Author, ChannelKey, Event, InstanceId, UserId
+from nextbridge.instances import configured_channels
+
+__all__ = ["Probed", "probe"]
+
+PATIENCE = 45.0
+"""Seconds that one instance may take."""
+_CLOSE_SECONDS = 5.0
+
+
+class Probed(Struct, frozen=True):
+    """What one instance found out."""
+
+    instance: InstanceId
+    platform: str
+    title: str
+    """What people call the platform."""
+    findings: tuple[Finding, ...]
+
+    @property
+    def ok(self) -> bool:
+        return all(each.ok for each in self.findings)
+
+
+async def probe(config: Config, *, patience: float = PATIENCE) -> list[Probed]:
+    """Probe every enabled instance of the file, in its order. Does I/O, raises nothing that a driver does."""
+    channels = configured_channels(config)
+    enabled = [each for each in config.instances.values() if each.enabled]
+    with tempfile.TemporaryDirectory(prefix="nextbridge-check-") as folder:
+        looks = (_probe(each, channels.get(each.id, ()), config, Path(folder) / each.id, patience) for each in enabled)
+        return list(await asyncio.gather(*looks))
+
+
+async def _probe(
+    instance: Instance,
+    channels: Sequence[ConfiguredChannel[Any]],
+    config: Config,
+    folder: Path,
+    patience: float,
+) -> Probed:
+    driver: Driver[Any, Any] | None = None
+    try:
+        driver = instance.driver(instance.settings, channels, _Bystander(instance.id, config, folder))
+        async with asyncio.timeout(patience):
+            findings = tuple(await driver.probe())
+    except TimeoutError:
+        findings = (Finding(False, "connection", f"it found nothing out within {patience:.0f} seconds"),)
+    except Exception as error:  # noqa: BLE001 - a bug in one driver hides nothing about the others
+        text = f"the driver failed ({type(error).__name__}): this is a bug in it; please report it"
+        findings = (Finding(False, "driver", text),)
+    if driver is not None:
+        await _close(driver)
+    return Probed(instance.id, instance.driver.platform, instance.driver.title, findings)
+
+
+async def _close(driver: Driver[Any, Any]) -> None:
+    try:
+        async with asyncio.timeout(_CLOSE_SECONDS):
+            await driver.close()
+    except Exception as error:  # noqa: BLE001 - what was found out holds all the same
+        structlog.get_logger().debug("close_failed", reason=type(error).__name__)
+
+
+class _Memory:
+    """A Store that begins empty and is forgotten."""
+
+    def __init__(self) -> None:
+        self._values: dict[str, str] = {}
+
+    async def get(self, key: str) -> str | None:
+        return self._values.get(key)
+
+    async def set(self, key: str, value: str | None) -> None:
+        if value is None:
+            self._values.pop(key, None)
+        else:
+            self._values[key] = value
+
+
+class _Bystander:
+    """A Host for a driver that only looks: what it has of the file is there, what it says goes nowhere."""
+
+    def __init__(self, instance: InstanceId, config: Config, folder: Path) -> None:
+        general = config.general
+        self.instance = instance
+        self.folder = folder
+        self.store = _Memory()
+        self.log: FilteringBoundLogger = structlog.get_logger().bind(instance=instance)
+        self.proxy = general.proxy
+        self.base_url = None if general.base_url is None else general.base_url.rstrip("/")
+        self.command_prefix = general.command_prefix
+        self.fetch_allow = general.fetch_allow
+
+    async def accept(self, event: Event, *, cursor: Cursor | None = None) -> asyncio.Future[None]:  # noqa: ARG002
+        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        done.set_result(None)
+        return done
+
+    def skipped(self, reason: str, *, cursor: Cursor | None = None) -> None: ...
+
+    def typing(self, channel: ChannelKey, author: Author) -> None: ...
+
+    def gap(self, channel: ChannelKey, newest: Position | None = None, *, forget: bool = False) -> None: ...
+
+    async def connected(self, me: UserId, *, realm: str) -> None: ...
+
+    def disconnected(self, reason: str) -> None: ...
+
+    async def resolved(self, configured: ConfiguredChannel[Any], key: ChannelKey, name: str) -> None: ...
+
+    def unavailable(self, channel: ChannelKey, reason: str) -> None: ...
+
+    def available(self, channel: ChannelKey) -> None: ...

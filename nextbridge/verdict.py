@@ -1,0 +1,74 @@
+"""What `nextbridge check` says of the file and, with --online, of what is outside it: for people and for programs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+
+from nextbridge.config.model import Config
+from nextbridge.config.problem import Problem, render
+from nextbridge.control.table import harmless
+from nextbridge.probing import Probed
+from nextbridge.redaction import redaction
+
+__all__ = ["as_json", "as_text", "render"]
+
+
+def as_text(config: Config, probed: Sequence[Probed] = ()) -> str:
+    """A valid file in one line, below what each of its instances found out."""
+    channels = {each.channel for rule in config.rules for each in (*rule.sources, *rule.targets)}
+    lines = [line for each in probed for line in _findings(each)]
+    undone = sum(not finding.ok for each in probed for finding in each.findings)
+    lines.append(
+        f"{config.path}: fine: {_count(len(config.instances), 'instance')}, {_count(len(config.rules), 'rule')}, "
+        f"{_count(len(channels), 'channel')}"
+    )
+    if undone:
+        lines.append(f"{_count(undone, 'finding')} to be seen to, marked with !")
+    elif probed:
+        lines.append(f"{_count(len(probed), 'instance')} can work as the file has it")
+    return "\n".join(lines)
+
+
+def as_json(problems: Sequence[Problem], probed: Sequence[Probed] = ()) -> str:
+    """Everything, in ASCII: nothing in it that a terminal would obey."""
+    return json.dumps(
+        {
+            "problems": [
+                {
+                    "severity": each.severity,
+                    "file": each.file,
+                    "line": each.line,
+                    "column": each.column,
+                    "path": each.path,
+                    "message": each.message,
+                    "suggestion": each.suggestion,
+                }
+                for each in problems
+            ],
+            "findings": [
+                {
+                    "instance": each.instance,
+                    "platform": each.platform,
+                    "ok": finding.ok,
+                    "subject": redaction.mask(finding.subject),
+                    "text": redaction.mask(finding.text),
+                }
+                for each in probed
+                for finding in each.findings
+            ],
+        },
+        indent=2,
+    )
+
+
+def _findings(probed: Probed) -> list[str]:
+    lines = [f"{probed.instance} ({probed.title})"]
+    for each in probed.findings:
+        text = " ".join(f"{each.subject}: {each.text}".split())
+        lines.append(f"  {' ' if each.ok else '!'} {harmless(redaction.mask(text))}")
+    return [*lines, ""]
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
