@@ -129,7 +129,7 @@ class Writer(Struct, frozen=True):
     def _reaction(self, request: ReactionRequest, author: Person) -> Reaction | None:
         emoji = read_emoji(request.emoji)
         if emoji is None:
-            raise Refused(422, "A reaction is one emoji, as a character.")
+            raise Refused(404, "There is no such emoji: a reaction is one, as a character.")
         reaction = Reaction(
             message=request.message, author=author, token=self.caller.name, emoji=emoji, added=request.add
         )

@@ -79,7 +79,14 @@ class ApiDriver(Driver[ApiSettings, RoomSettings]):
             for key in self._names
         }
         self._gate = Gate(settings.tokens)
-        self._site = Site(settings, self._gate, self._logs, self._names, self._files)
+        self._site = Site(
+            settings,
+            self._logs,
+            self._names,
+            self._files,
+            gate=self._gate,
+            address=f"{host.base_url or ''}/{self.platform}/{host.instance}",
+        )
 
     @classmethod
     def channel_key(cls, settings: RoomSettings) -> ChannelKey:

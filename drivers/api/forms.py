@@ -69,7 +69,7 @@ class _Reading:
 
     async def _file(self, part: BodyPartReader) -> None:
         if len(self.files) >= MOST_FILES:
-            raise Refused(413, f"A message has {MOST_FILES} files at most.")
+            raise Refused(400, f"A message has {MOST_FILES} files at most.")
         name = part.filename or FILE
         digest = hashlib.sha256(name.encode("utf-8", "surrogateescape") + b"\0")
         self.files.append(await self._store.upload(self._owner, name, _chunks(part, digest)))

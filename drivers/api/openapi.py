@@ -35,13 +35,12 @@ _REFUSALS = {
     400: "It is not as it should be.",
     401: "No token, or a wrong one.",
     403: "The token may not do this.",
-    404: "There is no such room for the token, or no such message (any more).",
+    404: "There is no such room for the token, or no such message (any more), or no such emoji.",
     405: "Another method is meant.",
     408: "The body did not come in time.",
     409: "The key was used for something else.",
     413: "It is too large.",
     415: "The body is of a kind that is not read.",
-    422: "It is no emoji.",
     426: "Only a WebSocket can be opened here.",
     429: "That was a lot at once. `Retry-After` says when to go on.",
     503: "Not now. `Retry-After` says when to ask again.",
@@ -49,8 +48,8 @@ _REFUSALS = {
 }
 
 
-def document(settings: ApiSettings) -> _Schema:
-    """It says what this instance takes. It names neither rooms nor tokens: anybody may read it."""
+def document(settings: ApiSettings, address: str) -> _Schema:
+    """It says what the instance at `address` takes. It names neither rooms nor tokens: anybody may read it."""
     kinds = (MessageRequest, EditRequest, DeleteRequest, ReactionRequest, Page, Done, RoomView, Problem, Entry)
     _, components = msgspec.json.schema_components(kinds, ref_template="#/components/schemas/{name}")
     for name in (MessageRequest.__name__, EditRequest.__name__):
@@ -62,15 +61,14 @@ def document(settings: ApiSettings) -> _Schema:
             "version": __version__,
             "description": _ABOUT.format(history=settings.history, key=KEY_HEADER),
         },
-        # relative to the document, so that it also holds behind a reverse proxy that adds a path of its own
-        "servers": [{"url": "."}],
+        "servers": [{"url": address}],
         "security": [{"token": []}],
         "paths": {
             "/rooms": {"get": _rooms()},
             "/rooms/{room}/messages": {"get": _messages()},
             "/rooms/{room}/stream": {"get": _stream()},
             "/rooms/{room}/socket": {"get": _socket()},
-            "/rooms/{room}/message": {"post": _write("message", MessageRequest, _form(components, settings))},
+            "/rooms/{room}/message": {"post": _linked(_write("message", MessageRequest, _form(components, settings)))},
             "/rooms/{room}/edit": {"post": _write("edit", EditRequest)},
             "/rooms/{room}/delete": {"post": _write("delete", DeleteRequest)},
             "/rooms/{room}/reaction": {"post": _write("reaction", ReactionRequest)},
@@ -100,7 +98,7 @@ def _write(name: str, kind: type[Struct], form: _Schema | None = None) -> _Schem
         name,
         (kind.__doc__ or "").strip(),
         _json(Done),
-        (400, 401, 403, 404, 405, 408, 409, 413, 415, *((422,) if kind is ReactionRequest else ()), 429, 503, 507),
+        (400, 401, 403, 404, 405, 408, 409, 413, 415, 429, 503, 507),
         parameters=[
             _ROOM,
             {
@@ -112,6 +110,20 @@ def _write(name: str, kind: type[Struct], form: _Schema | None = None) -> _Schem
         ],
         requestBody={"required": True, "content": content},
     )
+
+
+def _linked(posting: _Schema) -> _Schema:
+    """What a message's id is good for."""
+    room = {"room": "$request.path.room"}
+    body = {"message": "$response.body#/message"}
+    posting["responses"]["200"]["links"] = {
+        **{
+            each: {"operationId": each, "parameters": room, "requestBody": body}
+            for each in ("edit", "reaction", "delete")
+        },
+        "messages": {"operationId": "messages", "parameters": {**room, "after": "$response.body#/entry"}},
+    }
+    return posting
 
 
 def _form(components: Mapping[str, _Schema], settings: ApiSettings) -> _Schema:

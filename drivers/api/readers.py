@@ -22,8 +22,10 @@ __all__ = ["Gap", "Page", "Readers", "Update", "follow"]
 
 _PATIENCE = 30.0
 """Seconds in which a reader has to take what it is sent."""
-_HEARTBEAT = 15.0
-"""Seconds of silence until a reader is shown that the connection lives."""
+_GLANCE = 1.0
+"""Seconds of silence until it is looked whether the reader is still there: aiohttp does not tell."""
+_HEARTBEAT = 15
+"""So many glances until a reader of events is shown that the connection lives."""
 _BATCH = 100
 _GOODBYE = 2.0
 
@@ -82,16 +84,15 @@ class Readers:
 
     # --- the three ways ---
 
-    async def page(self, log: Log, after: int | None, limit: int, wait: float) -> Page:
+    async def page(self, request: web.Request, log: Log, after: int | None, limit: int, wait: int) -> Page:
         """What follows the cursor; where nothing does, what comes within `wait` seconds."""
         entries, gap = log.since(after, limit)
         if not entries and wait:
             with self.place():
-                try:
-                    async with asyncio.timeout(wait):
-                        await log.follow(after or 0)
-                except TimeoutError:
-                    pass
+                until = asyncio.get_running_loop().time() + wait
+                async for update in follow(log, after or 0):
+                    if update.entries or _is_gone(request) or asyncio.get_running_loop().time() >= until:
+                        break
             entries, gap = log.since(after, limit)
         return Page(entries, entries[-1].id if entries else after or 0, gap)
 
@@ -102,8 +103,13 @@ class Readers:
             await response.prepare(request)
             try:
                 await _in_time(response.write(b"retry: 2000\n\n"))
+                silence = 0
                 async for update in follow(log, after):
-                    await _in_time(response.write(_as_events(update)))
+                    silence = 0 if update.entries or update.gap else silence + 1
+                    if silence % _HEARTBEAT == 0:
+                        await _in_time(response.write(_as_events(update)))
+                    elif _is_gone(request):
+                        return response
                 await _in_time(response.write_eof())
             except (TimeoutError, ConnectionError):
                 cut(request)
@@ -144,7 +150,7 @@ async def follow(log: Log, after: int | None) -> AsyncIterator[Update]:
             yield Update(entries, gap)
             continue
         try:
-            async with asyncio.timeout(_HEARTBEAT):
+            async with asyncio.timeout(_GLANCE):
                 if not await log.follow(at):
                     return
         except TimeoutError:
@@ -155,6 +161,10 @@ def cut(request: web.Request) -> None:
     """End a connection whose other side takes nothing: a close would wait behind what it does not read."""
     if request.transport is not None:
         request.transport.abort()
+
+
+def _is_gone(request: web.Request) -> bool:
+    return request.transport is None or request.transport.is_closing()
 
 
 def _as_events(update: Update) -> bytes:

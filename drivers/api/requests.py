@@ -90,7 +90,9 @@ class ReactionRequest(_Request, frozen=True):
     """Put a reaction on a message, or take the author's own back."""
 
     message: _Number
-    emoji: Annotated[str, Meta(min_length=1, max_length=LONGEST_EMOJI, description="One emoji, as a character.")]
+    emoji: Annotated[
+        str, Meta(min_length=1, max_length=LONGEST_EMOJI, description="One emoji, as a character.", examples=["👍"])
+    ]
     add: bool = True
 
 
@@ -122,13 +124,20 @@ async def read_body(request: web.Request, kind: type[B]) -> B:
     try:
         async with asyncio.timeout(PATIENCE):
             data = await request.read()
-        return msgspec.json.decode(data, type=kind)
+        found = msgspec.json.decode(data)
+        if isinstance(found, dict):  # to JSON Schema 1.0 is an integer, and some programs have no other numbers
+            found = {name: int(each) if _is_whole(each) else each for name, each in found.items()}
+        return msgspec.convert(found, kind)
     except web.HTTPRequestEntityTooLarge:
         raise Refused(413, "The body is too large.") from None
     except TimeoutError:
         raise Refused(408, "The body did not come in time.") from None
     except (msgspec.ValidationError, msgspec.DecodeError, UnicodeDecodeError) as error:
         raise Refused(400, f"The body is not as it should be: {error}") from None
+
+
+def _is_whole(value: object) -> bool:
+    return isinstance(value, float) and value.is_integer()
 
 
 def digest_of(request: Struct, files: Iterable[str] = ()) -> str:

@@ -48,9 +48,19 @@ class Site:
     """What programs find below the instance's address."""
 
     def __init__(
-        self, settings: ApiSettings, gate: Gate, logs: Mapping[str, Log], names: Mapping[str, str], files: Files
+        self,
+        settings: ApiSettings,
+        logs: Mapping[str, Log],
+        names: Mapping[str, str],
+        files: Files,
+        *,
+        gate: Gate,
+        address: str,
     ) -> None:
-        """`logs` are the rooms' by their keys, `names` what the operator calls the rooms."""
+        """`logs` are the rooms' by their keys, `names` what the operator calls the rooms.
+
+        `address` is where the instance is found: whole, or from the first slash of its path.
+        """
         self.readers = Readers(settings.max_readers)
         self._settings = settings
         self._gate = gate
@@ -58,12 +68,13 @@ class Site:
         self._names = names
         self._files = files
         self._pace = Pace(settings.messages_per_minute, burst=max(10, settings.messages_per_minute // 6))
+        self._address = address
         self._document = b""
         self._is_open = False
 
     def open(self) -> None:
         """From now on requests are answered."""
-        self._document = self._document or msgspec.json.encode(document(self._settings))
+        self._document = self._document or msgspec.json.encode(document(self._settings, self._address))
         self._is_open = True
 
     def close(self) -> None:
@@ -120,7 +131,9 @@ class Site:
         numbers = _numbers(request, bounds)
         after = numbers.get("after")
         if what == "messages":
-            return _json(await self.readers.page(log, after, numbers.get("limit", 100), numbers.get("wait", 0)))
+            return _json(
+                await self.readers.page(request, log, after, numbers.get("limit", 100), numbers.get("wait", 0))
+            )
         if what == "stream":
             # a client of server-sent events says so itself where it goes on
             last = request.headers.get("Last-Event-ID", "")

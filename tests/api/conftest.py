@@ -47,6 +47,11 @@ class Api:
     def url(self) -> str:
         return f"{self.server.address}/api/tools"
 
+    @property
+    def readers(self) -> int:
+        """How many wait."""
+        return len(self.driver._site.readers._tasks)
+
     async def ask(self, method: str, path: str, token: str | None = "game", **more: Any) -> tuple[int, Any]:
         """The status of an answer, and its JSON."""
         headers = {**bearer(token), **more.pop("headers", {})}
@@ -93,6 +98,13 @@ class Api:
         await asyncio.gather(self.running, return_exceptions=True)
         await self.driver.close()
         await self.server.stop()
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Return once it holds: what a server notices of its readers it tells nobody."""
+    async with asyncio.timeout(10):
+        while not condition():  # noqa: ASYNC110
+            await asyncio.sleep(0.001)
 
 
 def bearer(token: str | None) -> dict[str, str]:
