@@ -15,6 +15,7 @@ from drivers.api.access import Gate, caller_of
 from drivers.api.entries import Delete, Edit, Entry, Message, Person, Reaction, Topic
 from drivers.api.events import event_of
 from drivers.api.log import Log, NotThere, composed
+from drivers.api.rooms import Rooms
 from drivers.api.settings import LARGEST_MESSAGE, ApiSettings, RoomSettings
 from drivers.api.site import Site
 from nextbridge.driver import (
@@ -42,6 +43,7 @@ from nextbridge.errors import EntryRefused, JournalError
 from nextbridge.labels import in_words
 from nextbridge.markup import PLAIN
 from nextbridge.media.hosted import LOOSE_SHARE, MOST_FILES, Files, NoRoom, largest_within, read
+from nextbridge.pace import Pace
 
 __all__ = ["ApiDriver"]
 
@@ -80,12 +82,17 @@ class ApiDriver(Driver[ApiSettings, RoomSettings]):
         }
         self._gate = Gate(settings.tokens)
         self._site = Site(
-            settings,
-            self._logs,
-            self._names,
-            self._files,
-            gate=self._gate,
-            address=f"{host.base_url or ''}/{self.platform}/{host.instance}",
+            Rooms(
+                instance=host.instance,
+                address=f"{host.base_url or ''}/{self.platform}/{host.instance}",
+                settings=settings,
+                store=host.store,
+                logs=self._logs,
+                names=self._names,
+                files=self._files,
+                gate=self._gate,
+                pace=Pace(settings.messages_per_minute, burst=max(10, settings.messages_per_minute // 6)),
+            )
         )
 
     @classmethod

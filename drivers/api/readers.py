@@ -7,8 +7,9 @@ it. One that takes nothing for half a minute is cut off, and comes back with its
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Coroutine, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import msgspec
 from aiohttp import WSCloseCode, WSMsgType, web
@@ -18,16 +19,17 @@ from drivers.api.entries import Entry, encode
 from drivers.api.log import Log
 from drivers.api.refusals import Refused
 
-__all__ = ["Gap", "Page", "Readers", "Update", "follow"]
+__all__ = ["GLANCE", "GOODBYE", "Gap", "Page", "Readers", "Update", "converse", "cut", "follow", "in_time", "is_gone"]
 
 _PATIENCE = 30.0
 """Seconds in which a reader has to take what it is sent."""
-_GLANCE = 1.0
+GLANCE = 1.0
 """Seconds of silence until it is looked whether the reader is still there: aiohttp does not tell."""
 _HEARTBEAT = 15
 """So many glances until a reader of events is shown that the connection lives."""
 _BATCH = 100
-_GOODBYE = 2.0
+GOODBYE = 2.0
+"""Seconds for a reader to take leave."""
 
 
 class Page(Struct, frozen=True):
@@ -76,7 +78,7 @@ class Readers:
     async def leave(self) -> None:
         """Return once everybody is gone; they were told by their logs' end."""
         if self._tasks:
-            _, staying = await asyncio.wait(self._tasks, timeout=_GOODBYE)
+            _, staying = await asyncio.wait(self._tasks, timeout=GOODBYE)
             for task in staying:
                 task.cancel()
             if staying:
@@ -91,7 +93,7 @@ class Readers:
             with self.place():
                 until = asyncio.get_running_loop().time() + wait
                 async for update in follow(log, after or 0):
-                    if update.entries or _is_gone(request) or asyncio.get_running_loop().time() >= until:
+                    if update.entries or is_gone(request) or asyncio.get_running_loop().time() >= until:
                         break
             entries, gap = log.since(after, limit)
         return Page(entries, entries[-1].id if entries else after or 0, gap)
@@ -102,15 +104,15 @@ class Readers:
             response = web.StreamResponse(headers={"Content-Type": "text/event-stream", "X-Accel-Buffering": "no"})
             await response.prepare(request)
             try:
-                await _in_time(response.write(b"retry: 2000\n\n"))
+                await in_time(response.write(b"retry: 2000\n\n"))
                 silence = 0
                 async for update in follow(log, after):
                     silence = 0 if update.entries or update.gap else silence + 1
                     if silence % _HEARTBEAT == 0:
-                        await _in_time(response.write(_as_events(update)))
-                    elif _is_gone(request):
+                        await in_time(response.write(_as_events(update)))
+                    elif is_gone(request):
                         return response
-                await _in_time(response.write_eof())
+                await in_time(response.write_eof())
             except (TimeoutError, ConnectionError):
                 cut(request)
             return response
@@ -118,23 +120,31 @@ class Readers:
     async def socket(self, request: web.Request, log: Log, after: int | None) -> web.StreamResponse:
         """A WebSocket, likewise; each frame is an entry. What the reader says is not read."""
         with self.place():
-            socket = web.WebSocketResponse(timeout=_GOODBYE, heartbeat=30, max_msg_size=1024, compress=False)
+            socket = web.WebSocketResponse(timeout=GOODBYE, heartbeat=30, max_msg_size=1024, compress=False)
             await socket.prepare(request)
-            listening = asyncio.ensure_future(_listen(socket))
-            writing = asyncio.ensure_future(_write(socket, log, after))
-            try:
-                await asyncio.wait({listening, writing}, return_when=asyncio.FIRST_COMPLETED)
-                if writing.done() and isinstance(writing.exception(), TimeoutError | ConnectionError):
-                    cut(request)
-                else:
-                    await _in_time(socket.close(code=WSCloseCode.GOING_AWAY))
-            except (TimeoutError, ConnectionError):
-                cut(request)
-            finally:
-                listening.cancel()
-                writing.cancel()
-                await asyncio.gather(listening, writing, return_exceptions=True)
+            await converse(request, socket, _listen(socket), _write(socket, log, after))
             return socket
+
+
+async def converse(
+    request: web.Request,
+    socket: web.WebSocketResponse,
+    listening: Coroutine[Any, Any, None],
+    writing: Coroutine[Any, Any, None],
+) -> None:
+    """Do both until either ends, and close the socket."""
+    sides = [asyncio.ensure_future(listening), asyncio.ensure_future(writing)]
+    try:
+        done, _ = await asyncio.wait(sides, return_when=asyncio.FIRST_COMPLETED)
+        for each in done:
+            each.result()
+        await in_time(socket.close(code=WSCloseCode.GOING_AWAY))
+    except (TimeoutError, ConnectionError):
+        cut(request)
+    finally:
+        for each in sides:
+            each.cancel()
+        await asyncio.gather(*sides, return_exceptions=True)
 
 
 async def follow(log: Log, after: int | None) -> AsyncIterator[Update]:
@@ -150,7 +160,7 @@ async def follow(log: Log, after: int | None) -> AsyncIterator[Update]:
             yield Update(entries, gap)
             continue
         try:
-            async with asyncio.timeout(_GLANCE):
+            async with asyncio.timeout(GLANCE):
                 if not await log.follow(at):
                     return
         except TimeoutError:
@@ -163,7 +173,8 @@ def cut(request: web.Request) -> None:
         request.transport.abort()
 
 
-def _is_gone(request: web.Request) -> bool:
+def is_gone(request: web.Request) -> bool:
+    """Whether whoever asked has gone away."""
     return request.transport is None or request.transport.is_closing()
 
 
@@ -188,9 +199,9 @@ def _gap(entries: tuple[Entry, ...]) -> Gap:
 async def _write(socket: web.WebSocketResponse, log: Log, after: int | None) -> None:
     async for update in follow(log, after):
         if update.gap:
-            await _in_time(socket.send_str(msgspec.json.encode(_gap(update.entries)).decode()))
+            await in_time(socket.send_str(msgspec.json.encode(_gap(update.entries)).decode()))
         for entry in update.entries:
-            await _in_time(socket.send_str(encode(entry).decode()))
+            await in_time(socket.send_str(encode(entry).decode()))
 
 
 async def _listen(socket: web.WebSocketResponse) -> None:
@@ -200,6 +211,7 @@ async def _listen(socket: web.WebSocketResponse) -> None:
             return
 
 
-async def _in_time(doing: Awaitable[object]) -> None:
+async def in_time(doing: Awaitable[object]) -> None:
+    """Do it while the reader takes what it is sent. Raises TimeoutError."""
     async with asyncio.timeout(_PATIENCE):
         await doing

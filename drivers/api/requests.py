@@ -18,6 +18,7 @@ from nextbridge.emoji import LONGEST_EMOJI
 
 __all__ = [
     "KEY_HEADER",
+    "LONGEST_NAME",
     "PATIENCE",
     "DeleteRequest",
     "EditRequest",
@@ -28,10 +29,12 @@ __all__ = [
     "digest_of",
     "one_line",
     "read_body",
+    "read_data",
     "read_key",
 ]
 
 KEY_HEADER = "Idempotency-Key"
+LONGEST_NAME = 64
 _KEY = re.compile(r"[\x21-\x7e]{1,255}")
 PATIENCE = 30.0
 """Seconds for the next bytes of a body."""
@@ -42,7 +45,7 @@ _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 B = TypeVar("B", bound=Struct)
 
 _Number: TypeAlias = Annotated[int, Meta(ge=1, le=2**53 - 1, description="A message's id.")]
-_Name: TypeAlias = Annotated[str, Meta(max_length=64, pattern=_VISIBLE)]
+_Name: TypeAlias = Annotated[str, Meta(max_length=LONGEST_NAME, pattern=_VISIBLE)]
 _Text: TypeAlias = Annotated[
     str, Meta(max_length=LARGEST_MESSAGE, pattern=_VISIBLE, description="What is said, as plain text.")
 ]
@@ -121,19 +124,25 @@ async def read_body(request: web.Request, kind: type[B]) -> B:
     """The body, which is JSON. Raises Refused."""
     if request.content_type != "application/json":
         raise Refused(415, "The body is to be JSON: Content-Type: application/json.")
+    data = await read_data(request)
     try:
-        async with asyncio.timeout(PATIENCE):
-            data = await request.read()
         found = msgspec.json.decode(data)
         if isinstance(found, dict):  # to JSON Schema 1.0 is an integer, and some programs have no other numbers
             found = {name: int(each) if _is_whole(each) else each for name, each in found.items()}
         return msgspec.convert(found, kind)
+    except (msgspec.ValidationError, msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise Refused(400, f"The body is not as it should be: {error}") from None
+
+
+async def read_data(request: web.Request) -> bytes:
+    """The body, as it is. Raises Refused."""
+    try:
+        async with asyncio.timeout(PATIENCE):
+            return await request.read()
     except web.HTTPRequestEntityTooLarge:
         raise Refused(413, "The body is too large.") from None
     except TimeoutError:
         raise Refused(408, "The body did not come in time.") from None
-    except (msgspec.ValidationError, msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise Refused(400, f"The body is not as it should be: {error}") from None
 
 
 def _is_whole(value: object) -> bool:

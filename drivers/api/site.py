@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -11,10 +10,11 @@ from urllib.parse import quote
 import msgspec
 from aiohttp import web
 
-from drivers.api.access import Caller, Gate
+from drivers.api.access import Caller
 from drivers.api.actions import Writer
 from drivers.api.forms import read_form
 from drivers.api.log import Log
+from drivers.api.matterbridge import Matterbridge
 from drivers.api.openapi import document
 from drivers.api.readers import Readers
 from drivers.api.refusals import Problem, Refused
@@ -27,10 +27,7 @@ from drivers.api.requests import (
     read_body,
     read_key,
 )
-from drivers.api.rooms import LONGEST_WAIT, MOST_ENTRIES, RoomView
-from drivers.api.settings import ApiSettings
-from nextbridge.media.hosted import Files
-from nextbridge.pace import Pace
+from drivers.api.rooms import LONGEST_WAIT, MOST_ENTRIES, Rooms, RoomView
 
 __all__ = ["Site"]
 
@@ -47,34 +44,16 @@ _FILE_POLICY = "default-src 'none'; sandbox"
 class Site:
     """What programs find below the instance's address."""
 
-    def __init__(
-        self,
-        settings: ApiSettings,
-        logs: Mapping[str, Log],
-        names: Mapping[str, str],
-        files: Files,
-        *,
-        gate: Gate,
-        address: str,
-    ) -> None:
-        """`logs` are the rooms' by their keys, `names` what the operator calls the rooms.
-
-        `address` is where the instance is found: whole, or from the first slash of its path.
-        """
-        self.readers = Readers(settings.max_readers)
-        self._settings = settings
-        self._gate = gate
-        self._logs = logs
-        self._names = names
-        self._files = files
-        self._pace = Pace(settings.messages_per_minute, burst=max(10, settings.messages_per_minute // 6))
-        self._address = address
+    def __init__(self, rooms: Rooms) -> None:
+        self.readers = Readers(rooms.settings.max_readers)
+        self._rooms = rooms
+        self._matterbridge = Matterbridge(rooms, self.readers)
         self._document = b""
         self._is_open = False
 
     def open(self) -> None:
         """From now on requests are answered."""
-        self._document = self._document or msgspec.json.encode(document(self._settings, self._address))
+        self._document = self._document or msgspec.json.encode(document(self._rooms.settings, self._rooms.address))
         self._is_open = True
 
     def close(self) -> None:
@@ -93,9 +72,14 @@ class Site:
             case ["openapi.json"]:
                 _only(request, "GET")
                 return web.Response(body=self._document, content_type="application/json")
+            case ["api", "health"]:
+                _only(request, "GET")
+                return web.Response(text="OK")
+            case ["api", ("messages" | "stream" | "websocket" | "message") as what]:
+                return await self._answer_as_matterbridge(request, what)
             case ["rooms"]:
                 caller = self._enter(request, "GET")
-                return _json([self._view(each, caller) for each in self._logs if caller.sees(each)])
+                return _json([self._view(key, log, caller) for key, log in self._rooms.of(caller).items()])
             case ["rooms", room, what] if what in _READS:
                 return await self._read(request, what, *self._room(request, room, "GET"))
             case ["rooms", room, what] if what in _WRITES:
@@ -105,23 +89,34 @@ class Site:
             case _:
                 raise Refused(404, "There is nothing here.")
 
+    async def _answer_as_matterbridge(self, request: web.Request, what: str) -> web.StreamResponse:
+        caller = self._enter(request, "POST" if what == "message" else "GET")
+        match what:
+            case "messages":
+                return await self._matterbridge.messages(request, caller)
+            case "stream":
+                return await self._matterbridge.stream(request, caller)
+            case "websocket":
+                return await self._matterbridge.websocket(request, caller)
+            case _:
+                return await self._matterbridge.message(request, caller)
+
     def _enter(self, request: web.Request, method: str) -> Caller:
         _only(request, method)
-        caller = self._gate.caller(request)
+        caller = self._rooms.gate.caller(request)
         if not self._is_open:
             raise Refused(503, "The API is being started.", {"Retry-After": "2"})
         return caller
 
     def _room(self, request: web.Request, room: str, method: str) -> tuple[Log, Caller]:
         caller = self._enter(request, method)
-        key = room.lower()
-        if key not in self._logs or not caller.sees(key):
+        log = self._rooms.of(caller).get(room.lower())
+        if log is None:
             raise Refused(404, "There is no such room for this token.")
-        return self._logs[key], caller
+        return log, caller
 
-    def _view(self, key: str, caller: Caller) -> RoomView:
-        log = self._logs[key]
-        return RoomView(self._names[key], log.topic, log.last, reads=caller.reads, writes=caller.writes)
+    def _view(self, key: str, log: Log, caller: Caller) -> RoomView:
+        return RoomView(self._rooms.names[key], log.topic, log.last, reads=caller.reads, writes=caller.writes)
 
     async def _read(self, request: web.Request, what: str, log: Log, caller: Caller) -> web.StreamResponse:
         caller.must_read()
@@ -145,13 +140,11 @@ class Site:
         return await self.readers.socket(request, log, after)
 
     async def _write(self, request: web.Request, kind: type[Request], log: Log, caller: Caller) -> web.StreamResponse:
-        caller.must_write()
+        self._rooms.keep_pace(caller)
         key = read_key(request)
-        if wait := self._pace.take(caller.name):
-            raise Refused(429, "That was a lot at once.", {"Retry-After": str(math.ceil(wait))})
-        writer = Writer(log, self._files, caller)
+        writer = Writer(log, self._rooms.files, caller)
         if kind is MessageRequest and request.content_type == "multipart/form-data":
-            form = await read_form(request, self._files, caller.name)
+            form = await read_form(request, self._rooms.files, caller.name)
             asked: Request = form.message
             done = await writer.do(self._bounded(asked), key, form.files, form.digests)
         else:
@@ -160,13 +153,13 @@ class Site:
         return _json(done)
 
     def _bounded(self, asked: Request) -> Request:
-        if isinstance(asked, MessageRequest | EditRequest) and len(asked.text) > self._settings.max_message:
-            raise Refused(400, f"The text is too long: {self._settings.max_message} characters are the most.")
+        if isinstance(asked, MessageRequest | EditRequest) and len(asked.text) > self._rooms.settings.max_message:
+            raise Refused(400, f"The text is too long: {self._rooms.settings.max_message} characters are the most.")
         return asked
 
     def _file(self, id: str, log: Log, caller: Caller) -> web.StreamResponse:  # noqa: A002 - the field's name
         caller.must_read()
-        found = self._files.find(id)
+        found = self._rooms.files.find(id)
         if found is None or found[0] not in log.files():
             raise Refused(404, "This file is not kept any more.")
         file, path = found
