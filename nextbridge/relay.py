@@ -6,6 +6,7 @@ Receiving never waits for a send; it waits only while too many events are not on
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Generator
 from typing import Any
 
@@ -23,6 +24,7 @@ from nextbridge.identities import OwnIdentities
 from nextbridge.journal import Delivery, Journal, NewDelivery
 from nextbridge.loops import LoopBreaker
 from nextbridge.markup import RichText
+from nextbridge.names import Namesakes
 from nextbridge.rules import Route, Routes, RuleTable
 from nextbridge.tally import Tally
 
@@ -54,6 +56,7 @@ class Relay:
         self._commands = commands
         self._tally = tally
         self._loops = LoopBreaker()
+        self._namesakes = Namesakes(time.monotonic)
         self._uncommitted = 0
         self._room = asyncio.Event()
         self._room.set()
@@ -85,6 +88,8 @@ class Relay:
             if cursor is None:
                 return _done()
             return self._journal.move_cursor(instance, cursor)
+        if command is None:
+            event = self._namesakes.told_apart(event)
         kept = self._journal.accept(event, targets, None if cursor is None else (instance, cursor))
         self._uncommitted += 1
         if self._uncommitted >= _MOST_UNCOMMITTED:

@@ -34,10 +34,12 @@ from nextbridge.markup import (
     RichText,
     Text,
 )
-from nextbridge.markup.plain import one_line
+from nextbridge.markup.legible import legible, one_line
+from nextbridge.markup.rewrite import reworded
 from nextbridge.markup.split import lines, split
 from nextbridge.media.links import Links
-from nextbridge.template import VARIABLES, Header, Literal, Template, Variable, parse
+from nextbridge.names import same_name, unframed
+from nextbridge.template import VARIABLES, Header, Literal, Part, Template, Variable, parse
 
 __all__ = ["Origin", "Rendered", "excerpt", "one_line", "render", "terms_of"]
 
@@ -130,11 +132,12 @@ def render(
     limits = driver.limits(channel)
     values = _Values(event, origin, driver)
     dialect = driver.dialect
-    blocks = event.text.blocks
-    if event.action and not style.action and style.template is not _parsed(driver.action_format):
+    blocks = reworded(event.text.blocks, legible)
+    in_italics = event.action and not style.action and style.template is not _parsed(driver.action_format)
+    if in_italics:
         blocks = tuple(_italic(block) for block in blocks)
     files = [place for place in range(len(event.attachments)) if place not in missing]
-    whole = _unchanged(event.text, dialect) if not missing and blocks is event.text.blocks else None
+    whole = _unchanged(event.text, dialect) if not missing and not in_italics else None
     if quote is not None:
         blocks, whole = (_quoted(quote, driver), *blocks), None
     blocks = _with_labels(blocks, [label_in(dialect, event.attachments[at], missing[at]) for at in sorted(missing)])
@@ -150,7 +153,7 @@ def render(
 
 
 def _quoted(quote: Excerpt, driver: Driver[Any, Any]) -> Block:
-    name = driver.display_name(one_line(quote.name, _LONGEST_NAME))
+    name = driver.display_name(unframed(one_line(quote.name, _LONGEST_NAME), ":"))
     words = one_line(quote.text, _LONGEST_EXCERPT)
     return Quote((Paragraph((Text(f"{name}: {words}" if words else name),)),))
 
@@ -205,7 +208,11 @@ class _Values(dict[str, str]):
                 raise KeyError(name)
 
     def _shown(self, name: str) -> str:
-        return self._driver.display_name(one_line(name, _LONGEST_NAME))
+        shown = self._driver.display_name(one_line(name, _LONGEST_NAME))
+        own = self._driver.own_name
+        if shown and own and same_name(name) == same_name(own):
+            return f"{shown} ({self._origin.platform})"  # not the relay itself
+        return shown
 
 
 @lru_cache(maxsize=64)
@@ -236,17 +243,26 @@ def _fitting(template: Template, values: Mapping[str, str], dialect: Dialect, li
 def _fill(template: Template, values: Mapping[str, str], dialect: Dialect) -> _Frame:
     sides = ["", ""]
     side = 0
-    for part in template.parts:
+    for place, part in enumerate(template.parts):
         match part:
             case Variable("msg"):
                 side = 1
             case Literal(text):
                 sides[side] += _literal(text, dialect)
             case Variable(name):
-                sides[side] += _escaped(values[name], dialect)
+                sides[side] += _escaped(_in_frame(values[name], template.parts[place + 1 : place + 2]), dialect)
             case Header(title, content):
                 sides[side] += _header(_words(title, values), _words(content, values), dialect)
     return _Frame(sides[0], sides[1])
+
+
+def _in_frame(value: str, after: tuple[Part, ...]) -> str:
+    """A variable's value, which cannot look as if it ended before what the template goes on with."""
+    match after:
+        case (Literal(text),):
+            return unframed(value, text) or (value and "?")
+        case _:
+            return value
 
 
 def _literal(text: str, dialect: Dialect) -> str:
@@ -298,7 +314,7 @@ def _unchanged(text: RichText, dialect: Dialect) -> str | None:
     """The text as it was written, where the target understands it and nobody would be called by it."""
     if text.source is None or text.source.dialect != dialect.name or _calls_everybody(text.blocks):
         return None
-    return text.source.text
+    return legible(text.source.text)
 
 
 def _calls_everybody(nodes: tuple[object, ...]) -> bool:

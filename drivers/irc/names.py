@@ -5,6 +5,8 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Iterator
 
+from nextbridge.markup.legible import one_line
+
 __all__ = ["alternatives", "display_name"]
 
 _BREAK = "\u200b"
@@ -14,15 +16,10 @@ _JOINERS = "\u200c\u200d"
 def display_name(name: str) -> str:
     """`name` as one word that calls nobody who bears it as a nick, and that looks like nothing but a name.
 
-    A zero-width space after the first character keeps clients from finding the nick in it. Control characters,
-    formatting codes and direction overrides go, and a space becomes `_`, as in a nick. Pure.
+    A zero-width space after the first character keeps clients from finding the nick in it, and a space becomes `_`, as
+    in a nick. Pure.
     """
-    visible = "".join(
-        char
-        for char in name
-        if char in _JOINERS or char.isspace() or unicodedata.category(char) not in {"Cc", "Cf", "Cs", "Zl", "Zp"}
-    )
-    word = "_".join(visible.split())
+    word = one_line(name).replace(" ", "_")
     if not word:
         return ""
     end = 1

@@ -8,6 +8,7 @@ from nextbridge.delivery.posting import Posting
 from nextbridge.driver import Rejected, Topics
 from nextbridge.envelope import Joined, Left, TopicChanged
 from nextbridge.instance import Instance
+from nextbridge.markup.legible import legible
 
 __all__ = ["Announcing"]
 
@@ -28,7 +29,7 @@ class Announcing:
         around = self._errand.around
         if isinstance(event, TopicChanged) and rule.sync_topic and isinstance(driver, Topics) and not self._refused:
             try:
-                await around.guard.set_topic(driver, delivery.target.key, event.topic, self._errand.about)
+                await around.guard.set_topic(driver, delivery.target.key, legible(event.topic), self._errand.about)
             except Rejected as error:
                 self._refused = True
                 self._errand.log.warning("topic_not_set", reason=error.reason)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import unicodedata
 from itertools import pairwise
 from typing import assert_never
 
+from nextbridge.markup.legible import one_line
 from nextbridge.markup.tree import (
     Block,
     Bold,
@@ -90,18 +90,3 @@ class PlainText:
 
 PLAIN = PlainText()
 """The one plain dialect; it has no state."""
-
-
-def one_line(text: str, longest: int | None = None) -> str:
-    """`text` as a single line without control characters or direction overrides, cut to `longest` characters."""
-    if not text.isprintable():  # which most texts are, and then hold nothing to be taken out
-        # Cf holds the bidirectional overrides; the joiners that emoji and some scripts need stay
-        text = "".join(
-            " " if char in "\n\r\t" else char
-            for char in text
-            if char in "\n\r\t\u200c\u200d" or unicodedata.category(char) not in {"Cc", "Cf", "Cs", "Zl", "Zp"}
-        )
-    line = " ".join(text.split())
-    if longest is not None and len(line) > longest:
-        return line[: longest - 1] + "…"
-    return line

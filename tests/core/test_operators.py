@@ -223,7 +223,8 @@ async def test_what_chat_users_choose_is_harmless_in_a_terminal(daemon: RunDaemo
     """Names and texts with control characters are shown as escapes, in every output."""
     async with daemon(*RULES, a=ScriptDriver, b=ScriptDriver) as running:
         hostile = "\x1b]0;owned\x07\x9b2J\u202e\r"
-        running["b"].answer = refusing(running["b"], f"text {hostile}", error=Rejected(f"reason {hostile}"))
+        sent = f"text {hostile}".replace("\u202e", "")  # no direction is forced on the other side
+        running["b"].answer = refusing(running["b"], sent, error=Rejected(f"reason {hostile}"))
         await running["a"].post(f"text {hostile}", author=Author(UserId("u"), "eve", f"Eve {hostile}"))
         await running["b"].until(lambda: len(running["b"].sent) == 1)
         while not (letters := (await said(state, "dead", "list"))["letters"]):
