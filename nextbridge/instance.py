@@ -117,6 +117,8 @@ class Instance:
         self.circuit = Circuit()
         self.answers_from = 0.0
         """By the clock of the lanes: when it is asked again what a message can also go without (`did_not_answer`)."""
+        self.connections_ended = 0
+        """Connections that ended or could not be made, since this instance was made."""
         self._core = core
         self._connected_at: float | None = None
         self._is_refused = False
@@ -218,6 +220,7 @@ class Instance:
                 raise
             reason = f"the driver failed: {type(error).__name__}"
             self.log.exception("driver_failed")
+        self.connections_ended += 1
         if self._was_steady():
             backoff.reset()
         self._forget_pause()

@@ -37,6 +37,7 @@ from nextbridge.media.links import link_key
 from nextbridge.media.pictures import Pictures
 from nextbridge.media.server import MediaServer
 from nextbridge.mentions import Mentions
+from nextbridge.metrics import Metrics
 from nextbridge.redaction import install_excepthooks
 from nextbridge.relay import Relay
 from nextbridge.reload import Reload
@@ -151,6 +152,11 @@ class Service:
         identities = OwnIdentities(journal)
         guard = Guard(self.tally)
         bindings = Bindings(journal, identities)
+        observers = self._observers
+        if (settings := self._config.general.metrics) is not None:
+            metrics = Metrics(self.tally, self.instances, journal, settings.token)
+            self.http.add("metrics", metrics.handle)
+            observers += (metrics,)
         deliveries = Deliveries(
             Surroundings(
                 journal=journal,
@@ -161,7 +167,7 @@ class Service:
                 identities=identities,
                 guard=guard,
                 mentions=Mentions(self.instances, bindings, identities, self._clock),
-                observers=self._observers,
+                observers=observers,
                 give_up_after=in_seconds(self._config.general.give_up_after),
                 clock=self._clock,
             )

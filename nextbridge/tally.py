@@ -15,7 +15,7 @@ class Outcome(Struct, frozen=True, order=True, gc=False):
     """One line of the tally. `rule` is empty where no rule was reached, `reason` where none is needed."""
 
     kind: str
-    """`accepted`, `delivered`, `skipped`, `masked` or `buried`."""
+    """`accepted`, `delivered`, `skipped`, `masked`, `postponed` or `buried`."""
     instance: InstanceId
     rule: str = ""
     reason: str = ""
@@ -47,6 +47,10 @@ class Tally:
     def masked(self, instance: str, rule: str) -> None:
         """A secret was masked in something that `instance` was given to show."""
         self._counts[Outcome("masked", InstanceId(instance), rule)] += 1
+
+    def postponed(self, instance: InstanceId, reason: str) -> None:
+        """An attempt at `instance` is to be repeated."""
+        self._counts[Outcome("postponed", instance, "", reason)] += 1
 
     def buried(self, instance: InstanceId, rule: str) -> None:
         """A delivery to `instance` was given up."""

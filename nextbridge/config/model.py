@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 
 from msgspec import Meta, Struct, field
 
-from nextbridge.config.types import Duration, NonBlank, Off, ProxyUrl, Settings, in_seconds
+from nextbridge.config.types import Duration, NonBlank, Off, ProxyUrl, Secret, Settings, in_seconds
 from nextbridge.driver import Driver
 from nextbridge.envelope import Channel, ChannelKey, InstanceId
 from nextbridge.http.addresses import AddressGuard
@@ -43,6 +43,15 @@ class HttpSettings(Settings, frozen=True):
         ),
     ] = "127.0.0.1"
     port: Annotated[int, Meta(ge=0, le=65535, description="Its port; 0 takes any free one.")] = 8778
+
+
+class MetricsSettings(Settings, frozen=True):
+    """What Prometheus reads, at `/metrics` of the daemon's HTTP server."""
+
+    token: Annotated[
+        Secret | None,
+        Meta(description="What a scrape has to give as its bearer token; without one, whoever reaches the server may."),
+    ] = None
 
 
 class GlobalSettings(Settings, frozen=True):
@@ -111,6 +120,7 @@ class GlobalSettings(Settings, frozen=True):
         ),
     ] = ()
 
+    metrics: MetricsSettings | None = None
     watch: Annotated[
         bool,
         Meta(

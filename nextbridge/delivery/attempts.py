@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 import traceback
+from typing import Literal, TypeAlias
 
 from nextbridge.backoff import Backoff
 from nextbridge.cancellation import is_ours_to_end
@@ -23,6 +24,9 @@ from nextbridge.journal import Delivery
 from nextbridge.redaction import redaction
 
 __all__ = ["Attempts"]
+
+Why: TypeAlias = Literal["paused", "limit", "failure", "bug"]
+"""Why an attempt is to be repeated: a word for the tally."""
 
 _FIRST_WAIT = 1.0
 _LONGEST_WAIT = 300.0
@@ -67,7 +71,7 @@ class Attempts:
                 instance.unavailable(self._delivery.target.key, error.reason)
             else:
                 instance.pause(error.reason)
-            return self._postpone(error.reason, _PAUSED_WAIT)
+            return self._postpone(error.reason, _PAUSED_WAIT, "paused")
         except DriverError as error:
             await self._bury(error.reason)
         except JournalError:
@@ -78,7 +82,7 @@ class Attempts:
             self._bugs += 1
             self._errand.log.exception("send_failed", attempt=self._bugs)
             if self._bugs < _BUG_TRIES:
-                return self._postpone(f"the driver failed: {type(error).__name__}", self._backoff.wait())
+                return self._postpone(f"the driver failed: {type(error).__name__}", self._backoff.wait(), "bug")
             await self._bury(f"the driver failed: {type(error).__name__}", traceback.format_exc())
         return None
 
@@ -102,7 +106,8 @@ class Attempts:
         if taken > taken_then and self._around.clock() - since >= _ALONE_SECONDS:
             await self._bury(f"it alone keeps failing while others pass: {error.reason}")
             return None
-        return self._postpone(error.reason, max(self._backoff.wait(), error.after or 0.0))
+        why: Why = "failure" if error.after is None else "limit"
+        return self._postpone(error.reason, max(self._backoff.wait(), error.after or 0.0), why)
 
     def _finish(self, instance: Instance, reason: str | None) -> None:
         event, target = self._delivery.event, self._delivery.target
@@ -116,9 +121,10 @@ class Attempts:
         self._around.tally.delivered(target.instance, self._delivery.rule)
         instance.log.debug("message_delivered", **self._errand.about(), late_ms=int(time.time() * 1000) - event.at)
         for observer in self._around.observers:
-            observer.delivered(event, target)
+            observer.delivered(self._delivery)
 
-    def _postpone(self, reason: str, wait: float) -> float:
+    def _postpone(self, reason: str, wait: float, why: Why) -> float:
+        self._around.tally.postponed(self._delivery.target.instance, why)
         self._failures += 1
         self._reason = reason
         self._around.journal.postpone(self._delivery.id, attempts=self._failures, reason=redaction.mask(reason))

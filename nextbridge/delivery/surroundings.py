@@ -7,11 +7,11 @@ from typing import Protocol
 
 from msgspec import Struct
 
-from nextbridge.envelope import Channel, Event, InstanceId
+from nextbridge.envelope import InstanceId
 from nextbridge.guard import Guard
 from nextbridge.identities import OwnIdentities
 from nextbridge.instance import Instance
-from nextbridge.journal import Journal
+from nextbridge.journal import Delivery, Journal
 from nextbridge.media import Links, Spool
 from nextbridge.mentions import Mentions
 from nextbridge.tally import Tally
@@ -22,8 +22,8 @@ __all__ = ["Observer", "Surroundings"]
 class Observer(Protocol):
     """Is told what becomes of messages: for a live view of the traffic. Must be quick and raise nothing."""
 
-    def delivered(self, event: Event, target: Channel) -> None:
-        """`target` shows the message."""
+    def delivered(self, delivery: Delivery) -> None:
+        """Its target shows it."""
 
 
 class Surroundings(Struct, frozen=True, kw_only=True):

@@ -6,7 +6,8 @@ import time
 
 import click
 
-from nextbridge.envelope import Channel, Deleted, Edited, Event, Joined, Left, Posted, Reacted, TopicChanged
+from nextbridge.envelope import Deleted, Edited, Event, Joined, Left, Posted, Reacted, TopicChanged
+from nextbridge.journal import Delivery
 from nextbridge.labels import label
 from nextbridge.markup import PLAIN
 from nextbridge.markup.plain import one_line
@@ -19,7 +20,8 @@ _LONGEST_TEXT = 60
 class Traffic:
     """An observer of the deliveries that prints them. What chat users wrote is shown on one line, harmless."""
 
-    def delivered(self, event: Event, target: Channel) -> None:
+    def delivered(self, delivery: Delivery) -> None:
+        event, target = delivery.event, delivery.target
         click.echo(
             f"{time.strftime('%H:%M:%S')}  {event.channel.instance} → {target.instance}  "
             f"{one_line(event.author.name, 30)}{one_line(_what(event), _LONGEST_TEXT)}"

@@ -32,6 +32,8 @@ class Mounted(Protocol):
         """The running instance of that name and platform, if it serves pages."""
 
 
+Exact: TypeAlias = Callable[[web.Request], Awaitable[web.StreamResponse]]
+"""Answers a request of one address."""
 Handler: TypeAlias = Callable[[web.Request, str], Awaitable[web.StreamResponse]]
 """Answers a request; beside it what follows the place where it is mounted, percent-encoded."""
 
@@ -54,6 +56,7 @@ class HttpServer:
         self._pages = pages
         self._not_ready = not_ready
         self._mounted: dict[str, Handler] = {}
+        self._exact: dict[str, Exact] = {}
         self._runner: web.AppRunner | None = None
         self._log = structlog.get_logger()
         self.address = ""
@@ -63,11 +66,17 @@ class HttpServer:
         """Have `handler` answer what is below `/<name>/`. Before `start`."""
         self._mounted[name] = handler
 
+    def add(self, name: str, handler: Exact) -> None:
+        """Have `handler` answer a GET of `/<name>`. Before `start`."""
+        self._exact[name] = handler
+
     async def start(self) -> None:
         """Listen. Raises HttpError when the address cannot be had."""
         app = web.Application(client_max_size=_MOST_BODY)
         app.router.add_get("/healthz", self._healthz)
         app.router.add_get("/readyz", self._readyz)
+        for name, exact in self._exact.items():
+            app.router.add_get(f"/{name}", exact)
         for name, handler in self._mounted.items():
             app.router.add_route("*", f"/{name}/{{path:.*}}", _below(name, handler))
         app.router.add_route("*", "/{platform}/{instance}{path:(/.*)?}", self._page)

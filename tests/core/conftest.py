@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from nextbridge.config.loader import Loaded
-from nextbridge.config.model import Config, GlobalSettings, HttpSettings, Rule
+from nextbridge.config.model import Config, GlobalSettings, HttpSettings, MetricsSettings, Rule
 from nextbridge.config.model import Instance as ConfiguredInstance
 from nextbridge.control.client import reach
 from nextbridge.control.protocol import Answer, Reloaded, ReloadFile
@@ -72,6 +72,7 @@ def daemon(tmp_path: Path) -> RunDaemon:
         give_up_after: str = "24h",
         backfill: str | int = "24h",
         backfill_messages: int = 1000,
+        metrics: MetricsSettings | None = None,
         state: str = "state",
         clock: Callable[[], float] = monotonic,
         disabled: Sequence[str] = (),
@@ -85,6 +86,7 @@ def daemon(tmp_path: Path) -> RunDaemon:
             give_up_after=give_up_after,
             backfill=backfill,
             backfill_messages=backfill_messages,
+            metrics=metrics,
         )
         path = tmp_path / "config.json"
         files = [configured(path, *rules, disabled=disabled, platforms=platforms, general=general)]
