@@ -58,7 +58,10 @@ class Cable:
         self.bytes_left = count
 
     def half_close(self, towards: Towards) -> None:
-        """Tell that end of every connection that no more will come, and carry nothing to it; the other way goes on."""
+        """Tell that end of every connection that no more will come, and carry nothing to it; the other way goes on.
+
+        Until that end closes its own half, too: then the connection is gone, as it is when one end has closed it.
+        """
         for each in self._connections:
             each.half_close(towards)
 
@@ -96,6 +99,7 @@ class Cable:
             self._connections.discard(connection)
 
 
+_OTHER = {Towards.SERVER: Towards.CLIENT, Towards.CLIENT: Towards.SERVER}
 _Way = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
@@ -141,5 +145,9 @@ class _Connection:
                 cable.bytes_left -= len(data)
             writer.write(data)
             await writer.drain()
+        if _OTHER[towards] in self._closed:  # it says and hears nothing more: what is sent to it from now on is refused
+            writer.close()
+            await writer.wait_closed()
+            raise ConnectionAbortedError
         if towards not in self._closed and not writer.is_closing():
             writer.write_eof()

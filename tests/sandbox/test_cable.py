@@ -92,6 +92,23 @@ async def test_one_half_may_be_closed_while_the_other_goes_on(towards: Towards) 
         assert await speaking[0].readexactly(11) == b"still there"
 
 
+@pytest.mark.parametrize("towards", list(Towards))
+async def test_who_was_told_that_no_more_will_come_and_leaves_is_gone(towards: Towards) -> None:
+    """The other end hears so, and what it still sends is refused, as by any network: it is not kept waiting."""
+    async with joined() as (cable, client, server):
+        leaving, staying = (client, server) if towards is Towards.CLIENT else (server, client)
+        cable.half_close(towards)
+        assert await leaving[0].read() == b""
+        leaving[1].write(b"goodbye")
+        leaving[1].close()
+        assert await staying[0].read() == b"goodbye"
+        with pytest.raises(ConnectionError):
+            while True:
+                staying[1].write(b"still there?")
+                await staying[1].drain()
+                await asyncio.sleep(0)
+
+
 async def test_a_mended_cable_takes_connections_at_the_same_port() -> None:
     """After a cut nothing passes, and nobody is let in, until it is mended."""
     async with joined() as (cable, (heard, _), _):
