@@ -34,6 +34,7 @@ from nextbridge.markup import (
     ThematicBreak,
     Underline,
 )
+from nextbridge.markup.addresses import linked
 
 __all__ = ["IRC", "IrcFormatting", "clean", "without_codes"]
 
@@ -44,7 +45,6 @@ _CODE: Final = re.compile(
     r"\x03(?:\d{1,2}(?:,\d{1,2})?)?|\x04(?:[0-9A-Fa-f]{6}(?:,[0-9A-Fa-f]{6})?)?|[\x00-\x1f\x7f]",
     re.ASCII,
 )
-_URL: Final = re.compile(r"https?://[^\s<>\"\x00-\x1f\x7f]+", re.IGNORECASE)
 _CONTROLS: Final = dict[int, str | None].fromkeys((*range(0x20), *range(0x7F, 0xA0))) | dict[int, str | None].fromkeys(
     (*map(ord, "\t\n\v\f\r\x85"), 0x2028, 0x2029), " "
 )
@@ -127,7 +127,7 @@ def _nest(runs: list[_Run], order: tuple[str, ...]) -> list[Inline]:
     nodes: list[Inline] = []
     if not order:
         for run in runs:
-            nodes.extend((Code(run.text),) if _MONOSPACE in run.codes else _links(run.text))
+            nodes.extend((Code(run.text),) if _MONOSPACE in run.codes else linked(run.text))
         return nodes
     code, rest = order[0], order[1:]
     start = 0
@@ -152,34 +152,6 @@ def _node(code: str, children: tuple[Inline, ...]) -> Inline:
             return Underline(children)
         case _:
             return Strike(children)
-
-
-def _links(text: str) -> list[Inline]:
-    nodes: list[Inline] = []
-    end = 0
-    for found in _URL.finditer(text):
-        url = _address(found.group())
-        if found.start() > end:
-            nodes.append(Text(text[end : found.start()]))
-        nodes.append(Link(url, (Text(url),)))
-        end = found.start() + len(url)
-    if end < len(text):
-        nodes.append(Text(text[end:]))
-    return nodes
-
-
-def _address(found: str) -> str:
-    """The address in `found`, without the punctuation of the sentence that it stands in."""
-    url = found.rstrip(".,;:!?'*_~")
-    while url.endswith((")", "]", "}")):
-        closing = url[-1]
-        opening = {")": "(", "]": "[", "}": "{"}[closing]
-        surplus = url.count(closing) - url.count(opening)
-        if surplus <= 0:
-            break
-        bare = url.rstrip(closing)
-        url = url[: max(len(bare), len(url) - surplus)].rstrip(".,;:!?'*_~")
-    return url if len(url) > len("https://") else found
 
 
 # --- writing ------------------------------------------------------------------------------------------------------

@@ -190,7 +190,8 @@ class History(Protocol):
         ones. What is left out for that is counted.
 
         May give back again what was accepted, around the cursor. Called for many channels at a time, also while `run`
-        connects anew. Entering does I/O and raises Retry and Paused; Rejected where it can never be had.
+        connects anew: a driver that needs the connection for it raises Retry until there is one. Entering does I/O and
+        raises Retry and Paused; Rejected where it can never be had.
         """
 
 

@@ -22,6 +22,7 @@ ENVIRONMENT = {
     "GAME_TOKEN": "game-token-of-example",
     "SCREEN_TOKEN": "screen-token-of-example",
     "MATRIX_TOKEN": "matrix-token-of-example",
+    "XMPP_PASSWORD": "xmpp-password-of-example",
 }
 
 

@@ -16,8 +16,9 @@ from tests.contract.irc_bench import IrcBench
 from tests.contract.matrix_bench import MatrixBench
 from tests.contract.mattermost_bench import MattermostBench
 from tests.contract.webchat_bench import WebChatBench
+from tests.contract.xmpp_bench import XmppBench
 
-BENCHES: tuple[type[Bench], ...] = (MattermostBench, IrcBench, WebChatBench, ApiBench, MatrixBench)
+BENCHES: tuple[type[Bench], ...] = (MattermostBench, IrcBench, WebChatBench, ApiBench, MatrixBench, XmppBench)
 
 _OPENING = """\
 <!-- Made by `python -m tests.contract.table > docs/capabilities.md`; a test watches that it is up to date. -->

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 
 import aiohttp
 
-from nextbridge.driver import Cursor, Downloads, History, Identity, LocalFile, Pages, Portraits, Uploads
+from nextbridge.driver import Cursor, Downloads, History, Identity, LocalFile, Pages, Past, Portraits, Uploads
 from nextbridge.envelope import Attachment, Posted, UserId
-from nextbridge.errors import Gone, Rejected
+from nextbridge.errors import Gone, Rejected, Retry
 from nextbridge.media.content import HEAD, PICTURES, signature
 from nextbridge.sandbox.contract.bench import Bench, Situation
 from nextbridge.sandbox.contract.needs import needs
@@ -163,10 +166,13 @@ class ShowsCapabilities:
         texts = [f"missed {number}" for number in range(_MANY)]
         for text in texts:
             await bench.say(text)
-        assert [text for text in await _missed(relay, cursor) if text != "heard"] == texts
+        async with _asked(bench, relay, cursor) as past:
+            given = [said(event) async for event, _ in past.events if isinstance(event, Posted)]
+        assert [text for text in given if text != "heard"] == texts
         again = bench.make(store=relay.host.store)
         await bench.connect(again)
-        events = await _events(again, cursor)
+        async with _asked(bench, again, cursor) as past:
+            events = [event async for event, _ in past.events if isinstance(event, Posted)]
         assert [said(event) for event in events if event.key != heard.key] == texts
         assert len({event.key for event in events}) == len(events)
 
@@ -180,8 +186,7 @@ class ShowsCapabilities:
         await relay.stop()
         for number in range(_MANY):
             await bench.say(f"missed {number}")
-        assert isinstance(relay.driver, History)
-        async with relay.driver.history(relay.room(0), cursor, age=3600, most=5) as past:
+        async with _asked(bench, relay, cursor, most=5) as past:
             given = [said(event) async for event, _ in past.events if isinstance(event, Posted)]
         assert given == [f"missed {number}" for number in range(_MANY - 5, _MANY)]
         assert past.over == _MANY - 5
@@ -216,11 +221,17 @@ async def _picture(driver: Portraits, user: UserId) -> bytes:
         return b"".join([chunk async for chunk in chunks])
 
 
-async def _events(relay: Supervised, cursor: Cursor) -> list[Posted]:
+@asynccontextmanager
+async def _asked(bench: Bench, relay: Supervised, cursor: Cursor, *, most: int = 1000) -> AsyncIterator[Past]:
+    """The history of room 0. A driver that is stopped may need to be connected for it, and says Retry until it is."""
     assert isinstance(relay.driver, History)
-    async with relay.driver.history(relay.room(0), cursor, age=3600, most=1000) as past:
-        return [event async for event, _ in past.events if isinstance(event, Posted)]
-
-
-async def _missed(relay: Supervised, cursor: Cursor) -> list[str]:
-    return [said(event) for event in await _events(relay, cursor)]
+    ask = partial(relay.driver.history, relay.room(0), cursor, age=3600, most=most)
+    try:
+        async with ask() as past:
+            yield past
+    except Retry:
+        assert not relay.host.is_connected
+        await bench.connect(relay)
+        async with ask() as past:
+            yield past
+        await relay.stop()

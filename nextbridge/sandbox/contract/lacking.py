@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import Any
 
 from nextbridge.driver import (
@@ -10,12 +11,14 @@ from nextbridge.driver import (
     DirectMessages,
     Edits,
     Identity,
+    LocalFile,
     Members,
     Reactions,
     Recall,
     Threads,
     Topics,
     Typing,
+    Uploads,
 )
 from nextbridge.envelope import Author, MessageId, UserId
 from nextbridge.errors import Rejected
@@ -35,6 +38,8 @@ async def _says_so(capability: type, relay: Supervised, bench: Bench, said: Mess
         return not driver.shows_identity
     if capability is Threads:
         return driver.answers is None
+    if capability is Uploads:
+        return bool(driver.refuses_file(room, LocalFile(Path("nowhere"), "small.txt", "text/plain", 1)))
     if capability is Recall:
         return await driver.recall(room, said) is None
     if capability is Members:

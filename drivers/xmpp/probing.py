@@ -1,0 +1,68 @@
+"""`check --online`: whether the server takes us, and what each room offers. Joins nothing, says nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import Sequence
+
+from drivers.xmpp.archive import MAM
+from drivers.xmpp.connecting import tls_context
+from drivers.xmpp.files import found_service
+from drivers.xmpp.membership import refusal
+from drivers.xmpp.room import DISCO
+from drivers.xmpp.settings import XmppChannel, XmppSettings
+from drivers.xmpp.stanzas import OCCUPANT, element, name
+from drivers.xmpp.stream import Refused, Stream
+from nextbridge.driver import ConfiguredChannel, Finding
+from nextbridge.errors import DriverError
+from nextbridge.labels import in_words
+
+__all__ = ["probe"]
+
+
+async def probe(
+    settings: XmppSettings, channels: Sequence[ConfiguredChannel[XmppChannel]], proxy: str | None
+) -> list[Finding]:
+    """Log in beside a running relay, look, and leave."""
+    try:
+        context = await asyncio.to_thread(tls_context, settings)
+    except DriverError as error:
+        return [Finding(False, "connection", error.reason)]
+    stream = Stream(settings, f"nextbridge.check.{secrets.token_hex(4)}", context, proxy)
+    try:
+        await stream.open()
+        findings = [Finding(True, "login", f"the server knows us as {settings.jid}")]
+        findings += [await _room(stream, each.settings, settings) for each in channels]
+        return [*findings, await _files(stream, settings)]
+    except DriverError as error:
+        return [Finding(False, "login", error.reason)]
+    finally:
+        await stream.close()
+
+
+async def _room(stream: Stream, channel: XmppChannel, settings: XmppSettings) -> Finding:
+    subject = f"room {channel.room}"
+    try:
+        answer = await stream.request(channel.room, element(DISCO, "query"), seconds=settings.answer_timeout)
+    except Refused as error:
+        return Finding(False, subject, refusal(error.failure))
+    except DriverError as error:
+        return Finding(False, subject, error.reason)
+    query = answer.find(name(DISCO, "query"))
+    features = set() if query is None else {each.get("var") for each in query.iterfind(name(DISCO, "feature"))}
+    if "muc_passwordprotected" in features and channel.password is None:
+        return Finding(False, subject, "the room has a password: set the room's password")
+    if "muc_membersonly" in features:
+        return Finding(True, subject, "it is for members only; whether the relay is one shows at the joining")
+    has = "keeps an archive" if MAM in features else "keeps no archive: what is said while the relay is away is lost"
+    people = "" if OCCUPANT in features else "; its people are told apart by their nicks"
+    return Finding(True, subject, f"it {has}{people}")
+
+
+async def _files(stream: Stream, settings: XmppSettings) -> Finding:
+    service = await found_service(stream, settings.domain, seconds=settings.answer_timeout)
+    if service is None:
+        return Finding(True, "files", "the server takes no files; they are shown by links or by their names")
+    most = min(service.largest or settings.max_file_size, settings.max_file_size)
+    return Finding(True, "files", f"files of up to {in_words(most)} are relayed")

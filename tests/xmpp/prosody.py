@@ -1,0 +1,119 @@
+"""A real Prosody in a temporary folder: one server with a well equipped host and a bare one."""
+
+from __future__ import annotations
+
+import contextlib
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.irc.conftest import Certificates, free_ports, program, start, stop
+
+__all__ = ["BARE", "COMPONENT_SECRET", "MAIN", "PASSWORD", "Prosody", "running_prosody"]
+
+MAIN = "main.test"
+"""The host that has everything; its rooms are at `rooms.main.test`, and relays may be at `bridge.main.test`."""
+BARE = "bare.test"
+"""The host that has no archive, no uploads, no resumption; its rooms tell neither ids of messages nor of occupants."""
+PASSWORD = "ten green bottles"
+COMPONENT_SECRET = "eleven green bottles"
+
+
+@dataclass(frozen=True)
+class Prosody:
+    """A running server."""
+
+    folder: Path
+    authority: Path
+    """The certificate that its own is to be trusted by."""
+    port: int
+    """STARTTLS."""
+    tls_port: int
+    component_port: int
+    http_port: int
+
+    def account(self, host: str = MAIN, name: str = "") -> str:
+        """The address of a new account. Its password is PASSWORD."""
+        name = name or f"u{uuid.uuid4().hex[:10]}"
+        folder = self.folder / "data" / host.replace(".", "%2e") / "accounts"
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / f"{name}.dat").write_text(f'return {{ ["password"] = "{PASSWORD}" }};\n')
+        return f"{name}@{host}"
+
+    @staticmethod
+    def room(host: str = MAIN) -> str:
+        """The address of a room that is not there yet."""
+        return f"r{uuid.uuid4().hex[:10]}@rooms.{host}"
+
+
+_CONFIG = """
+run_as_root = true
+pidfile = "{folder}/prosody.pid"
+data_path = "{folder}/data"
+log = {{ info = "{folder}/prosody.log" }}
+interfaces = {{ "127.0.0.1" }}
+local_interfaces = {{ "127.0.0.1" }}
+c2s_ports = {{ {port} }}
+c2s_direct_tls_ports = {{ {tls_port} }}
+component_ports = {{ {component_port} }}
+http_ports = {{ {http_port} }}
+http_interfaces = {{ "127.0.0.1" }}
+https_ports = {{ }}
+s2s_ports = {{ }}
+modules_disabled = {{ "s2s" }}
+modules_enabled = {{ "disco", "roster", "saslauth", "tls", "ping", "pep", "vcard_legacy", "posix" }}
+authentication = "internal_plain"
+c2s_require_encryption = true
+ssl = {{ certificate = "{certificate}"; key = "{certificate}" }}
+storage = "internal"
+limits = {{ c2s = {{ rate = "100mb/s" }} }}
+smacks_hibernation_time = 60
+
+VirtualHost "{main}"
+    modules_enabled = {{ "smacks", "carbons" }}
+Component "rooms.{main}" "muc"
+    modules_enabled = {{ "muc_mam", "vcard_muc", {moderation} }}
+    muc_log_expires_after = "never"
+    max_archive_query_results = 50
+Component "files.{main}" "http_file_share"
+    http_file_share_size_limit = 4194304
+    http_file_share_daily_quota = 1073741824
+    http_external_url = "http://127.0.0.1:{http_port}/"
+    http_host = "127.0.0.1"
+Component "bridge.{main}"
+    component_secret = "{secret}"
+
+VirtualHost "{bare}"
+Component "rooms.{bare}" "muc"
+    muc_occupant_id = false
+    max_history_messages = 60
+"""
+
+
+@contextlib.contextmanager
+def running_prosody(folder: Path, certificates: Certificates) -> Iterator[Prosody]:
+    """Prosody with its configuration and its data in `folder`."""
+    path = program("prosody", "prosody")
+    ports = free_ports(4)
+    moderation = Path("/usr/lib/prosody/modules/mod_muc_moderation").exists()
+    (folder / "data").mkdir()
+    (folder / "prosody.cfg.lua").write_text(
+        _CONFIG.format(
+            folder=folder,
+            certificate=certificates.server,
+            port=ports[0],
+            tls_port=ports[1],
+            component_port=ports[2],
+            http_port=ports[3],
+            main=MAIN,
+            bare=BARE,
+            secret=COMPONENT_SECRET,
+            moderation='"muc_moderation"' if moderation else "",
+        )
+    )
+    process = start([path, "-F", "--config", str(folder / "prosody.cfg.lua")], folder, ports)
+    try:
+        yield Prosody(folder, certificates.authority, *ports)
+    finally:
+        stop(process)
