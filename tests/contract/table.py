@@ -15,10 +15,11 @@ from tests.contract.api_bench import ApiBench
 from tests.contract.irc_bench import IrcBench
 from tests.contract.matrix_bench import MatrixBench
 from tests.contract.mattermost_bench import MattermostBench
+from tests.contract.telegram_bench import TelegramBench
 from tests.contract.webchat_bench import WebChatBench
 from tests.contract.xmpp_bench import XmppBench
 
-BENCHES: tuple[type[Bench], ...] = (MattermostBench, IrcBench, WebChatBench, ApiBench, MatrixBench, XmppBench)
+BENCHES: tuple[type[Bench], ...] = (MattermostBench, IrcBench, WebChatBench, ApiBench, MatrixBench, XmppBench, TelegramBench)
 
 _OPENING = """\
 <!-- Made by `python -m tests.contract.table > docs/capabilities.md`; a test watches that it is up to date. -->

@@ -62,7 +62,7 @@ class Parameters:
     def number(self, name: str, default: int = 0) -> int:
         """A whole number."""
         value = self._values.get(name)
-        if value in {None, ""}:
+        if value is None or value == "":
             return default
         try:
             return int(str(value))
@@ -76,7 +76,7 @@ class Parameters:
     def structure(self, name: str, kind: type[T], default: T) -> T:
         """An object or a list."""
         value = self._values.get(name)
-        if value in {None, ""}:
+        if value is None or value == "":
             return default
         try:
             if isinstance(value, str):

@@ -1,0 +1,173 @@
+"""Updates on their way into the core, one after the other, whether they were asked for or are brought by a webhook."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable
+
+import msgspec
+
+from drivers.telegram import wire
+from drivers.telegram.albums import Gathering
+from drivers.telegram.api import Api
+from drivers.telegram.chats import Chats
+from drivers.telegram.events import Reader, Skipped
+from drivers.telegram.people import People
+from nextbridge.driver import Host
+from nextbridge.envelope import Event
+from nextbridge.errors import Retry
+
+__all__ = ["Receiver"]
+
+_ALBUM_SECONDS = 1.0
+"""After which an album of which nothing more has come is complete: its parts come at once."""
+
+
+class Receiver:
+    """Takes updates for one connection. `close` it at the end."""
+
+    def __init__(self, host: Host, api: Api, me: wire.User, chats: Chats, people: People, reader: Reader) -> None:
+        self._host = host
+        self._api = api
+        self._me = me
+        self._chats = chats
+        self._people = people
+        self._reader = reader
+        self._gathering = Gathering(host.store)
+        self._turn = asyncio.Lock()
+        self._timers: dict[int, asyncio.TimerHandle] = {}
+        self._closing: set[asyncio.Task[None]] = set()
+
+    async def begin(self) -> None:
+        """Go on with what an earlier connection has left. Once, before the first update."""
+        await self._gathering.load()
+        for chat in self._gathering.chats():
+            self._wait_for_more(chat)
+
+    def close(self) -> None:
+        """Let go of timers and tasks. What was gathered stays for the next connection."""
+        for timer in self._timers.values():
+            timer.cancel()
+        for task in self._closing:
+            task.cancel()
+
+    async def take(self, raw: msgspec.Raw) -> tuple[int, list[Awaitable[object]]]:
+        """Hand one update over: gives its number, and what has to be awaited before it is confirmed.
+
+        What cannot be read is counted and passed over: asked for again it would be as unreadable, for ever.
+        """
+        update = msgspec.json.decode(raw, type=wire.Update)
+        async with self._turn:
+            try:
+                return update.update_id, await self._accept(update)
+            except Skipped as skipped:
+                self._host.skipped(str(skipped))
+            except wire.UNREADABLE as error:
+                self._host.skipped("unreadable")
+                self._host.log.warning("update_unreadable", update=update.update_id, reason=str(error))
+        return update.update_id, []
+
+    async def _accept(self, update: wire.Update) -> list[Awaitable[object]]:
+        for posted in (update.message, update.channel_post):
+            if bytes(posted):
+                return await self._message(posted)
+        edited = update.edited_message if bytes(update.edited_message) else update.edited_channel_post
+        if bytes(edited):
+            message = msgspec.json.decode(edited, type=wire.Message)
+            before = await self._close_album(message.chat.id)
+            return [*before, await self._host.accept(await self._reader.edited(message, update.update_id))]
+        if bytes(update.message_reaction):
+            told = msgspec.json.decode(update.message_reaction, type=wire.ReactionUpdated)
+            pending = await self._close_album(told.chat.id)
+            topics = self._chats.forums.get(told.chat.id, set())
+            events = await self._reader.reactions(told, update.update_id, topics)
+            return pending + [await self._host.accept(event) for event in events]
+        if bytes(update.my_chat_member):
+            changed = msgspec.json.decode(update.my_chat_member, type=wire.MemberUpdated)
+            await self._chats.membership(changed, self._api, self._me)
+            raise Skipped("own_membership")
+        raise Skipped("unknown_update")
+
+    async def _message(self, raw: msgspec.Raw) -> list[Awaitable[object]]:
+        message = msgspec.json.decode(raw, type=wire.Message)
+        chat = message.chat.id
+        if message.from_ is not None and message.from_.id == self._me.id:
+            raise Skipped("own_message")
+        if self._gathering.continues(message):
+            await self._gathering.add(message, raw)
+            self._wait_for_more(chat)
+            return []
+        pending = await self._close_album(chat)
+        if message.media_group_id:
+            if self._gathering.is_full():
+                pending += await self._close_album(self._gathering.chats()[0])
+            await self._gathering.add(message, raw)
+            self._wait_for_more(chat)
+            return pending
+        if message.migrate_to_chat_id is not None:
+            await self._chats.moved(chat, message.migrate_to_chat_id)
+        elif message.migrate_from_chat_id is not None:
+            await self._chats.moved(message.migrate_from_chat_id, chat)
+        if message.new_chat_title:
+            self._chats.renamed(chat, message.new_chat_title)
+        events = await self._events(message)
+        for event in events:
+            pending.append(await self._host.accept(event))
+        return pending
+
+    async def _events(self, message: wire.Message) -> list[Event]:
+        chat = message.chat.id
+        if message.left_chat_member is not None:
+            self._people.left(chat, message.left_chat_member)
+            return await self._reader.comings(message)
+        for user in message.new_chat_members:
+            self._people.seen(chat, user)
+        if message.new_chat_members:
+            return await self._reader.comings(message)
+        if message.from_ is not None and message.sender_chat is None:
+            self._people.seen(chat, message.from_)
+        return [await self._reader.posted([message])]
+
+    # --- albums -------------------------------------------------------------------------------------------------------
+
+    def _wait_for_more(self, chat: int) -> None:
+        if (timer := self._timers.pop(chat, None)) is not None:
+            timer.cancel()
+        self._timers[chat] = asyncio.get_running_loop().call_later(_ALBUM_SECONDS, self._complete, chat)
+
+    def _complete(self, chat: int) -> None:
+        self._timers.pop(chat, None)
+        task = asyncio.get_running_loop().create_task(self._completed(chat))
+        self._closing.add(task)
+        task.add_done_callback(self._closing.discard)
+
+    async def _completed(self, chat: int) -> None:
+        async with self._turn:
+            await self._close_album(chat)
+
+    async def _close_album(self, chat: int) -> list[Awaitable[object]]:
+        """Hand over the album that is open in a chat, if there is one. It is forgotten once the core has it."""
+        if (timer := self._timers.pop(chat, None)) is not None:
+            timer.cancel()
+        parts = self._gathering.parts(chat)
+        if not parts:
+            return []
+        if parts[0].from_ is not None and parts[0].sender_chat is None:
+            self._people.seen(chat, parts[0].from_)
+        try:
+            event = await self._reader.posted(parts)
+        except Skipped as skipped:
+            self._host.skipped(str(skipped))
+        else:
+            await kept([await self._host.accept(event)])
+        await self._gathering.close(chat)
+        return []
+
+
+async def kept(pending: list[Awaitable[object]]) -> None:
+    """Return once all of it is on disk. Raises Retry where it is not kept: then nothing is confirmed to Telegram."""
+    try:
+        for each in pending:
+            await each
+    except Exception as error:
+        raise Retry("what was received could not be kept") from error
