@@ -23,6 +23,7 @@ ENVIRONMENT = {
     "SCREEN_TOKEN": "screen-token-of-example",
     "MATRIX_TOKEN": "matrix-token-of-example",
     "XMPP_PASSWORD": "xmpp-password-of-example",
+    "TELEGRAM_TOKEN": "123456789:telegram-token-of-example",
 }
 
 
