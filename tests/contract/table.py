@@ -19,7 +19,15 @@ from tests.contract.telegram_bench import TelegramBench
 from tests.contract.webchat_bench import WebChatBench
 from tests.contract.xmpp_bench import XmppBench
 
-BENCHES: tuple[type[Bench], ...] = (MattermostBench, IrcBench, WebChatBench, ApiBench, MatrixBench, XmppBench, TelegramBench)
+BENCHES: tuple[type[Bench], ...] = (
+    MattermostBench,
+    IrcBench,
+    WebChatBench,
+    ApiBench,
+    MatrixBench,
+    XmppBench,
+    TelegramBench,
+)
 
 _OPENING = """\
 <!-- Made by `python -m tests.contract.table > docs/capabilities.md`; a test watches that it is up to date. -->
