@@ -27,7 +27,7 @@ from nextbridge.envelope import (
 from nextbridge.errors import DriverError
 from nextbridge.markup import PLAIN, RichText
 
-__all__ = ["EventReader", "Skipped", "attachment_of", "bare", "words_of"]
+__all__ = ["NO_KEY", "EventReader", "Skipped", "attachment_of", "bare", "words_of"]
 
 _HTML_FORMAT = "org.matrix.custom.html"
 _FILES = {"m.image", "m.file", "m.audio", "m.video"}

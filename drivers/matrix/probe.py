@@ -20,6 +20,7 @@ from nextbridge.labels import in_words
 
 __all__ = ["probe"]
 
+_ALONE = {"presence": {"types": list[str]()}, "account_data": {"types": list[str]()}}
 _SPEAKING = 0
 _STATE = 50
 """The power levels that messages and changes of state take where a room says nothing of them (specification,
@@ -93,7 +94,7 @@ async def _room(configured: ConfiguredChannel[MatrixRoom], api: Api, me: str) ->
     except Refusal:
         membership = ""
     if membership != "join":
-        if membership == "invite" or await _is_open(room, api):
+        if await _is_invited(room, api) or await _is_open(room, api):
             return Finding(ok=True, subject=subject, text="the relay joins it when it runs")
         return Finding(ok=False, subject=subject, text=to_be_invited(configured.key, me))
     moved = (await _state(api, room, "m.room.tombstone")).text("replacement_room")
@@ -126,6 +127,14 @@ async def _state(api: Api, room: ChannelKey, kind: str) -> wire.Content:
         return await api.state(room, kind)
     except Refusal:
         return wire.Content(None)
+
+
+async def _is_invited(room: ChannelKey, api: Api) -> bool:
+    """Of a room that we are not in a homeserver tells this alone in a sync."""
+    try:
+        return room in (await api.sync(None, wait=0, filters=_ALONE | {"room": {"rooms": [room]}})).rooms.invite
+    except Refusal:
+        return False
 
 
 async def _is_open(room: ChannelKey, api: Api) -> bool:

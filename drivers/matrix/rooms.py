@@ -6,6 +6,7 @@ conversation with one person.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 
 from msgspec import UNSET, Raw, Struct
@@ -26,9 +27,11 @@ _LONGEST_NAME = 200
 class Unavailable(Exception):
     """A room that cannot be used for now: `reason` says what the operator is to do."""
 
-    def __init__(self, reason: str) -> None:
+    def __init__(self, reason: str, room: str = "") -> None:
         super().__init__(reason)
         self.reason = reason
+        self.room = room
+        """The one that could not be joined."""
 
 
 class RoomState(Struct):
@@ -64,6 +67,8 @@ class _Configured(Struct):
     open: bool = False
     told: str = ""
     """What the host was told why it cannot be used."""
+    awaited: str = ""
+    """The room that could not be joined: another than its own where that was upgraded."""
 
 
 class Rooms:
@@ -72,6 +77,7 @@ class Rooms:
     def __init__(self, configured: Sequence[ConfiguredChannel[MatrixRoom]], host: Host) -> None:
         self._host = host
         self._configured = [_Configured(each, each.key, _as_written(each.settings)) for each in configured]
+        self._turn = asyncio.Lock()
         self._joined: dict[ChannelKey, RoomState] = {}
         self._heard: set[ChannelKey] = set()
         """Those that a sync has told of since we are in them."""
@@ -93,7 +99,10 @@ class Rooms:
 
     def is_wanted(self, room: ChannelKey) -> bool:
         """Whether an invitation to it may be one to a room of the file; which one an alias names is to be asked."""
-        return any(not each.open and (each.key == room or each.key.startswith("#")) for each in self._configured)
+        return any(
+            not each.open and (room in {each.key, each.awaited} or each.key.startswith("#"))
+            for each in self._configured
+        )
 
     def is_joined(self, room: ChannelKey) -> bool:
         """Whether we are in it."""
@@ -147,15 +156,22 @@ class Rooms:
 
     async def resolve(self, api: Api, me: str) -> None:
         """Look up and join what is not open. Raises Retry and Paused, where none can be looked up."""
-        for each in self._configured:
-            if not each.open or each.key not in self._joined or self._joined[each.key].moved_to:
-                await self._resolve(each, api, me)
+        async with self._turn:
+            for each in self._configured:
+                if not each.open or each.key not in self._joined or self._joined[each.key].moved_to:
+                    await self._resolve(each, api, me)
+
+    async def settled(self) -> None:
+        """Return once a look-up that is under way is over: a room that was joined by it is then known as the file's."""
+        async with self._turn:
+            return
 
     async def _resolve(self, each: _Configured, api: Api, me: str) -> None:
         try:
             room, via = await find_room(each.channel.settings, api)
             room = await self._where_it_is(room, via, api, me)
         except Unavailable as error:
+            each.awaited = error.room
             self._close(each, error.reason)
             return
         if each.key != room or not each.open:
@@ -220,7 +236,7 @@ async def _join(room: ChannelKey, via: tuple[str, ...], api: Api, me: str) -> No
     try:
         await api.join(room, via)
     except Refusal as refusal:
-        raise Unavailable(f"{to_be_invited(room, me)} ({refusal.message})") from refusal
+        raise Unavailable(f"{to_be_invited(room, me)} ({refusal.message})", room) from refusal
 
 
 async def _ask_state(room: ChannelKey, state: RoomState, api: Api) -> None:

@@ -129,6 +129,7 @@ class Listener:
         before = self.since or upto
         events = joined.timeline.events
         if is_new:
+            await self._rooms.settled()
             events = self._since_joined(room, events, before, account)
         elif joined.timeline.limited:
             self._rooms.gap(room)
@@ -192,6 +193,8 @@ class Listener:
         """Follow an invitation to a room of the file, or to a conversation; others stay open, and are counted."""
         about = [event for event in wire.events_of(invitation.invite_state.events) if event.state_key == account.me]
         is_direct = any(wire.Content(event.content).says("is_direct") for event in about)
+        if self._rooms.is_joined(room):
+            return  # the invitation was followed meanwhile
         if len(self._joining) >= _INVITATIONS_AT_ONCE:
             self._host.skipped("invitation")
         elif self._rooms.is_wanted(room):

@@ -1,3 +1,4 @@
-"""The real IRC server of the town."""
+"""The real servers of the town."""
 
 from tests.irc.conftest import certificates, inspircd  # noqa: F401 - fixtures
+from tests.matrix.conftest import synapse  # noqa: F401 - a fixture

@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from drivers.irc import IrcDriver
+from drivers.matrix import MatrixDriver
 from drivers.mattermost import MattermostDriver
 from nextbridge.cli import main
 from nextbridge.delivery import Deliveries
@@ -19,7 +20,11 @@ from nextbridge.driver import Driver, Outgoing, Receipt
 from nextbridge.journal import Delivery
 from nextbridge.journal.sqlite import SqliteJournal
 
-PLATFORMS: dict[str, type[Driver[Any, Any]]] = {"irc": IrcDriver, "mattermost": MattermostDriver}
+PLATFORMS: dict[str, type[Driver[Any, Any]]] = {
+    "irc": IrcDriver,
+    "matrix": MatrixDriver,
+    "mattermost": MattermostDriver,
+}
 STEPS = ("before the commit", "after the commit", "before the send", "after the send", "after the receipt")
 
 

@@ -63,7 +63,7 @@ async def misfortunes(town: Town, side: str, moments: random.Random) -> None:
         await asyncio.sleep(moments.uniform(0.3, 1.0))
         if side == "irc":
             await town.whole()
-        else:
+        elif side in town.servers:
             server = town.servers[side]
             await server.until(lambda server=server: server.open_sockets > 0, within=30)  # type: ignore[misc]
         await befall(town.cables[side], moments)

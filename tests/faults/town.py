@@ -8,6 +8,7 @@ import uuid
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
+from typing import Protocol
 
 from msgspec import Struct
 
@@ -18,12 +19,14 @@ from tests.faults.network import Network, Said
 from tests.faults.places import IrcPlace, MattermostPlace, Place
 from tests.process import Daemon
 
-__all__ = ["Lane", "Town"]
+__all__ = ["Lane", "Settlement", "Town"]
 
 _MATTERMOST_ALONE = (("east", "east", "west"),) * 4
 """The channels of each rule, by their server: three of them, so that each lane has two sources."""
 _WITH_IRC = (("east", "east", "west"), ("east", "west", "irc"), ("west", "east", "irc"), ("east", "irc", "irc"))
 _SIDES = ("east", "west")
+_ANOTHER = "another"
+_WITH_ANOTHER = (("east", "west", _ANOTHER), ("west", "east", _ANOTHER), ("east", _ANOTHER, _ANOTHER))
 _WHOLE_WITHIN = 20.0
 
 
@@ -38,6 +41,21 @@ class Lane(Struct, frozen=True):
 
     def __add__(self, other: Lane) -> Lane:
         return Lane(self.verdict + other.verdict, self.beyond + other.beyond, self.again + other.again)
+
+
+class Settlement(Protocol):
+    """What a further platform has in the town: its server is up, and its people are in."""
+
+    side: str
+    """The name of its instance, and the first part of its places' names."""
+    port: int
+    """Where the server is reached."""
+
+    def place(self, name: str, rule: int) -> Place:
+        """A new channel, which the relay and the people are in."""
+
+    def block(self, port: int) -> dict[str, object]:
+        """What the daemon's file says of it, where it is to be reached at that port."""
 
 
 class Town:
@@ -55,18 +73,26 @@ class Town:
         self._random = random.Random(seed)
         self._relays: dict[str, Account] = {}
         self._places: list[Place] = []
+        self._another: Settlement | None = None
 
     @classmethod
     @asynccontextmanager
     async def standing(
-        cls, folder: Path, *, seed: int, irc: int | None = None, cables: bool = False
+        cls,
+        folder: Path,
+        *,
+        seed: int,
+        irc: int | None = None,
+        another: Settlement | None = None,
+        cables: bool = False,
     ) -> AsyncIterator[Town]:
         """All servers running, and the daemon not yet; it is killed at the end where it still runs.
 
-        `irc` is the port of an IRC server; with `cables` the daemon reaches each server through one.
+        `irc` is the port of an IRC server; `another` platform takes its place. With `cables` the daemon reaches each
+        server through one.
         """
         daemon = Daemon(folder)
-        joined = _MATTERMOST_ALONE if irc is None else _WITH_IRC
+        joined = _WITH_ANOTHER if another else _MATTERMOST_ALONE if irc is None else _WITH_IRC
         prefix = f"#{uuid.uuid4().hex[:8]}-"
         async with AsyncExitStack() as stack:
             servers = {side: await stack.enter_async_context(SandboxMattermost()) for side in _SIDES}
@@ -75,10 +101,13 @@ class Town:
                 names = [f"{prefix}{name}" for _, side, name in _channels(joined) if side == "irc"]
                 network = await stack.enter_async_context(Network.joined(irc, names))
             town = cls(daemon, servers, network, seed)
+            town._another = another
             town._settle(joined, prefix)
             if cables:
                 ports = {side: int(server.url.rpartition(":")[2]) for side, server in servers.items()}
-                for side, port in (ports if irc is None else {**ports, "irc": irc}).items():
+                ports |= {} if irc is None else {"irc": irc}
+                ports |= {another.side: another.port} if another else {}
+                for side, port in ports.items():
                     town.cables[side] = await stack.enter_async_context(Cable("127.0.0.1", port))
             try:
                 yield town
@@ -95,6 +124,9 @@ class Town:
         for rule, side, name in _channels(joined):
             if self.network is not None and side == "irc":
                 self._places.append(IrcPlace(f"irc-{name}", rule, self.network, f"{prefix}{name}"))
+                continue
+            if self._another is not None and side == _ANOTHER:
+                self._places.append(self._another.place(f"{self._another.side}-{name}", rule))
                 continue
             members = [self._relays[side], people[side]]
             channel = self.servers[side].add_channel(teams[side], name, members=members)
@@ -122,6 +154,9 @@ class Town:
             port = self.cables["irc"].port if self.cables else self.network.port
             irc = {"host": "127.0.0.1", "port": port, "tls": False, "nick": self.network.relay, "reconnect_delay": 0.2}
             file["irc"] = {"irc": {**irc, "messages_per_second": 10_000, "burst": 10_000}}
+        if self._another is not None:
+            side = self._another.side
+            file |= self._another.block(self.cables[side].port if self.cables else self._another.port)
         return file
 
     def _url(self, side: str) -> str:

@@ -119,14 +119,27 @@ class Synapse:
 
     def request(self, method: str, path: str, body: object = None, token: str = "") -> Any:
         """One call of its API. Raises Refused."""
-        headers = {"Content-Type": "application/json"}
-        if token:
-            headers["Authorization"] = f"Bearer {token}"
         data = None if body is None else json.dumps(body).encode()
+        return json.loads(self._call(method, path, data, "application/json", token))
+
+    def upload(self, content: bytes, token: str) -> str:
+        """Upload a file; its address."""
+        answer = self._call("POST", "/_matrix/media/v3/upload", content, "application/octet-stream", token)
+        return str(json.loads(answer)["content_uri"])
+
+    def download(self, place: str, token: str) -> bytes:
+        """The file at that address."""
+        return self._call("GET", f"/_matrix/client/v1/media/download/{place.removeprefix('mxc://')}", None, "", token)
+
+    def _call(self, method: str, path: str, data: bytes | None, kind: str, token: str) -> bytes:
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        if data is not None:
+            headers["Content-Type"] = kind
         request = urllib.request.Request(self.url + path, data, headers, method=method)
         try:
             with urllib.request.urlopen(request, timeout=30) as response:
-                return json.load(response)
+                answer: bytes = response.read()
+                return answer
         except urllib.error.HTTPError as error:
             with error:
                 raise Refused(error.code, error.read().decode()) from error

@@ -1,0 +1,109 @@
+"""Rooms of a Matrix homeserver in the town: a real Synapse, which remembers transaction ids and keeps the history."""
+
+from __future__ import annotations
+
+import random
+from collections import deque
+from typing import Any
+from urllib.parse import quote
+
+from tests.faults.ledger import Entry, Ledger, Shown, digest
+from tests.faults.places import Place
+from tests.matrix.synapse import Account, Synapse, unique
+
+__all__ = ["MatrixPlace", "MatrixSettlement"]
+
+_CLIENT = "/_matrix/client/v3"
+_LENGTHS = (1, 5, 30, 300)
+_FILE_SIZES = (3_000, 30_000, 100_000)
+_WITH_FILES = 0.04
+_EDITED = 0.08
+_EDITABLE = 20
+
+
+class MatrixSettlement:
+    """A homeserver, the relay's account there, and one person."""
+
+    side = "matrix"
+
+    def __init__(self, synapse: Synapse) -> None:
+        self._synapse = synapse
+        self.port = synapse.port
+        self._relay, self._person = synapse.register(), synapse.register()
+
+    def place(self, name: str, rule: int) -> MatrixPlace:
+        call = self._synapse.request
+        body = {"preset": "private_chat", "invite": [self._relay.user], "name": name}
+        room = call("POST", f"{_CLIENT}/createRoom", body, self._person.token)["room_id"]
+        call("POST", f"{_CLIENT}/join/{quote(room)}", {}, self._relay.token)
+        return MatrixPlace(name, rule, self._synapse, room, self._person, self._relay.user)
+
+    def block(self, port: int) -> dict[str, object]:
+        account = {"user_id": self._relay.user, "access_token": self._relay.token, "reconnect_delay": 0.2}
+        return {"matrix": {self.side: {"homeserver": f"http://127.0.0.1:{port}", **account}}}
+
+
+class MatrixPlace(Place):
+    """A room."""
+
+    text_alone = False
+
+    def __init__(self, name: str, rule: int, synapse: Synapse, room: str, person: Account, relay: str) -> None:
+        super().__init__(name, rule)
+        self._synapse = synapse
+        self._room = room
+        self._person = person
+        self._relay = relay
+        self._editable: deque[tuple[Entry, str]] = deque(maxlen=_EDITABLE)
+        self._read_upto = ""
+        self._shown: dict[str, Shown] = {}
+
+    @property
+    def endpoint(self) -> dict[str, object]:
+        return {"instance": MatrixSettlement.side, "room_id": self._room}
+
+    def speak(self, ledger: Ledger, chance: random.Random) -> None:
+        words = chance.choice(_LENGTHS)
+        if self._editable and chance.random() < _EDITED:
+            entry, event = chance.choice(self._editable)
+            text = ledger.edit(entry.source, entry.number, words).text
+            new = {"msgtype": "m.text", "body": text}
+            relation = {"rel_type": "m.replace", "event_id": event}
+            self._say({"msgtype": "m.text", "body": "* edited", "m.new_content": new, "m.relates_to": relation})
+            return
+        if chance.random() < _WITH_FILES:
+            content = chance.randbytes(chance.choice(_FILE_SIZES))
+            entry = ledger.entry(self.name, words, [content])
+            place = self._synapse.upload(content, self._person.token)
+            self._say({"msgtype": "m.file", "body": entry.text, "filename": entry.file_name(0), "url": place})
+            return
+        entry = ledger.entry(self.name, words)
+        self._editable.append((entry, self._say({"msgtype": "m.text", "body": entry.text})))
+
+    def shown(self) -> list[Shown]:
+        """What the relay said: read on from where it was read up to."""
+        while True:
+            path = f"{_CLIENT}/rooms/{quote(self._room)}/messages?dir=f&limit=500&from={self._read_upto}"
+            page = self._synapse.request("GET", path, None, self._person.token)
+            for event in page["chunk"]:
+                if event["sender"] == self._relay and event["type"] == "m.room.message":
+                    self._take(event)
+            self._read_upto = page.get("end", self._read_upto)
+            if not page["chunk"]:
+                return list(self._shown.values())
+
+    def _take(self, event: dict[str, Any]) -> None:
+        content = event["content"]
+        relation = content.get("m.relates_to", {})
+        if relation.get("rel_type") == "m.replace":
+            known = self._shown[relation["event_id"]]
+            self._shown[relation["event_id"]] = known._replace(text=content["m.new_content"]["body"])
+            return
+        files: tuple[tuple[str, str], ...] = ()
+        if "url" in content:
+            files = ((content["filename"], digest(self._synapse.download(content["url"], self._person.token))),)
+        self._shown[event["event_id"]] = Shown(content["body"], files)
+
+    def _say(self, content: dict[str, Any]) -> str:
+        path = f"{_CLIENT}/rooms/{quote(self._room)}/send/m.room.message/{unique('txn')}"
+        return str(self._synapse.request("PUT", path, content, self._person.token)["event_id"])

@@ -1,0 +1,44 @@
+"""Rooms of a real homeserver among the channels of the town: kills and a bad network lose and repeat nothing there."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.faults.kills import kill_under_load
+from tests.faults.matrix import MatrixSettlement
+from tests.faults.test_cables import suffer
+from tests.faults.test_kill import die_at
+from tests.faults.town import Town
+from tests.matrix.synapse import Synapse
+
+
+@pytest.mark.parametrize("step", ["before the send", "after the send", "after the receipt"])
+async def test_nothing_is_lost_or_repeated_by_a_kill_at_a_named_step(
+    tmp_path: Path, synapse: Synapse, step: str
+) -> None:
+    """A message that was sent and whose receipt was not on disk is known again by its transaction id, or its mark."""
+    async with Town.standing(tmp_path, seed=11, another=MatrixSettlement(synapse)) as town:
+        await die_at(town, step, 12, "matrix")
+        complete = await town.quiet(within=30)
+        assert await town.daemon.stop() == 0
+        assert (town.wrong(), complete) == ({}, True)
+
+
+async def test_nothing_is_lost_or_repeated_by_kills(tmp_path: Path, synapse: Synapse) -> None:
+    """Kills at random moments, while messages, edits and files go both ways."""
+    async with Town.standing(tmp_path, seed=12, another=MatrixSettlement(synapse)) as town:
+        await kill_under_load(town, kills=5, per_second=15, seed=2)
+        complete = await town.quiet(within=60)
+        assert await town.daemon.stop() == 0
+        assert (town.wrong(), complete) == ({}, True)
+
+
+async def test_nothing_is_lost_or_repeated_by_a_bad_network(tmp_path: Path, synapse: Synapse) -> None:
+    """Late, cut anywhere, deaf on one side, away."""
+    async with Town.standing(tmp_path, seed=13, another=MatrixSettlement(synapse), cables=True) as town:
+        await suffer(town, seed=3)
+        complete = await town.quiet(within=60)
+        assert await town.daemon.stop() == 0
+        assert (town.wrong(), complete) == ({}, True)
