@@ -22,6 +22,8 @@ ENVIRONMENT = {
     "GAME_TOKEN": "game-token-of-example",
     "SCREEN_TOKEN": "screen-token-of-example",
     "MATRIX_TOKEN": "matrix-token-of-example",
+    "SLACK_BOT_TOKEN": "xoxb-token-of-example",
+    "SLACK_APP_TOKEN": "xapp-token-of-example",
     "XMPP_PASSWORD": "xmpp-password-of-example",
     "TELEGRAM_TOKEN": "123456789:telegram-token-of-example",
 }
@@ -36,7 +38,13 @@ def shown() -> dict[str, Any]:
 def test_it_loads(tmp_path: Path) -> None:
     """With the secrets that it points to, there is no error and no warning."""
     path = Path(shutil.copy(EXAMPLE, tmp_path / "config.json"))
-    for name in ("mm_partner_token", "secrets/oftc-password", "secrets/matrix-password"):
+    for name in (
+        "mm_partner_token",
+        "secrets/oftc-password",
+        "secrets/matrix-password",
+        "secrets/slack-bot-token",
+        "secrets/slack-signing-secret",
+    ):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text("secret-of-example\n")
         (tmp_path / name).chmod(0o600)
@@ -48,7 +56,7 @@ def test_it_loads(tmp_path: Path) -> None:
 def test_only_what_is_enabled_needs_its_secrets() -> None:
     """As it stands in the repository: the disabled instances' secrets are missing, which is a warning."""
     loaded = config.load(EXAMPLE, environment=ENVIRONMENT)
-    assert {each.path.split(" > ")[1] for each in loaded.warnings} == {"mm_partner", "oftc", "partner"}
+    assert {each.path.split(" > ")[1] for each in loaded.warnings} == {"mm_partner", "oftc", "partner", "guests"}
     with pytest.raises(ConfigError, match="MM_TOKEN is not set"):
         config.load(EXAMPLE, environment={})
 

@@ -15,6 +15,7 @@ from tests.contract.api_bench import ApiBench
 from tests.contract.irc_bench import IrcBench
 from tests.contract.matrix_bench import MatrixBench
 from tests.contract.mattermost_bench import MattermostBench
+from tests.contract.slack_bench import SlackBench
 from tests.contract.telegram_bench import TelegramBench
 from tests.contract.webchat_bench import WebChatBench
 from tests.contract.xmpp_bench import XmppBench
@@ -27,6 +28,7 @@ BENCHES: tuple[type[Bench], ...] = (
     MatrixBench,
     XmppBench,
     TelegramBench,
+    SlackBench,
 )
 
 _OPENING = """\

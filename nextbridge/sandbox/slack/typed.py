@@ -7,9 +7,9 @@ import emoji
 from nextbridge.markup.emoji import shortcode
 from nextbridge.sandbox.slack.records import Json
 
-__all__ = ["escaped", "typed"]
+__all__ = ["TONES", "escaped", "typed"]
 
-_TONES = {
+TONES = {
     f"_{name}_skin_tone": number
     for number, name in enumerate(("light", "medium_light", "medium", "medium_dark", "dark"), start=2)
 }
@@ -45,7 +45,7 @@ def _emoji(sign: str) -> Json | None:
     if name is None:
         return None
     unicode = "-".join(f"{ord(char):04x}" for char in sign)
-    for ending, number in _TONES.items():
+    for ending, number in TONES.items():
         if name.endswith(ending):
             return {"type": "emoji", "name": name.removesuffix(ending), "skin_tone": number, "unicode": unicode}
     return {"type": "emoji", "name": name, "unicode": unicode}
