@@ -8,9 +8,10 @@ from __future__ import annotations
 import argparse
 import asyncio
 import logging
+import math
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -23,9 +24,12 @@ from tests.faults.outage import Load, Outcome, Square
 from tests.faults.town import Lane, Town
 from tests.irc.conftest import Inspircd, made_certificates, running_inspircd
 
-_PARTS = ("guarantees", "kills", "outage")
+_PARTS = ("guarantees", "kills", "outage", "latency")
 _WITHIN = 600.0
 """Seconds for a target that was away to get everything."""
+_REAL_PACE = 20.0
+"""Messages a second where latency is measured."""
+_MOMENTS = ("when it begins", "after a quarter", "after a half", "after three quarters", "at its end")
 
 
 @contextmanager
@@ -63,45 +67,63 @@ def _row(name: str, lane: Lane) -> list[str]:
 
 
 async def _outage(given: argparse.Namespace) -> bool:
-    load = Load(given.messages, given.pace, given.warming)
+    outcome = await _one(Load(given.messages, given.pace, given.warming), with_outage=True)
+    outage = (
+        f"{outcome.behind:,} messages, as many as 20 a second are in {outcome.behind / 1200:.0f} minutes, at "
+        f"{given.pace:g} a second:"
+    )
+    memory = ["memory, MiB", *(f"{each:.1f}" for each in outcome.at(len(_MOMENTS)))]
+    arrived = f"The third target had all of them {outcome.caught_up_after or math.inf:.0f} s after its return."
+    command = (
+        f"Made by `python -m tests.faults outage --messages {given.messages} --warming {given.warming} "
+        f"--pace {given.pace:g}`."
+    )
+    lines = [outage, "", *table(["", *_MOMENTS], [memory]), "", arrived, _found([outcome]), "", command]
+    page.write("outage", lines)
+    return _is_clean([outcome])
+
+
+async def _latency(given: argparse.Namespace) -> bool:
+    load = Load(given.paired, _REAL_PACE, warming=given.paired // 6)
     without: list[Outcome] = []
     outages: list[Outcome] = []
     for number in range(given.pairs):
-        for outcomes in (without, outages):
-            with tempfile.TemporaryDirectory() as folder:
-                async with Square.standing(Path(folder)) as square:
-                    outcomes.append(await square.run(load, with_outage=outcomes is outages, within=_WITHIN))
-        sys.stdout.write(f"pair {number + 1}: p50 {without[-1].latency(0.5)} {outages[-1].latency(0.5)} ms\n")
+        without.append(await _one(load, with_outage=False))
+        outages.append(await _one(load, with_outage=True))
+        sys.stdout.write(f"pair {number + 1}: {without[-1].latency(0.5)} and {outages[-1].latency(0.5)} ms\n")
         sys.stdout.flush()
-
-    def measured(what: str, value: Callable[[Outcome], float], digits: int = 0) -> list[str]:
-        return [what, *(Series.of([value(run) for run in runs]).shown(digits) for runs in (without, outages))]
-
-    total = [
-        sum((verdict for run in runs for verdict in run.verdicts.values()), Verdict()) for runs in (without, outages)
-    ]
-    caught_up = [each.caught_up_after or float("inf") for each in outages]
     rows = [
-        measured("latency on the two others, p50, ms", lambda run: run.latency(0.5)),
-        measured("latency on the two others, p99, ms", lambda run: run.latency(0.99)),
-        measured("memory of the daemon at the beginning, MiB", lambda run: run.memory[0], 1),
-        measured("the most of it, MiB", lambda run: max(run.memory), 1),
-        measured("memory at the end, MiB", lambda run: run.memory[-1], 1),
-        measured("messages that the third lacked at the end", lambda run: run.behind),
-        ["seconds from its return until it had them", "", Series.of(caught_up).shown(1)],
-        ["lost, repeated, out of order, on all three", *(f"{t.lost}, {t.repeated}, {t.disordered}" for t in total)],
+        [f"{name}, ms", *(Series.of([run.latency(share) for run in runs]).shown(0) for runs in (without, outages))]
+        for name, share in (("p50", 0.5), ("p99", 0.99))
     ]
     said = (
-        f"{given.messages:,} messages, as many as 20 a second are in {given.messages / 1200:.0f} minutes, at "
-        f"{given.pace:g} a second; {given.pairs} pairs of runs, a median (and from the least to the most):"
+        f"{given.pairs} pairs of runs of {given.paired:,} messages, {_REAL_PACE:g} a second; "
+        "a median, and from the least to the most:"
     )
-    command = (
-        f"python -m tests.faults outage --messages {given.messages} --pace {given.pace:g} "
-        f"--warming {given.warming} --pairs {given.pairs}"
+    runs = [*without, *outages]
+    command = f"Made by `python -m tests.faults latency --paired {given.paired} --pairs {given.pairs}`."
+    page.write(
+        "latency", [said, "", *table(["", "nobody is away", "one is away"], rows), "", _found(runs), "", command]
     )
-    head = ["", "nobody is away", "one of three targets is away"]
-    page.write("outage", [said, "", *table(head, rows), "", f"Made by `{command}`."])
-    return all(verdict.is_clean for verdict in total) and all(each.caught_up_after is not None for each in outages)
+    return _is_clean(runs)
+
+
+def _found(runs: Iterable[Outcome]) -> str:
+    total = sum((verdict for run in runs for verdict in run.verdicts.values()), Verdict())
+    return (
+        f"On all three {total.due:,} messages were due: {total.lost:,} lost, {total.repeated:,} repeated, "
+        f"{total.disordered:,} out of order."
+    )
+
+
+def _is_clean(runs: Iterable[Outcome]) -> bool:
+    return all(verdict.is_clean for run in runs for verdict in run.verdicts.values())
+
+
+async def _one(load: Load, *, with_outage: bool) -> Outcome:
+    with tempfile.TemporaryDirectory() as folder:
+        async with Square.standing(Path(folder)) as square:
+            return await square.run(load, with_outage=with_outage, within=_WITHIN)
 
 
 def main() -> None:
@@ -111,10 +133,11 @@ def main() -> None:
     parser.add_argument("--kills", type=int, default=100)
     parser.add_argument("--rate", type=float, default=30.0, help="messages a second among kills")
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--messages", type=int, default=36_000, help="during an outage")
-    parser.add_argument("--pace", type=float, default=200.0, help="messages a second, before and during an outage")
-    parser.add_argument("--warming", type=int, default=12_000, help="messages before an outage")
-    parser.add_argument("--pairs", type=int, default=3, help="runs with and without an outage")
+    parser.add_argument("--messages", type=int, default=36_000, help="during the outage")
+    parser.add_argument("--warming", type=int, default=12_000, help="messages before the outage")
+    parser.add_argument("--pace", type=float, default=100.0, help="messages a second of the outage")
+    parser.add_argument("--paired", type=int, default=600, help="messages of each run of a pair")
+    parser.add_argument("--pairs", type=int, default=5, help="runs without an outage, and with one")
     given = parser.parse_args()
     parts = given.parts or _PARTS
     logging.getLogger("aiohttp.server").setLevel(logging.CRITICAL)  # each kill cuts off requests
@@ -125,6 +148,8 @@ def main() -> None:
         is_clean &= asyncio.run(_kills(given))
     if "outage" in parts:
         is_clean &= asyncio.run(_outage(given))
+    if "latency" in parts:
+        is_clean &= asyncio.run(_latency(given))
     sys.exit(0 if is_clean else 1)
 
 

@@ -22,7 +22,7 @@ LOST = "three"
 """The target that goes away."""
 _NAMES = (SOURCE, *HEALTHY, LOST)
 _LOOKS = 0.5
-"""Seconds between two looks at the daemon's memory."""
+"""Seconds between two looks: at the daemon's memory, and at what has arrived."""
 
 
 class Load(Struct, frozen=True):
@@ -53,6 +53,11 @@ class Outcome(Struct, frozen=True, kw_only=True):
     def latency(self, share: float) -> int:
         """A percentile; `share` is 0 to 1."""
         return self.latencies[min(int(len(self.latencies) * share), len(self.latencies) - 1)]
+
+    def at(self, moments: int) -> list[float]:
+        """The memory at so many moments, evenly from the beginning to the end."""
+        last = len(self.memory) - 1
+        return [self.memory[round(last * each / (moments - 1))] for each in range(moments)]
 
     @property
     def growth(self) -> float:
@@ -158,7 +163,7 @@ class Square:
         with suppress(TimeoutError):
             async with asyncio.timeout(within):
                 while any(self._count(name) < len(self._posted) for name in names):  # noqa: ASYNC110 - of several servers
-                    await asyncio.sleep(0.05)
+                    await asyncio.sleep(_LOOKS)
                 return True
         return False
 
