@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, NoReturn
 import click
 
 from nextbridge import __version__
-from nextbridge.control.commands import dead, queue, reload
+from nextbridge.control.commands import dead, queue
+from nextbridge.control.reloading import reload
+from nextbridge.control.tracing import trace
 from nextbridge.errors import ConfigError, JournalError, JournalLocked, NextBridgeError
 
 if TYPE_CHECKING:
@@ -168,6 +170,7 @@ def _end(error: NextBridgeError, status: int) -> NoReturn:
 main.add_command(queue)
 main.add_command(dead)
 main.add_command(reload)
+main.add_command(trace)
 
 
 if __name__ == "__main__":

@@ -1,46 +1,29 @@
-"""What an operator asks of a daemon: `queue` and `dead`, for what waits and what was given up, and `reload`."""
+"""`nextbridge queue` and `nextbridge dead`: what waits, what was given up, and what an operator does about it."""
 
 from __future__ import annotations
 
 import json
-import os
-import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn, TypeVar
+from typing import TYPE_CHECKING
 
 import click
 
-from nextbridge.errors import JournalError, NextBridgeError
+from nextbridge.control.asking import EX_NOINPUT, end, expected, json_option, print_json, reached, state_option
 
 if TYPE_CHECKING:
     from nextbridge.control.client import Ask
-    from nextbridge.control.protocol import Answer, DropDead, Lane, Letter, Reloaded, RetryDead
+    from nextbridge.control.protocol import DropDead, Lane, Letter, RetryDead
 
-__all__ = ["dead", "queue", "reload"]
+__all__ = ["dead", "queue"]
 
-# as sysexits(3) has them
-_EX_NOINPUT = 66
-_EX_UNAVAILABLE = 69
-_EX_IOERR = 74
-_EX_CONFIG = 78
-
-A = TypeVar("A")
-
-_state = click.option(
-    "--state",
-    type=click.Path(path_type=Path, file_okay=False),
-    help="The daemon's state folder. By default $STATE_DIRECTORY, else ./state.",
-)
-_json = click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
 _ids = click.argument("ids", type=click.IntRange(1, 2**63 - 1), nargs=-1, metavar="[ID]...")
 
 
 @click.command()
-@_state
-@_json
+@state_option
+@json_option
 @click.option("--all", "idle", is_flag=True, help="Show the lanes that have nothing to do, too.")
 def queue(state: Path | None, *, as_json: bool, idle: bool) -> None:
     """Show what waits: for each target channel how much, since when, and what holds it up.
@@ -50,10 +33,10 @@ def queue(state: Path | None, *, as_json: bool, idle: bool) -> None:
     from nextbridge.control.protocol import Lanes, ShowQueue
     from nextbridge.control.table import aligned
 
-    with _reached(state) as ask:
-        found = _expected(Lanes, ask(ShowQueue(idle=idle)))
+    with reached(state) as ask:
+        found = expected(Lanes, ask(ShowQueue(idle=idle)))
     if as_json:
-        _print_json(found)
+        print_json(found)
     elif not found.lanes:
         click.echo("Nothing waits.")
     else:
@@ -66,18 +49,18 @@ def dead() -> None:
 
 
 @dead.command("list")
-@_state
-@_json
+@state_option
+@json_option
 @click.option("--limit", type=click.IntRange(1, 10_000), default=100, show_default=True, help="The newest so many.")
 def list_dead(state: Path | None, *, as_json: bool, limit: int) -> None:
     """List the dead letters, the newest first."""
     from nextbridge.control.protocol import DeadLetters, ListDead
     from nextbridge.control.table import aligned
 
-    with _reached(state) as ask:
-        found = _expected(DeadLetters, ask(ListDead(limit=limit)))
+    with reached(state) as ask:
+        found = expected(DeadLetters, ask(ListDead(limit=limit)))
     if as_json:
-        _print_json(found)
+        print_json(found)
     elif not found.letters:
         click.echo("There are no dead letters.")
     else:
@@ -87,27 +70,27 @@ def list_dead(state: Path | None, *, as_json: bool, limit: int) -> None:
 
 
 @dead.command()
-@_state
-@_json
+@state_option
+@json_option
 @click.option("--text", is_flag=True, help="Show what its author wrote, too.")
 @click.argument("number", type=click.IntRange(1, 2**63 - 1), metavar="ID")
 def show(state: Path | None, *, as_json: bool, text: bool, number: int) -> None:
     """Show everything about a dead letter, its text only with --text."""
     from nextbridge.control.protocol import DeadLetters, ShowDead
 
-    with _reached(state) as ask:
-        letters = _expected(DeadLetters, ask(ShowDead(id=number, text=text))).letters
+    with reached(state) as ask:
+        letters = expected(DeadLetters, ask(ShowDead(id=number, text=text))).letters
     if not letters:
-        _end(f"There is no dead letter {number}. nextbridge dead list shows those that there are.", _EX_NOINPUT)
+        end(f"There is no dead letter {number}. nextbridge dead list shows those that there are.", EX_NOINPUT)
     if as_json:
-        _print_json(letters[0])
+        print_json(letters[0])
     else:
         click.echo(_described(letters[0]))
 
 
 @dead.command()
-@_state
-@_json
+@state_option
+@json_option
 @click.option("--all", "every", is_flag=True, help="All that there are now.")
 @_ids
 def retry(state: Path | None, *, as_json: bool, every: bool, ids: tuple[int, ...]) -> None:
@@ -118,8 +101,8 @@ def retry(state: Path | None, *, as_json: bool, every: bool, ids: tuple[int, ...
 
 
 @dead.command()
-@_state
-@_json
+@state_option
+@json_option
 @click.option("--all", "every", is_flag=True, help="All that there are now.")
 @_ids
 def drop(state: Path | None, *, as_json: bool, every: bool, ids: tuple[int, ...]) -> None:
@@ -127,30 +110,6 @@ def drop(state: Path | None, *, as_json: bool, every: bool, ids: tuple[int, ...]
     from nextbridge.control.protocol import DropDead
 
     _act(DropDead, state, ids, every=every, as_json=as_json, done="forgotten")
-
-
-@click.command()
-@_state
-@_json
-def reload(state: Path | None, *, as_json: bool) -> None:
-    """Have the running daemon read its file again, without losing a message.
-
-    A file with a mistake is refused whole (78), and everything stays as it is. Only instances whose own settings or
-    channels have changed are connected anew.
-    """
-    from nextbridge.control.protocol import Reloaded, ReloadFile, WrongFile
-
-    with _reached(state) as ask:
-        answer = ask(ReloadFile())
-        if isinstance(answer, WrongFile):
-            _end(f"{answer.report}\n\nThe file is wrong: nothing has changed.", _EX_CONFIG)
-        done = _expected(Reloaded, answer)
-    if done.warnings:
-        click.echo(done.warnings, err=True)
-    if as_json:
-        _print_json(done)
-    else:
-        click.echo(_what_changed(done))
 
 
 def _act(
@@ -161,59 +120,26 @@ def _act(
     if every == bool(ids):
         raise click.UsageError("Name the ids of dead letters, or all of them with --all.")
     acted: list[int] = []
-    with _reached(state) as ask:
+    with reached(state) as ask:
         wanted = list(_all_ids(ask)) if every else list(dict.fromkeys(ids))
         for start in range(0, len(wanted), MOST_IDS):
-            acted += _expected(Done, ask(what(ids=tuple(wanted[start : start + MOST_IDS])))).ids
+            acted += expected(Done, ask(what(ids=tuple(wanted[start : start + MOST_IDS])))).ids
     missing = [] if every else sorted(set(wanted) - set(acted))
     if as_json:
         click.echo(json.dumps({"ids": sorted(acted), "missing": missing}))
     elif acted or every:
         click.echo(f"{len(acted)} {'dead letter' if len(acted) == 1 else 'dead letters'} {done}.")
     if missing:
-        _end(f"No dead letters: {', '.join(map(str, missing))}.", _EX_NOINPUT)
+        end(f"No dead letters: {', '.join(map(str, missing))}.", EX_NOINPUT)
 
 
 def _all_ids(ask: Ask) -> Iterator[int]:
     from nextbridge.control.protocol import DeadIds, Ids
 
     after = 0
-    while ids := _expected(Ids, ask(DeadIds(after=after))).ids:
+    while ids := expected(Ids, ask(DeadIds(after=after))).ids:
         yield from ids
         after = ids[-1]
-
-
-# --- asking -------------------------------------------------------------------------------------------------------
-
-
-@contextmanager
-def _reached(state: Path | None) -> Iterator[Ask]:
-    """The daemon or its files; what cannot be done ends the command with a sentence."""
-    from nextbridge.control.client import reach
-
-    try:
-        with reach(state or Path(os.environ.get("STATE_DIRECTORY", "state"))) as ask:
-            yield ask
-    except JournalError as error:
-        _end(str(error), _EX_IOERR)
-    except NextBridgeError as error:
-        _end(str(error), _EX_UNAVAILABLE)
-
-
-def _expected(kind: type[A], answer: Answer) -> A:
-    from nextbridge.control.protocol import ControlError, Refused
-
-    if isinstance(answer, kind):
-        return answer
-    raise ControlError(answer.reason if isinstance(answer, Refused) else "The daemon answered something else.")
-
-
-def _end(reason: str, status: int) -> NoReturn:
-    from nextbridge.control.table import harmless
-    from nextbridge.redaction import redaction
-
-    click.echo(harmless(redaction.mask(reason)), err=True)
-    sys.exit(status)
 
 
 # --- showing ------------------------------------------------------------------------------------------------------
@@ -273,28 +199,7 @@ def _described(letter: Letter) -> str:
     return shown
 
 
-def _what_changed(done: Reloaded) -> str:
-    said = [
-        f"{word}: {', '.join(names)}"
-        for word, names in (("ended", done.ended), ("connected anew", done.reconnected), ("new", done.begun))
-        if names
-    ]
-    if done.rules_changed:
-        said.append("the rules changed")
-    lines = [f"Reloaded; {'; '.join(said) or 'nothing changed'}."]
-    if done.needs_restart:
-        keys = ", ".join(f"global.{key}" for key in done.needs_restart)
-        lines.append(f"These take effect at the next start only: {keys}.")
-    return "\n".join(lines)
-
-
 def _ago(milliseconds: int) -> str:
     from nextbridge.control.table import age
 
     return age(time.time() - milliseconds / 1000)
-
-
-def _print_json(found: object) -> None:
-    import msgspec
-
-    click.echo(json.dumps(msgspec.to_builtins(found), indent=2))  # in ASCII: nothing that a terminal would obey

@@ -26,12 +26,16 @@ from nextbridge.control.protocol import (
     RetryDead,
     ShowDead,
     ShowQueue,
+    TracedEvent,
+    TraceMessage,
+    Traces,
+    Way,
     WrongFile,
 )
 from nextbridge.delivery import Deliveries, LaneState
 from nextbridge.envelope import Channel, Deleted, Edited, Event, Joined, Left, Posted, Reacted, TopicChanged
 from nextbridge.errors import ConfigError
-from nextbridge.journal import DeadLetter, Journal, Waiting
+from nextbridge.journal import DeadLetter, Journal, Trace, Traced, Waiting
 from nextbridge.markup import PLAIN
 from nextbridge.media import Spool
 from nextbridge.redaction import redaction
@@ -73,6 +77,9 @@ class Desk:
                 return DeadLetters(letters=() if dead is None else (await asyncio.to_thread(_whole, dead, text=text),))
             case DeadIds(after=after):
                 return Ids(ids=tuple(await self._journal.dead_ids(after=after)))
+            case TraceMessage(message=message, text=text):
+                traces = await self._journal.trace(message)
+                return Traces(events=await asyncio.to_thread(_traced, traces, text=text))
             case RetryDead(ids=ids):
                 return await self._retry(ids)
             case DropDead(ids=ids):
@@ -132,6 +139,35 @@ def _lane(target: Channel, state: LaneState, waiting: Waiting | None = None) -> 
         retry_in=state.retry_in,
         attempts=0 if waiting is None else waiting.attempts,
         last_error="" if waiting is None else _shown(waiting.reason),
+    )
+
+
+def _traced(found: Iterable[Trace], *, text: bool) -> tuple[TracedEvent, ...]:
+    return tuple(
+        TracedEvent(
+            kind=each.event.key.kind,
+            source=str(each.event.channel),
+            message=each.event.message,
+            author=_shown(each.event.author.name),
+            username=_shown(each.event.author.username),
+            at=each.event.at,
+            accepted_at=each.accepted_at,
+            ways=tuple(_way(way) for way in each.ways),
+            text=_shown(_text(each.event), _LONGEST_TEXT) if text else None,
+        )
+        for each in found
+    )
+
+
+def _way(way: Traced) -> Way:
+    return Way(
+        target=str(way.target),
+        state=way.state,
+        rule=way.rule,
+        attempts=way.attempts,
+        reason=_shown(way.reason),
+        dead=way.dead,
+        messages=way.messages,
     )
 
 

@@ -35,6 +35,10 @@ __all__ = [
     "RetryDead",
     "ShowDead",
     "ShowQueue",
+    "TraceMessage",
+    "TracedEvent",
+    "Traces",
+    "Way",
     "WrongFile",
     "read_answer",
     "read_question",
@@ -99,11 +103,19 @@ class DropDead(_Line, frozen=True, tag_field="what", tag="drop"):
     ids: _Ids
 
 
+class TraceMessage(_Line, frozen=True, tag_field="what", tag="trace"):
+    """What became of a message, by its id where it was posted, or of a copy."""
+
+    message: Annotated[str, Meta(min_length=1, max_length=1000)]
+    text: bool = False
+    """With what was written."""
+
+
 class ReloadFile(_Line, frozen=True, tag_field="what", tag="reload"):
     """Read the operator's file again and do what it says."""
 
 
-Question: TypeAlias = ShowQueue | ListDead | ShowDead | DeadIds | RetryDead | DropDead | ReloadFile
+Question: TypeAlias = ShowQueue | ListDead | ShowDead | DeadIds | RetryDead | DropDead | TraceMessage | ReloadFile
 
 
 class Lane(_Line, frozen=True):
@@ -160,6 +172,38 @@ class DeadLetters(_Line, frozen=True, tag_field="what", tag="dead letters"):
     """There are older ones."""
 
 
+class Way(_Line, frozen=True):
+    """How far an event came on its way to one target channel: as `nextbridge.journal.Traced` has it."""
+
+    target: str
+    state: str
+    rule: str = ""
+    attempts: int = 0
+    reason: str = ""
+    dead: int | None = None
+    messages: tuple[str | None, ...] = ()
+
+
+class TracedEvent(_Line, frozen=True):
+    """One event about the message. Times are in milliseconds since 1970."""
+
+    kind: str
+    source: str
+    message: str
+    author: str
+    username: str
+    at: int
+    accepted_at: int
+    ways: tuple[Way, ...]
+    text: str | None = None
+
+
+class Traces(_Line, frozen=True, tag_field="what", tag="traces"):
+    """Answers TraceMessage: what was said and done, in its order."""
+
+    events: tuple[TracedEvent, ...]
+
+
 class Ids(_Line, frozen=True, tag_field="what", tag="ids"):
     """Answers DeadIds."""
 
@@ -196,7 +240,7 @@ class Refused(_Line, frozen=True, tag_field="what", tag="refused"):
     reason: str
 
 
-Answer: TypeAlias = Lanes | DeadLetters | Ids | Done | Reloaded | WrongFile | Refused
+Answer: TypeAlias = Lanes | DeadLetters | Traces | Ids | Done | Reloaded | WrongFile | Refused
 
 
 class _Version(Struct, frozen=True):

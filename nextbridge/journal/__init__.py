@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from typing import Protocol
+from typing import Literal, Protocol
 
 from msgspec import Struct
 
@@ -30,6 +30,8 @@ __all__ = [
     "NewDelivery",
     "PlannedPart",
     "Purged",
+    "Trace",
+    "Traced",
     "Waiting",
 ]
 
@@ -140,6 +142,34 @@ class DeadLetter(Struct, frozen=True, kw_only=True):
     """Milliseconds since 1970."""
 
 
+class Traced(Struct, frozen=True, kw_only=True):
+    """How far an event came on its way to one target channel."""
+
+    target: Channel
+    state: Literal["waiting", "delivered", "partly delivered", "dead"]
+    """`partly delivered`: some of its parts arrived, and the rest was withdrawn."""
+    rule: str = ""
+    """Empty once it was delivered: that is not kept."""
+    attempts: int = 0
+    """That failed."""
+    reason: str = ""
+    """Why the last of them failed, or why it was given up."""
+    dead: int | None = None
+    """The dead letter that it is."""
+    messages: tuple[str | None, ...] = ()
+    """What its parts became there, as far as the platform gives ids."""
+
+
+class Trace(Struct, frozen=True, kw_only=True):
+    """Everything that is known of one event."""
+
+    event: Event
+    accepted_at: int
+    """Milliseconds since 1970."""
+    ways: tuple[Traced, ...]
+    """None where it went nowhere."""
+
+
 class Purged(Struct, frozen=True):
     """What a step of purging did."""
 
@@ -212,6 +242,12 @@ class Journal(Protocol):
 
     async def dead_ids(self, *, after: int = 0, limit: int = 10_000) -> list[int]:
         """The ids of dead letters above `after`, in the order of acceptance."""
+
+    async def trace(self, message: str, *, limit: int = 50) -> list[Trace]:
+        """The newest events about what some channel knows as `message`, oldest first.
+
+        That is the id of a message where it was posted, or of a copy. Reads widely, and holds up nobody.
+        """
 
     def retry(self, dead: Sequence[int]) -> asyncio.Future[Mapping[int, Channel]]:
         """Put dead letters at the end of their lanes, in the order of their ids, under new ids.

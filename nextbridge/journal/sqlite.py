@@ -15,7 +15,7 @@ import queue
 import sqlite3
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
@@ -25,11 +25,12 @@ import msgspec
 from nextbridge.driver import Cursor, Receipt
 from nextbridge.envelope import Channel, Event, InstanceId
 from nextbridge.errors import EntryRefused, JournalError, NextBridgeError
-from nextbridge.journal import DeadLetter, Delivery, Fate, NewDelivery, PlannedPart, Purged, Waiting
+from nextbridge.journal import DeadLetter, Delivery, Fate, NewDelivery, PlannedPart, Purged, Trace, Waiting
 from nextbridge.journal.faults import explained
 from nextbridge.journal.folder import StateFolder
 from nextbridge.journal.reader import Reader
 from nextbridge.journal.schema import connect_reader, open_file
+from nextbridge.journal.traces import traces
 from nextbridge.journal.writer import Command, Writer
 
 __all__ = ["SqliteJournal", "open_journal"]
@@ -206,6 +207,9 @@ class SqliteJournal:
     async def dead_ids(self, *, after: int = 0, limit: int = 10_000) -> list[int]:
         return await self._read(self._reader.dead_ids, after, limit)
 
+    async def trace(self, message: str, *, limit: int = 50) -> list[Trace]:
+        return await self._read_by(None, traces, self._folder.journal, message, limit)
+
     async def delivered_ids(self, event_id: int) -> Mapping[Channel, tuple[str, ...]]:
         return await self._read(self._reader.delivered_ids, event_id)
 
@@ -240,9 +244,12 @@ class SqliteJournal:
         return await self._read(self._reader.read_all, namespace)
 
     async def _read(self, look_up: Callable[..., R], *arguments: object) -> R:
+        return await self._read_by(self._reads, look_up, *arguments)
+
+    async def _read_by(self, executor: Executor | None, look_up: Callable[..., R], *arguments: object) -> R:
         await self.flush()
         try:
-            return await self._loop.run_in_executor(self._reads, look_up, *arguments)
+            return await self._loop.run_in_executor(executor, look_up, *arguments)
         except (sqlite3.Error, msgspec.MsgspecError, UnicodeDecodeError) as error:
             self._break(error)
             raise explained(error, self._folder.journal) from error

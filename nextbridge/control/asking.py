@@ -1,0 +1,75 @@
+"""What every command to a daemon has in common: where the state is, how it is asked, and how it ends."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn, TypeVar
+
+import click
+
+from nextbridge.errors import JournalError, NextBridgeError
+
+if TYPE_CHECKING:
+    from nextbridge.control.client import Ask
+    from nextbridge.control.protocol import Answer
+
+__all__ = ["EX_CONFIG", "EX_NOINPUT", "end", "expected", "json_option", "print_json", "reached", "state_option"]
+
+# as sysexits(3) has them
+EX_NOINPUT = 66
+EX_UNAVAILABLE = 69
+EX_IOERR = 74
+EX_CONFIG = 78
+
+A = TypeVar("A")
+
+state_option = click.option(
+    "--state",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="The daemon's state folder. By default $STATE_DIRECTORY, else ./state.",
+)
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
+
+
+@contextmanager
+def reached(state: Path | None) -> Iterator[Ask]:
+    """The daemon or its files; what cannot be done ends the command with a sentence."""
+    from nextbridge.control.client import reach
+
+    try:
+        with reach(state or Path(os.environ.get("STATE_DIRECTORY", "state"))) as ask:
+            yield ask
+    except JournalError as error:
+        end(str(error), EX_IOERR)
+    except NextBridgeError as error:
+        end(str(error), EX_UNAVAILABLE)
+
+
+def expected(kind: type[A], answer: Answer) -> A:
+    """The answer, which is of this kind. Raises ControlError with the reason where it is a refusal."""
+    from nextbridge.control.protocol import ControlError, Refused
+
+    if isinstance(answer, kind):
+        return answer
+    raise ControlError(answer.reason if isinstance(answer, Refused) else "The daemon answered something else.")
+
+
+def end(reason: str, status: int) -> NoReturn:
+    """Say why, with nothing secret in it and nothing that a terminal would obey, and end."""
+    from nextbridge.control.table import harmless
+    from nextbridge.redaction import redaction
+
+    click.echo(harmless(redaction.mask(reason)), err=True)
+    sys.exit(status)
+
+
+def print_json(found: object) -> None:
+    """A structure of the protocol, for programs."""
+    import msgspec
+
+    click.echo(json.dumps(msgspec.to_builtins(found), indent=2))  # in ASCII: nothing that a terminal would obey

@@ -1,0 +1,85 @@
+"""`nextbridge trace`: what became of one message."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import unquote
+
+import click
+
+from nextbridge.control.asking import EX_NOINPUT, end, expected, json_option, print_json, reached, state_option
+
+if TYPE_CHECKING:
+    from nextbridge.control.protocol import TracedEvent, Way
+
+__all__ = ["trace"]
+
+_UNKNOWN = (
+    "The journal knows no message of this id. It was never accepted, or is forgotten already (global.remember). With "
+    "--debug a daemon says in its log of each message that it does not relay why: message_skipped."
+)
+
+
+@click.command()
+@state_option
+@json_option
+@click.option("--text", is_flag=True, help="Show what its author wrote, too.")
+@click.argument("message", metavar="LINK-OR-ID")
+def trace(state: Path | None, *, as_json: bool, text: bool, message: str) -> None:
+    """Show what became of a message: in each target channel, and with what was done to it later.
+
+    It is named by its link or its id, where it was posted or as a copy elsewhere; the log's event_id will do.
+    """
+    from nextbridge.control.protocol import TraceMessage, Traces
+
+    with reached(state) as ask:
+        for name in _names(message):
+            found = expected(Traces, ask(TraceMessage(message=name, text=text)))
+            if found.events:
+                break
+    if as_json:
+        print_json(found)
+    elif found.events:
+        click.echo("\n\n".join(map(_event, found.events)))
+    if not found.events:
+        end(_UNKNOWN, EX_NOINPUT)
+
+
+def _names(given: str) -> list[str]:
+    """What the message may be called: ids may have slashes in them, and stand at the end of links and event ids."""
+    given = given.encode("utf-8", "replace").decode().strip()  # an argument may be no text
+    last = given.rstrip("/").rpartition("/")[2]
+    plain = last.partition("?")[0].partition("#")[0]
+    names = dict.fromkeys(each[:1000] for each in (given, last, plain, unquote(plain)) if each)
+    return list(names) or ["-"]
+
+
+def _event(event: TracedEvent) -> str:
+    from nextbridge.control.table import clock, harmless, one_line
+
+    who = event.author if event.author == event.username or not event.username else f"{event.author} ({event.username})"
+    lines = [
+        one_line(f"{event.kind} in {event.source} by {who}, {clock(event.at)}"),
+        one_line(f"  {'message:':10}{event.message}"),
+        one_line(f"  {'on disk:':10}{clock(event.accepted_at)}"),
+    ]
+    if event.text is not None:
+        lines += [f"    {line}" for line in harmless(event.text).splitlines()]
+    lines += [one_line(f"  -> {_way(way)}") for way in event.ways] or ["  it went nowhere, or its ways are done"]
+    return "\n".join(lines)
+
+
+def _way(way: Way) -> str:
+    words = [f"{way.target}: {way.state}"]
+    if way.messages:
+        ids = [each for each in way.messages if each is not None]
+        words.append(f"as {', '.join(ids)}" if ids else "the platform gives no id")
+    if way.rule:
+        words.append(f"rule {way.rule}")
+    if way.attempts:
+        words.append(f"{way.attempts} {'attempt' if way.attempts == 1 else 'attempts'} failed")
+    if way.dead is not None:
+        words.append(f"nextbridge dead show {way.dead}")
+    said = ", ".join(words)
+    return f"{said}: {way.reason}" if way.reason else said
