@@ -21,6 +21,7 @@ ENVIRONMENT = {
     "WEBCHAT_TOKEN": "web-token-of-example",
     "GAME_TOKEN": "game-token-of-example",
     "SCREEN_TOKEN": "screen-token-of-example",
+    "DISCORD_TOKEN": "discord-token-of-example",
     "MATRIX_TOKEN": "matrix-token-of-example",
     "SLACK_BOT_TOKEN": "xoxb-token-of-example",
     "SLACK_APP_TOKEN": "xapp-token-of-example",

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator
 from nextbridge.driver import Guarantees, RetryRecognition
 from nextbridge.sandbox.contract import CAPABILITIES, Bench
 from tests.contract.api_bench import ApiBench
+from tests.contract.discord_bench import DiscordBench
 from tests.contract.irc_bench import IrcBench
 from tests.contract.matrix_bench import MatrixBench
 from tests.contract.mattermost_bench import MattermostBench
@@ -29,6 +30,7 @@ BENCHES: tuple[type[Bench], ...] = (
     XmppBench,
     TelegramBench,
     SlackBench,
+    DiscordBench,
 )
 
 _OPENING = """\

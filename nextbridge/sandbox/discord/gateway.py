@@ -107,8 +107,9 @@ class Session:
 class _Socket:
     """What goes out, in order, while tests act without awaiting."""
 
-    def __init__(self, response: web.WebSocketResponse, *, compress: bool) -> None:
+    def __init__(self, response: web.WebSocketResponse, transport: asyncio.Transport | None, *, compress: bool) -> None:
         self.response = response
+        self.transport = transport
         self.is_frozen = False
         self._deflate = zlib.compressobj() if compress else None
         self._queue: asyncio.Queue[dict[str, Any] | int] = asyncio.Queue()
@@ -186,9 +187,8 @@ class Gateway:
     def cut(self) -> None:
         """Break every connection without a close frame."""
         for socket in self._sockets:
-            transport = socket.response.get_extra_info("transport")
-            if transport is not None:
-                transport.abort()
+            if socket.transport is not None:
+                socket.transport.abort()
 
     # --- what the world tells -------------------------------------------------------------------------------------
 
@@ -213,7 +213,7 @@ class Gateway:
             return await self._closed(request, 4012)
         response = web.WebSocketResponse(max_msg_size=1 << 20)
         await response.prepare(request)
-        socket = _Socket(response, compress=request.query.get("compress") == "zlib-stream")
+        socket = _Socket(response, request.transport, compress=request.query.get("compress") == "zlib-stream")
         self._sockets.add(socket)
         writing = asyncio.create_task(socket.write())
         socket.put({"op": 10, "d": {"heartbeat_interval": self.heartbeat_interval}, "s": None, "t": None})

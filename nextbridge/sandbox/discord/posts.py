@@ -41,6 +41,12 @@ class _Reference(Struct):
     fail_if_not_exists: bool = True
 
 
+class _NewAttachment(Struct):
+    id: int | str
+    filename: str = ""
+    title: str = ""
+
+
 class _NewMessage(Struct):
     content: str | None = None
     nonce: str | int | None = None
@@ -49,6 +55,7 @@ class _NewMessage(Struct):
     embeds: list[dict[str, Any]] | None = None
     allowed_mentions: AllowedMentions | None = None
     message_reference: _Reference | None = None
+    attachments: list[_NewAttachment] = []
     username: str | None = None
     avatar_url: str | None = None
     thread_name: str | None = None
@@ -133,7 +140,7 @@ def _draft(asked: Asked, channel: Channel, new: _NewMessage, author: User, webho
     return Draft(
         content=content,
         author=author,
-        files=asked.files,
+        files=[_told(upload, place, new.attachments) for place, upload in enumerate(asked.files)],
         answers=_answered(asked, channel, new.message_reference),
         allowed=new.allowed_mentions,
         webhook=webhook,
@@ -141,6 +148,14 @@ def _draft(asked: Asked, channel: Channel, new: _NewMessage, author: User, webho
         nonce=new.nonce,
         enforce_nonce=new.enforce_nonce,
     )
+
+
+def _told(upload: Upload, place: int, attachments: Sequence[_NewAttachment]) -> Upload:
+    """A file with what the message says of it."""
+    told = next((each for each in attachments if str(each.id) == str(place)), None)
+    if told is None:
+        return upload
+    return Upload(told.filename or upload.name, upload.content, upload.content_type, told.title)
 
 
 def check_files(world: World, channel: Channel, files: Sequence[Upload]) -> None:

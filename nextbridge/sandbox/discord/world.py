@@ -55,6 +55,8 @@ class Upload(Struct, frozen=True):
     name: str
     content: bytes
     content_type: str = "application/octet-stream"
+    title: str = ""
+    """What it is called before its name is made fit for an address; without its ending."""
 
 
 class Draft(Struct, kw_only=True):
@@ -464,8 +466,8 @@ class World:
         attachment = Attachment(
             id=self.snowflakes.next(), filename=stored, size=len(upload.content), content_type=upload.content_type
         )
-        if stored != upload.name:
-            attachment.title = path.stem
+        if upload.title or stored != upload.name:
+            attachment.title = upload.title or path.stem
         self.contents[attachment.id] = upload.content
         return attachment
 

@@ -1,0 +1,412 @@
+"""Discord's JSON, as structures with the fields that are used. What is not decoded here goes no further.
+
+By the public documentation of the API's version 10: Message, Channel, Guild, User and Webhook Resource, Gateway Events.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import msgspec
+from msgspec import Raw, Struct
+
+__all__ = [
+    "UNREADABLE",
+    "Application",
+    "Attachment",
+    "Channel",
+    "ChannelGone",
+    "CustomEmoji",
+    "Deleted",
+    "DeletedMany",
+    "Embed",
+    "EmojisChanged",
+    "Frame",
+    "Gateway",
+    "Guild",
+    "Hello",
+    "Member",
+    "MemberChanged",
+    "Message",
+    "MessageType",
+    "Overwrite",
+    "Reaction",
+    "Ready",
+    "Refusal",
+    "Role",
+    "RoleChanged",
+    "Snapshot",
+    "Threads",
+    "Typing",
+    "User",
+    "Webhook",
+    "moment",
+    "since",
+    "storable",
+]
+
+UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, ValueError)
+"""What decoding raises (msgspec.ValidationError is one of the first)."""
+
+_EPOCH = 1_420_070_400_000
+"""Milliseconds since 1970 of the first second of 2015, from which ids are counted."""
+_CONTROLS = {code: None for code in (*range(32), *range(0x7F, 0xA0), *range(0xD800, 0xE000)) if code not in {9, 10}}
+
+
+class User(Struct, frozen=True):
+    """A person, a bot, or what a webhook shows as its message's author."""
+
+    id: str
+    username: str = ""
+    global_name: str | None = None
+    avatar: str | None = None
+    bot: bool = False
+
+    @property
+    def name(self) -> str:
+        return self.global_name or self.username
+
+
+class Member(Struct, frozen=True):
+    """Somebody in a guild."""
+
+    user: User | None = None
+    nick: str | None = None
+    avatar: str | None = None
+    roles: tuple[str, ...] = ()
+
+
+class Attachment(Struct, frozen=True):
+    """A file. Its name is made fit for an address; `title` is what it was called before that, without the ending."""
+
+    id: str
+    filename: str
+    size: int
+    url: str
+    title: str = ""
+    content_type: str = "application/octet-stream"
+
+    @property
+    def name(self) -> str:
+        _, dot, ending = self.filename.rpartition(".")
+        return f"{self.title}{dot}{ending if dot else ''}" if self.title else self.filename
+
+
+class EmbedField(Struct, frozen=True):
+    name: str = ""
+    value: str = ""
+
+
+class EmbedWords(Struct, frozen=True):
+    name: str = ""
+    text: str = ""
+
+
+class Embed(Struct, frozen=True):
+    """What a bot shows beside its text (`rich`), or what Discord found behind an address."""
+
+    type: str = "rich"
+    title: str | None = None
+    description: str | None = None
+    url: str | None = None
+    fields: tuple[EmbedField, ...] = ()
+    author: EmbedWords | None = None
+    footer: EmbedWords | None = None
+
+
+class Sticker(Struct, frozen=True):
+    id: str
+    name: str
+    format_type: int = 1
+
+
+class Reference(Struct, frozen=True):
+    message_id: str | None = None
+    channel_id: str | None = None
+    type: int = 0
+
+
+class SnapshotMessage(Struct, frozen=True):
+    content: str = ""
+    attachments: tuple[Attachment, ...] = ()
+    embeds: tuple[Embed, ...] = ()
+
+
+class Snapshot(Struct, frozen=True):
+    """What a forwarded message said. Who said it, Discord does not tell."""
+
+    message: SnapshotMessage = SnapshotMessage()
+
+
+class PollMedia(Struct, frozen=True):
+    text: str | None = None
+
+
+class PollAnswer(Struct, frozen=True):
+    poll_media: PollMedia = PollMedia()
+
+
+class Poll(Struct, frozen=True):
+    question: PollMedia = PollMedia()
+    answers: tuple[PollAnswer, ...] = ()
+
+
+class MessageType:
+    """Those that somebody said; all others are Discord's own notices."""
+
+    SAID = frozenset({0, 19, 20, 23})
+    """Plain, an answer, and a bot's answer to a command of two kinds."""
+
+
+class Message(Struct, frozen=True):
+    """A message; in a `MESSAGE_UPDATE` only the fields without a default are sure to be there."""
+
+    id: str
+    channel_id: str
+    author: User | None = None
+    content: str = ""
+    timestamp: datetime | None = None
+    edited_timestamp: datetime | None = None
+    type: int = 0
+    guild_id: str | None = None
+    member: Member | None = None
+    mention_everyone: bool = False
+    mentions: tuple[User, ...] = ()
+    attachments: tuple[Attachment, ...] = ()
+    embeds: tuple[Embed, ...] = ()
+    webhook_id: str | None = None
+    application_id: str | None = None
+    message_reference: Reference | None = None
+    referenced_message: Raw = Raw(b"null")
+    sticker_items: tuple[Sticker, ...] = ()
+    message_snapshots: tuple[Snapshot, ...] = ()
+    poll: Poll | None = None
+    nonce: str | int | None = None
+
+    @property
+    def answered_author(self) -> str:
+        """The id of whoever is answered; empty where that is not told."""
+        try:
+            answered = msgspec.json.decode(self.referenced_message, type=Message | None)
+        except UNREADABLE:
+            return ""
+        return "" if answered is None or answered.author is None else answered.author.id
+
+
+class Overwrite(Struct, frozen=True):
+    """What a role (type 0) or a member (type 1) may do otherwise in a channel."""
+
+    id: str
+    type: int
+    allow: str = "0"
+    deny: str = "0"
+
+
+class ThreadMetadata(Struct, frozen=True):
+    archived: bool = False
+    locked: bool = False
+
+
+class Channel(Struct, frozen=True):
+    """A channel or thread."""
+
+    id: str
+    type: int = 0
+    guild_id: str | None = None
+    name: str | None = None
+    parent_id: str | None = None
+    last_message_id: str | None = None
+    permission_overwrites: tuple[Overwrite, ...] = ()
+    thread_metadata: ThreadMetadata | None = None
+
+    @property
+    def is_thread(self) -> bool:
+        return self.type in {10, 11, 12}
+
+    @property
+    def is_forum(self) -> bool:
+        """A forum, or a media channel: it holds threads and no messages of its own."""
+        return self.type in {15, 16}
+
+
+class ChannelGone(Struct, frozen=True):
+    """A channel or thread that was deleted."""
+
+    id: str
+    parent_id: str | None = None
+
+
+class CustomEmoji(Struct, frozen=True):
+    """An emoji of a guild; without an id it is a character."""
+
+    id: str | None = None
+    name: str | None = None
+    available: bool = True
+
+
+class Role(Struct, frozen=True):
+    """A role of a guild; everybody's has the guild's own id."""
+
+    id: str
+    name: str = ""
+    permissions: str = "0"
+
+
+class Guild(Struct, frozen=True):
+    """A guild; one that is not there for now has an id alone."""
+
+    id: str
+    name: str = ""
+    owner_id: str = ""
+    roles: tuple[Role, ...] = ()
+    emojis: tuple[CustomEmoji, ...] = ()
+    premium_tier: int = 0
+    unavailable: bool = False
+
+
+class Threads(Struct, frozen=True):
+    """Some threads."""
+
+    threads: tuple[Channel, ...] = ()
+
+
+class Webhook(Struct, frozen=True):
+    """A webhook. Its token is told to the application that made it."""
+
+    id: str
+    channel_id: str | None = None
+    type: int = 1
+    token: str | None = None
+    application_id: str | None = None
+
+
+class Application(Struct, frozen=True):
+    """A bot's application, which has the bot's own id."""
+
+    id: str
+    flags: int = 0
+
+
+class SessionStart(Struct, frozen=True):
+    remaining: int = 1
+    reset_after: int = 0
+
+
+class Gateway(Struct, frozen=True):
+    """Where the gateway is, and how many sessions may still be begun."""
+
+    url: str
+    session_start_limit: SessionStart = SessionStart()
+
+
+class Refusal(Struct, frozen=True):
+    """The body of an answer of 400 or more."""
+
+    message: str = ""
+    code: int = 0
+    errors: Raw = Raw(b"")
+    retry_after: float | None = None
+    is_global: bool = msgspec.field(name="global", default=False)
+
+
+# --- the gateway ----------------------------------------------------------------------------------------------------
+
+
+class Frame(Struct, frozen=True):
+    """What the gateway sends: an opcode and, where that is 0, an event with its number."""
+
+    op: int
+    d: Raw = Raw(b"null")
+    s: int | None = None
+    t: str | None = None
+
+
+class Hello(Struct, frozen=True):
+    """The first word of the gateway."""
+
+    heartbeat_interval: int
+    """Milliseconds."""
+
+
+class Ready(Struct, frozen=True):
+    """A session was begun."""
+
+    session_id: str
+    resume_gateway_url: str
+    user: User
+
+
+class Deleted(Struct, frozen=True):
+    """A message is gone."""
+
+    id: str
+    channel_id: str
+    guild_id: str | None = None
+
+
+class DeletedMany(Struct, frozen=True):
+    """Several are."""
+
+    ids: tuple[str, ...]
+    channel_id: str
+    guild_id: str | None = None
+
+
+class Reaction(Struct, frozen=True):
+    """A reaction was put on a message, or taken away."""
+
+    user_id: str
+    channel_id: str
+    message_id: str
+    emoji: CustomEmoji
+    guild_id: str | None = None
+    member: Member | None = None
+
+
+class Typing(Struct, frozen=True):
+    """Somebody is typing; of it `WEBHOOKS_UPDATE` has the channel too."""
+
+    channel_id: str
+    user_id: str = ""
+    guild_id: str | None = None
+    member: Member | None = None
+
+
+class RoleChanged(Struct, frozen=True):
+    """A role was made or changed."""
+
+    guild_id: str
+    role: Role
+
+
+class MemberChanged(Struct, frozen=True):
+    """Somebody has other roles or another name."""
+
+    guild_id: str
+    user: User
+    roles: tuple[str, ...] = ()
+
+
+class EmojisChanged(Struct, frozen=True):
+    """All emoji of a guild as they are now."""
+
+    guild_id: str
+    emojis: tuple[CustomEmoji, ...]
+
+
+# --- ids and text ---------------------------------------------------------------------------------------------------
+
+
+def moment(snowflake: str) -> int:
+    """When an id was made, in milliseconds since 1970."""
+    return (int(snowflake) >> 22) + _EPOCH
+
+
+def since(at: int) -> int:
+    """The smallest id that is made from that moment on (milliseconds since 1970)."""
+    return max(at - _EPOCH, 0) << 22
+
+
+def storable(text: str) -> str:
+    """`text` without the characters that Discord does not keep, or that show nothing in it."""
+    return text.replace("\r\n", "\n").replace("\r", "\n").translate(_CONTROLS)
