@@ -173,11 +173,9 @@ class Reader:
         answered = _answered(message)
         if answered is not None and answered.from_ is not None and answered.from_.id == self._me.id:
             return True
-        name = f"@{self._me.username}".lower()
-        said = (message.text or message.caption).lower()
-        return name in said and any(
-            entity.type in {"mention", "bot_command"} for entity in (*message.entities, *message.caption_entities)
-        )
+        told = of_entities(message.text or message.caption, message.entities or message.caption_entities)
+        calls = (told.text[span.start : span.end] for span in told.spans if span.kind in {"mention", "bot_command"})
+        return any(call.lower().endswith(f"@{self._me.username}".lower()) for call in calls)
 
     def _note(self, parts: list[wire.Message]) -> None:
         for part in parts:

@@ -71,6 +71,8 @@ class World(Struct):
         chat_id = -number if kind == "group" else _SUPERGROUP - number
         chat = Chat(id=chat_id, type=kind, title=title, username=username, is_forum=is_forum)  # type: ignore[arg-type]
         room = self.rooms[chat_id] = Room(chat)
+        if is_forum:
+            next(room.numbers)  # that of the General topic
         return room
 
     def private(self, person: User) -> Room:

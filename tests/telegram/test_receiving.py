@@ -1,0 +1,310 @@
+"""What Telegram tells becomes events, once each, and is confirmed once the core has it."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from drivers.telegram.settings import TelegramChannel
+from nextbridge.driver import Cursor
+from nextbridge.envelope import Edited, Event, Joined, Left, Posted, Reacted
+from nextbridge.errors import Retry
+from nextbridge.markup import PLAIN, Italic
+from nextbridge.sandbox.contract.supervised import NotingHost, said
+from nextbridge.sandbox.telegram.records import Message
+from tests.telegram.conftest import PNG, Town
+
+
+class TestConfirming:
+    async def test_nothing_is_confirmed_before_it_is_kept(self, town: Town) -> None:
+        """An event that the core could not keep is told again, and the run ends so that it is asked for again."""
+        relay = town.driven()
+        keeps = asyncio.Event()
+        accepting = relay.host.accept
+
+        async def accept(event: Event, *, cursor: Cursor | None = None) -> asyncio.Future[None]:
+            done = await accepting(event, cursor=cursor)
+            if not keeps.is_set():
+                done = asyncio.get_running_loop().create_future()
+                done.set_exception(OSError("the disk is full"))
+            return done
+
+        relay.host.accept = accept  # type: ignore[method-assign]
+        relay.start()
+        try:
+            await relay.connected()
+            town.sandbox.say(town.ann, town.room, "hello")
+            await relay.until(lambda: len(relay.posted) >= 2)
+            assert all(isinstance(end, Retry) for end in relay.ends)
+            assert len(town.bot.inbox.waiting) == 1
+            keeps.set()
+            await town.sandbox.until(lambda: not town.bot.inbox.waiting)
+        finally:
+            await relay.close()
+        assert len({event.key for event in relay.posted}) == 1
+
+    async def test_what_was_said_while_nobody_listened_comes_afterwards(self, town: Town) -> None:
+        """In order, and with its time where it is old."""
+        async with town.relay() as relay:
+            town.sandbox.say(town.ann, town.room, "heard")
+            await relay.received("heard")
+            store = relay.host.store
+        for number in range(150):
+            town.sandbox.say(town.ann, town.room, f"missed {number}", date=town.sandbox.world.now - 3600)
+        async with town.relay(store=store) as relay:
+            await relay.received("missed 149")
+            assert [text for text in relay.texts if text != "heard"] == [f"missed {number}" for number in range(150)]
+            assert all(event.late for event in relay.posted if said(event) != "heard")
+
+    async def test_an_update_that_cannot_be_read_stops_nothing(self, town: Town) -> None:
+        """It is counted, and what follows it is heard."""
+        async with town.relay() as relay:
+            strange: Any = "no number"
+            town.sandbox.say(town.ann, town.room, "strange", reply_to_message=Message(
+                message_id=strange, date=0, chat=town.room.chat))  # fmt: skip
+            town.sandbox.say(town.ann, town.room, "end")
+            await relay.received("end")
+            assert (relay.texts, relay.host.skips["unreadable"]) == (["end"], 1)
+
+    async def test_a_second_program_with_the_token_is_told_of(self, town: Town) -> None:
+        """The operator reads what is the matter, and the relay goes on once it is alone."""
+        async with town.relay() as relay:
+            await town.bot.inbox.fetch(0, 100, 0)
+            await relay.until(lambda: bool(relay.ends))
+            assert "another program receives this bot's messages" in str(relay.ends[0])
+            await relay.connected()
+
+
+class TestAlbums:
+    async def test_an_album_is_one_message(self, town: Town) -> None:
+        """Its files in order and its text; who answers or reacts to one of its parts means the whole."""
+        town.sandbox.promote(town.room, town.bot.user)
+        async with town.relay() as relay:
+            parts = town.sandbox.say_album(town.ann, town.room, [(f"{n}.jpg", b"x") for n in range(3)], caption="three")
+            town.sandbox.say(town.ann, town.room, "yes", reply_to=parts[2].message_id)
+            town.sandbox.react(town.ann, town.room, parts[1].message_id, "🔥")
+            await relay.until(lambda: bool(relay.of(Reacted)))
+            album, answer = relay.posted
+            assert (said(album), len(album.attachments), said(answer)) == ("three", 3, "yes")
+            assert answer.reply_to == album.message == relay.of(Reacted)[0].message
+
+    async def test_an_album_of_which_nothing_follows_is_complete_after_a_moment(self, town: Town) -> None:
+        """Nobody has to say something for it to be seen."""
+        async with town.relay() as relay:
+            town.sandbox.say_album(town.ann, town.room, [("a.jpg", b"x"), ("b.jpg", b"y")])
+            await relay.until(lambda: bool(relay.posted))
+            assert [len(event.attachments) for event in relay.posted] == [2]
+            await town.sandbox.until(lambda: not town.bot.inbox.waiting)
+
+    async def test_what_of_an_album_had_come_survives_a_stop(self, town: Town) -> None:
+        """It was confirmed to Telegram, so it is the relay's own: the next run tells it, once."""
+        async with town.relay() as relay:
+            town.sandbox.say_album(town.ann, town.room, [("a.jpg", b"x"), ("b.jpg", b"y")], caption="both")
+            await town.sandbox.until(lambda: not town.bot.inbox.waiting)
+            store = relay.host.store
+            assert relay.posted == []
+        async with town.relay(store=store) as relay:
+            await relay.received("both")
+            assert [len(event.attachments) for event in relay.posted] == [2]
+            town.sandbox.say(town.ann, town.room, "end")
+            await relay.received("end")
+            assert relay.texts == ["both", "end"]
+
+    async def test_the_text_of_an_album_can_be_edited(self, town: Town) -> None:
+        """It is the album that says something else."""
+        async with town.relay() as relay:
+            parts = town.sandbox.say_album(town.ann, town.room, [("a.jpg", b"x"), ("b.jpg", b"y")], caption="teh")
+            await relay.received("teh")
+            town.sandbox.edit(town.ann, town.room, parts[0], "the")
+            edit = await relay.happened(Edited)
+            assert (said(edit), edit.message) == ("the", relay.posted[0].message)
+
+
+class TestPlaces:
+    async def test_a_topic_is_a_channel_of_its_own(self, town: Town) -> None:
+        """What is said there and in General is apart, answers and reactions too; what is sent goes where it belongs."""
+        sandbox = town.sandbox
+        forum = sandbox.add_supergroup("Forum", [town.ann, town.bot.user], is_forum=True)
+        sandbox.promote(forum, town.bot.user)
+        thread = sandbox.add_topic(forum, "ops")
+        channels = [TelegramChannel(chat=forum.id), TelegramChannel(chat=forum.id, topic=thread)]
+        async with town.relay(channels) as relay:
+            assert (relay.room(0), relay.room(1)) == (str(forum.id), f"{forum.id}/{thread}")
+            sandbox.say(town.ann, forum, "in general")
+            inside = sandbox.say(town.ann, forum, "in ops", thread=thread)
+            sandbox.say(town.ann, forum, "an answer", reply_to=inside.message_id)
+            await relay.received("an answer")
+            assert [(said(event), event.channel.key) for event in relay.posted] == [
+                ("in general", relay.room(0)),
+                ("in ops", relay.room(1)),
+                ("an answer", relay.room(1)),
+            ]
+            assert [event.reply_to for event in relay.posted] == [None, None, relay.posted[1].message]
+            sandbox.react(town.ann, forum, inside.message_id, "👍")
+            assert (await relay.happened(Reacted)).channel.key == relay.room(1)
+            await relay.send(relay.outgoing("to ops", 1))
+            await relay.send(relay.outgoing("to general", 0))
+            sent = {each.text: each for each in sandbox.messages(forum) if each.from_ == town.bot.user}
+            assert (sent["to ops"].message_thread_id, sent["to general"].message_thread_id) == (thread, None)
+
+    async def test_a_channels_posts_are_its_own(self, town: Town) -> None:
+        """They bear its name and the author's signature; a bot posts there as the channel."""
+        news = town.sandbox.add_channel("News", [town.bot.user, town.ann], username="the_news")
+        async with town.relay([TelegramChannel(chat="@the_news")]) as relay:
+            assert relay.room(0) == str(news.id)
+            town.sandbox.say(town.ann, news, "extra", author_signature="Ann")
+            event = await relay.received("extra")
+            assert (event.author.name, event.author.id, event.author.username) == (
+                "News (Ann)", str(news.id), "the_news",
+            )  # fmt: skip
+            receipt = await relay.send("from elsewhere")
+            assert receipt.message is not None
+            await relay.driver.edit(receipt.message, relay.outgoing("from there"))  # type: ignore[attr-defined]
+            assert [each.text for each in town.sandbox.messages(news)] == ["extra", "from there"]
+
+    async def test_a_group_that_becomes_a_supergroup_is_followed(self, town: Town) -> None:
+        """Both ways and after a restart, by whichever sign of it comes first; numbers of old and new are told apart."""
+        sandbox = town.sandbox
+        group = sandbox.add_group("Old", [town.ann, town.bot.user])
+        channels = [TelegramChannel(chat=group.id)]
+        async with town.relay(channels) as relay:
+            old = await relay.send("one")
+            sandbox.say(town.ann, group, "two")
+            first = await relay.received("two")
+            stray = relay.outgoing("three")
+            bigger = sandbox.upgrade(group)
+            await relay.send(stray)
+            assert [each.text for each in sandbox.messages(bigger)] == ["three"]
+            assert relay.host.resolutions[relay.driver.channels[0].key][0] == str(bigger.id)
+            sandbox.say(town.ann, bigger, "four")
+            event = await relay.received("four")
+            assert event.channel.key == str(bigger.id)
+            assert first.message not in {each.message for each in relay.posted if each is not first}
+            assert old.message is not None
+            assert old.message.startswith("g")
+            store = relay.host.store
+        async with town.relay(channels, store=store) as relay:
+            assert relay.room(0) == str(bigger.id)
+            await relay.send("five")
+            assert sandbox.messages(bigger)[-1].text == "five"
+
+    async def test_a_move_that_is_told_while_nothing_is_sent_is_followed(self, town: Town) -> None:
+        """The service message alone is enough."""
+        group = town.sandbox.add_group("Old", [town.ann, town.bot.user])
+        async with town.relay([TelegramChannel(chat=group.id)]) as relay:
+            bigger = town.sandbox.upgrade(group)
+            town.sandbox.say(town.ann, bigger, "here we are")
+            event = await relay.received("here we are")
+            assert event.channel.key == relay.room(0) == str(bigger.id)
+
+    async def test_being_removed_and_added_again_is_noticed(self, town: Town) -> None:
+        """The channel is told as closed, with what to do, and as open again at once."""
+        async with town.relay() as relay:
+            town.sandbox.go(town.room, town.bot.user, by=town.ann)
+            await relay.until(lambda: bool(relay.host.unavailable_channels))
+            (reason,) = relay.host.unavailable_channels.values()
+            assert "add the bot to the chat" in reason
+            town.sandbox.come(town.room, town.bot.user, by=town.ann)
+            await relay.until(lambda: not relay.host.unavailable_channels)
+            await relay.send("back again")
+            assert town.sandbox.messages(town.room)[-1].text == "back again"
+
+
+class TestContents:
+    @pytest.mark.parametrize(
+        ("kind", "name", "media_type", "seen"),
+        [
+            ("photo", "x.jpg", "image/jpeg", ("photo_", ".jpg", "image/jpeg")),
+            ("voice", "x.oga", "audio/ogg", ("voice_", ".ogg", "audio/ogg")),
+            ("video_note", "x.mp4", "video/mp4", ("video_message_", ".mp4", "video/mp4")),
+            ("document", "plan.pdf", "application/pdf", ("plan", ".pdf", "application/pdf")),
+            ("sticker", "x.webp", "image/webp", ("sticker 👍", ".webp", "image/webp")),
+        ],
+    )
+    async def test_each_kind_of_file_has_a_name_and_a_type(
+        self, town: Town, kind: Any, name: str, media_type: str, seen: tuple[str, str, str]
+    ) -> None:
+        """Also where Telegram gives it none, so that it can be opened elsewhere."""
+        async with town.relay() as relay:
+            town.sandbox.say_file(town.ann, town.room, name, PNG, kind=kind, media_type=media_type)
+            await relay.until(lambda: bool(relay.posted))
+            (attachment,) = relay.posted[0].attachments
+            start, end, kept = seen
+            assert (attachment.name[: len(start)], attachment.name[-len(end) :]) == (start, end)
+            assert attachment.media_type == kept
+
+    async def test_a_moving_sticker_is_shown_by_its_still_picture(self, town: Town) -> None:
+        """Nothing elsewhere shows Telegram's own format; without a still picture the file itself is there."""
+        async with town.relay() as relay:
+            town.sandbox.say_file(town.ann, town.room, "s.tgs", b"tgs", kind="sticker", sticker="animated", preview=PNG)
+            town.sandbox.say_file(town.ann, town.room, "s.tgs", b"tgs", kind="sticker", sticker="animated")
+            town.sandbox.say_file(town.ann, town.room, "s.webm", b"webm", kind="sticker", sticker="video")
+            await relay.until(lambda: len(relay.posted) == 3)
+            types = [event.attachments[0].media_type for event in relay.posted]
+            assert types == ["image/webp", "application/x-tgsticker", "video/webm"]
+
+    async def test_who_comes_and_goes_is_told_with_who_did_it(self, town: Town) -> None:
+        """Several at once are several events; who was removed was removed by somebody."""
+        bob, eve = town.sandbox.add_person("Bob"), town.sandbox.add_person("Eve")
+        async with town.relay() as relay:
+            town.sandbox.come(town.room, bob, eve, by=town.ann)
+            town.sandbox.go(town.room, eve, by=town.ann)
+            await relay.until(lambda: bool(relay.of(Left)))
+            assert [event.author.name for event in relay.of(Joined)] == ["Bob", "Eve"]
+            assert len({event.key for event in relay.of(Joined)}) == 2
+            assert [(event.author.name, event.reason) for event in relay.of(Left)] == [
+                ("Eve", "removed by Ann Perkins")
+            ]
+
+    async def test_a_forwarded_message_says_whose_it_was(self, town: Town) -> None:
+        """In a line above it. (The origin is put into the update by hand: the stand-in forwards nothing.)"""
+        from drivers.telegram import wire
+        from drivers.telegram.albums import Albums
+        from drivers.telegram.events import Reader
+
+        host = NotingHost("tg", town.driven().host.store)
+
+        class NoPortraits:
+            async def of(self, whose: int) -> str:
+                return ""
+
+        albums: Any = Albums(host.store)
+        portraits: Any = NoPortraits()
+        reader = Reader(host, wire.User(1, username="relay_bot"), albums, portraits)
+        message = wire.Message(
+            5, town.sandbox.world.now, wire.Chat(-100123, title="Town"), wire.User(2, first_name="Ann"), text="news",
+            forward_origin=wire.Origin(sender_user_name="Somebody"),
+        )  # fmt: skip
+        event = await reader.posted([message])
+        assert PLAIN.write(event.text.blocks) == "Forwarded from Somebody\n\nnews"
+        assert isinstance(event.text.blocks[0].children[0], Italic)  # type: ignore[union-attr]
+
+    async def test_what_speaks_to_the_relay_is_marked_so(self, town: Town) -> None:
+        """Its name, an answer to it; and a name that only looks like it is not."""
+        async with town.relay() as relay:
+            receipt = await relay.send("a question")
+            assert receipt.message is not None
+            texts = {"hello @relay_bot": True, "yes": True, "@relay_botany": False, "hello": False}
+            for text in texts:
+                reply = int(receipt.message) if text == "yes" else None
+                town.sandbox.say(town.ann, town.room, text, reply_to=reply)
+            await relay.received("hello")
+            assert {said(event): event.addressed for event in relay.of(Posted)} == texts
+
+    async def test_a_bot_in_privacy_mode_is_told_of(self, town: Town) -> None:
+        """It hears nothing that is not meant for it, and the operator reads what to do in `check --online`."""
+        shy = town.sandbox.add_bot("shy_bot")
+        town.room.admit(shy.user)
+        here = Town(town.sandbox, shy, town.ann, town.room)
+        async with here.relay() as relay:
+            wrong = [finding for finding in await relay.driver.probe() if not finding.ok]
+            assert len(wrong) == 1
+            assert "/setprivacy" in wrong[0].text
+            town.sandbox.say(town.ann, town.room, "to nobody")
+            receipt = await relay.send("a question")
+            assert receipt.message is not None
+            town.sandbox.say(town.ann, town.room, "an answer", reply_to=int(receipt.message))
+            await relay.received("an answer")
+            assert relay.texts == ["an answer"]
