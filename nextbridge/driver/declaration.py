@@ -19,6 +19,7 @@ class Acknowledgement(Enum):
     """What tells that a message arrived."""
 
     RESPONSE = "the platform's answer, with the message's id"
+    ANSWER = "the platform's answer, which does not name the message"
     KEPT = "being on the daemon's own disk, whether or not anybody has read it yet"
     ECHO = "the message coming back, or a later answer that can only follow it"
     NONE = "nothing"

@@ -1,7 +1,8 @@
 """Fetches addresses that a chat user gave, and reaches nothing but the public internet by them.
 
 For the drivers of platforms whose messages bear files or pictures as addresses (`open_attachment`, `open_portrait`):
-whoever writes there chooses the address. What an operator wrote (a server's own address) is asked by `open_session`.
+whoever writes there chooses the address. A server's own address, which an operator wrote, is asked by `open_session`;
+an address of others that an operator wrote (a webhook's) is asked here, too.
 
 Each address that is really connected to is looked at, after the name was looked up and for each redirect anew: a name
 that has another address the second time gains nothing. No name, password, cookie or header of ours goes along.
@@ -11,7 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING
 
@@ -71,6 +72,23 @@ class GuardedSession:
             _check(response, largest)
             yield _bounded(response, until, largest, kinds)
 
+    @asynccontextmanager
+    async def ask(
+        self, method: str, address: str, *, data: bytes, headers: Mapping[str, str], seconds: float = 30.0
+    ) -> AsyncIterator[aiohttp.ClientResponse]:
+        """Send something to an address, and give its answer, whatever it says; where it leads on is not followed.
+
+        For addresses that an operator wrote and that lead out: a name that comes to lead inside is not asked. Entering
+        raises Rejected for what may not be asked, and Retry.
+        """
+        url = self._checked(address)
+        async with AsyncExitStack() as stack:
+            with _explained():
+                async with asyncio.timeout(seconds):
+                    asking = self._session.request(method, url, data=data, headers=headers, allow_redirects=False)
+                    response = await stack.enter_async_context(asking)
+            yield response
+
     async def close(self) -> None:
         """Let go of connections."""
         await self._session.close()
@@ -109,17 +127,21 @@ class GuardedSession:
 
 
 async def open_guarded_session(
-    *, proxy: str | None = None, allow: Sequence[str] = (), resolver: AbstractResolver | None = None
+    *,
+    proxy: str | None = None,
+    ca_file: str | None = None,
+    allow: Sequence[str] = (),
+    resolver: AbstractResolver | None = None,
 ) -> GuardedSession:
     """A session; the caller closes it.
 
-    `proxy` as for `open_session`; names are looked up here all the same, and the proxy is asked for the address that
-    was found. `allow` is the operator's list (`Host.fetch_allow`), `resolver` looks names up, the system's by default.
-    Raises Paused (of the instance) when the proxy cannot be used.
+    `proxy` and `ca_file` as for `open_session`; names are looked up here all the same, and the proxy is asked for the
+    address that was found. `allow` is the operator's list (`Host.fetch_allow`), `resolver` looks names up, the system's
+    by default. Raises Paused (of the instance) when the proxy or the file cannot be used.
     """
     guard = AddressGuard(allow)
     guarded = _GuardedResolver(resolver or ThreadedResolver(), guard)
-    context = await asyncio.to_thread(tls_context, None)
+    context = await asyncio.to_thread(tls_context, ca_file)
     if proxy is None:
         connector = aiohttp.TCPConnector(
             ssl=context,

@@ -22,6 +22,8 @@ ENVIRONMENT = {
     "GAME_TOKEN": "game-token-of-example",
     "SCREEN_TOKEN": "screen-token-of-example",
     "DISCORD_TOKEN": "discord-token-of-example",
+    "CI_SECRET": "ci-secret-of-example",
+    "STATUS_URL": "https://hooks.example.com/services/T0/B0/of-example",
     "MATRIX_TOKEN": "matrix-token-of-example",
     "SLACK_BOT_TOKEN": "xoxb-token-of-example",
     "SLACK_APP_TOKEN": "xapp-token-of-example",

@@ -19,6 +19,7 @@ from tests.contract.mattermost_bench import MattermostBench
 from tests.contract.slack_bench import SlackBench
 from tests.contract.telegram_bench import TelegramBench
 from tests.contract.webchat_bench import WebChatBench
+from tests.contract.webhook_bench import WebhookBench
 from tests.contract.xmpp_bench import XmppBench
 
 BENCHES: tuple[type[Bench], ...] = (
@@ -26,6 +27,7 @@ BENCHES: tuple[type[Bench], ...] = (
     IrcBench,
     WebChatBench,
     ApiBench,
+    WebhookBench,
     MatrixBench,
     XmppBench,
     TelegramBench,
