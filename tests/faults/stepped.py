@@ -11,6 +11,7 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from drivers.discord import DiscordDriver
 from drivers.irc import IrcDriver
 from drivers.matrix import MatrixDriver
 from drivers.mattermost import MattermostDriver
@@ -21,6 +22,7 @@ from nextbridge.journal import Delivery
 from nextbridge.journal.sqlite import SqliteJournal
 
 PLATFORMS: dict[str, type[Driver[Any, Any]]] = {
+    "discord": DiscordDriver,
     "irc": IrcDriver,
     "matrix": MatrixDriver,
     "mattermost": MattermostDriver,

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Any, Self
 
@@ -102,6 +103,22 @@ class SandboxDiscord:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self.stop()
+
+    async def until(self, condition: Callable[[], bool], *, within: float = 15.0) -> None:
+        """Return once `condition()` holds; looked at whenever something happened. Raises TimeoutError."""
+        happened = asyncio.Event()
+
+        def note(event: str, data: dict[str, Any]) -> None:  # noqa: ARG001 - whatever it was
+            happened.set()
+
+        self.world.watchers.append(note)
+        try:
+            async with asyncio.timeout(within):
+                while not condition():
+                    await happened.wait()
+                    happened.clear()
+        finally:
+            self.world.watchers.remove(note)
 
     async def _file(self, request: web.Request) -> web.Response:
         return posts.file_of(self.world, request)
