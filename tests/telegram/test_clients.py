@@ -25,7 +25,7 @@ from aiogram.types import (
     ReplyParameters,
 )
 
-from tests.telegram.conftest import Town
+from tests.telegram.stage import Town
 
 _ALL = ["message", "edited_message", "channel_post", "message_reaction", "my_chat_member", "chat_member"]
 

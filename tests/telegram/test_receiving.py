@@ -14,7 +14,7 @@ from nextbridge.errors import Retry
 from nextbridge.markup import PLAIN, Italic
 from nextbridge.sandbox.contract.supervised import NotingHost, said
 from nextbridge.sandbox.telegram.records import Message
-from tests.telegram.conftest import PNG, Town
+from tests.telegram.stage import PNG, Town
 
 
 class TestConfirming:

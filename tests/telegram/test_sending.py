@@ -14,7 +14,7 @@ from nextbridge.envelope import Posted
 from nextbridge.errors import DriverError, FileRejected, Gone, Paused, Rejected, Retry
 from nextbridge.markup import Mention, Paragraph, Text
 from nextbridge.sandbox.contract.supervised import again, error_of, spooled
-from tests.telegram.conftest import PNG, Town, picture
+from tests.telegram.stage import PNG, Town, picture
 
 
 def ours(town: Town) -> list[Any]:

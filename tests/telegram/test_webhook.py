@@ -16,7 +16,7 @@ from nextbridge.envelope import InstanceId
 from nextbridge.errors import Paused
 from nextbridge.http.server import HttpServer
 from nextbridge.sandbox.contract import Supervised
-from tests.telegram.conftest import Town
+from tests.telegram.stage import Town
 
 
 class Mounted:
