@@ -12,9 +12,11 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from drivers.discord import DiscordDriver
+from drivers.api import ApiDriver
 from drivers.irc import IrcDriver
 from drivers.matrix import MatrixDriver
 from drivers.mattermost import MattermostDriver
+from drivers.webhook import WebhookDriver
 from nextbridge.cli import main
 from nextbridge.delivery import Deliveries
 from nextbridge.driver import Driver, Outgoing, Receipt
@@ -23,9 +25,11 @@ from nextbridge.journal.sqlite import SqliteJournal
 
 PLATFORMS: dict[str, type[Driver[Any, Any]]] = {
     "discord": DiscordDriver,
+    "api": ApiDriver,
     "irc": IrcDriver,
     "matrix": MatrixDriver,
     "mattermost": MattermostDriver,
+    "webhook": WebhookDriver,
 }
 STEPS = ("before the commit", "after the commit", "before the send", "after the send", "after the receipt")
 
