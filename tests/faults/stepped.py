@@ -11,8 +11,8 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from drivers.discord import DiscordDriver
 from drivers.api import ApiDriver
+from drivers.discord import DiscordDriver
 from drivers.irc import IrcDriver
 from drivers.matrix import MatrixDriver
 from drivers.mattermost import MattermostDriver
