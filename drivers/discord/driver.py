@@ -18,7 +18,7 @@ from drivers.discord.gateway import Connection, GatewayTimes, InvalidSession, Re
 from drivers.discord.history import HistoryReader
 from drivers.discord.markdown import MARKDOWN
 from drivers.discord.people import People
-from drivers.discord.places import Places
+from drivers.discord.places import Place, Places
 from drivers.discord.probe import probe
 from drivers.discord.sending import Sender
 from drivers.discord.settings import DiscordChannel, DiscordSettings, api_of, channel_key, repairs, token_of
@@ -195,17 +195,19 @@ class DiscordDriver(Driver[DiscordSettings, DiscordChannel]):
                 return await self._created(_read(frame, wire.Message), reader, api)
             case "MESSAGE_UPDATE":
                 message = _read(frame, wire.Message)
-                place = await self._places.place(message.channel_id, api)
+                place = await self._places.place(message.channel_id, message.guild_id, api)
                 return None if place is None else await self._accept(reader.edited(message, place))
             case "MESSAGE_DELETE":
                 gone = _read(frame, wire.Deleted)
-                return await self._gone((gone.id,), gone.channel_id, reader, api)
+                place = await self._places.place(gone.channel_id, gone.guild_id, api)
+                return None if place is None else await self._gone((gone.id,), place, reader, api)
             case "MESSAGE_DELETE_BULK":
                 many = _read(frame, wire.DeletedMany)
-                return await self._gone(many.ids, many.channel_id, reader, api)
+                place = await self._places.place(many.channel_id, many.guild_id, api)
+                return None if place is None else await self._gone(many.ids, place, reader, api)
             case "MESSAGE_REACTION_ADD" | "MESSAGE_REACTION_REMOVE":
                 reaction = _read(frame, wire.Reaction)
-                place = await self._places.place(reaction.channel_id, api)
+                place = await self._places.place(reaction.channel_id, reaction.guild_id, api)
                 if place is None:
                     return None
                 added = frame.t.endswith("ADD")
@@ -225,7 +227,7 @@ class DiscordDriver(Driver[DiscordSettings, DiscordChannel]):
         return f"{self._resumption.session_id[:12]}-{frame.s}"
 
     async def _created(self, message: wire.Message, reader: Reader, api: Api) -> asyncio.Future[object] | None:
-        place = await self._places.place(message.channel_id, api)
+        place = await self._places.place(message.channel_id, message.guild_id, api)
         if place is None:
             if message.guild_id is None and not reader.is_ours(message):
                 return await self._accept(reader.whispered(message))
@@ -240,22 +242,18 @@ class DiscordDriver(Driver[DiscordSettings, DiscordChannel]):
         return asyncio.ensure_future(await self.host.accept(event, cursor=cursor))
 
     async def _gone(
-        self, messages: Sequence[str], channel: str, reader: Reader, api: Api
+        self, messages: Sequence[str], place: Place, reader: Reader, api: Api
     ) -> asyncio.Future[object] | None:
-        place = await self._places.place(channel, api)
-        if place is None:
-            return None
         last = None
         for message in messages:
-            author = self._people.author(message)
-            if message in self._deleted or (author is not None and author.id == reader.me.id):
+            if message in self._deleted:
                 self.host.skipped("own_message")
             else:
                 last = await self._accept(reader.deleted(message, place, api.now()))
         return last
 
     async def _typed(self, typing: wire.Typing, reader: Reader, api: Api) -> None:
-        place = await self._places.place(typing.channel_id, api)
+        place = await self._places.place(typing.channel_id, typing.guild_id, api)
         if place is None or typing.user_id == reader.me.id:
             return
         guild = place.home.channel.guild_id or ""

@@ -189,7 +189,10 @@ class Reader:
         return RichText(tuple(blocks))
 
     def _names(self, message: wire.Message, guild: str) -> _Names:
-        users = {each.id: self._people.name(guild, each.id) or each.name for each in message.mentions}
+        users = {
+            each.id: each.name if each.member is not None else self._people.name(guild, each.id) or each.name
+            for each in message.mentions
+        }
         return _Names(users, guild, self._places, self._people, message.mention_everyone)
 
     def _check(self, message: wire.Message) -> None:

@@ -21,7 +21,7 @@ from structlog.typing import FilteringBoundLogger
 from drivers.discord import wire
 from drivers.discord.api import Api, bad_token
 from nextbridge.driver import Store
-from nextbridge.errors import Paused, Retry
+from nextbridge.errors import JournalError, Paused, Retry
 from nextbridge.http.client import CONNECTION_ERRORS, unreachable
 
 __all__ = ["INTENTS", "Connection", "GatewayTimes", "InvalidSession", "Resumption", "open_gateway"]
@@ -127,7 +127,9 @@ class Resumption:
         self._advance()
 
     def _advance(self) -> None:
-        while self._unwritten and self._unwritten[0][1].done():
+        while self._unwritten and (first := self._unwritten[0][1]).done():
+            if not first.cancelled() and isinstance(first.exception(), JournalError):
+                return  # the daemon ends, and is told of it again after the next start
             self.sequence, _ = self._unwritten.popleft()
         if len(self._unwritten) > _MOST_UNWRITTEN:  # a gap that takes so long is filled from the history anyway
             self.sequence, _ = self._unwritten.popleft()
@@ -245,7 +247,9 @@ class Connection:
                         return msgspec.json.decode(message.data, type=wire.Frame)
                     except wire.UNREADABLE:
                         self._log.warning("frame_unreadable", size=len(message.data))
-                case aiohttp.WSMsgType.CLOSE | aiohttp.WSMsgType.CLOSING | aiohttp.WSMsgType.CLOSED:
+                case aiohttp.WSMsgType.CLOSE:
+                    raise self._closed(message.data)
+                case aiohttp.WSMsgType.CLOSING | aiohttp.WSMsgType.CLOSED:
                     raise self._closed(self._socket.close_code)
                 case aiohttp.WSMsgType.ERROR:
                     error = self._socket.exception()
@@ -322,6 +326,7 @@ async def open_gateway(
             socket = await api.session.ws_connect(
                 f"{url.rstrip('/')}/?v=10&encoding=json",
                 max_msg_size=_LARGEST_FRAME,
+                autoclose=False,  # it would answer a close with 1000, which ends the session
                 timeout=aiohttp.ClientWSTimeout(ws_close=3.0),
             )
     except aiohttp.WSServerHandshakeError as error:

@@ -30,6 +30,7 @@ _OVERLAP = 5_000
 _MOST_COUNTED = 5_000
 """Messages that are counted beyond those that are relayed; what is more is only said to be more."""
 _AT_ONCE = 4
+_WITH_THREADS = {0, 5, 15, 16}
 
 
 class _Said(Struct):
@@ -103,8 +104,9 @@ class HistoryReader:
         places = [] if home.channel.is_forum else [Place(home)]
         if home.channel.is_thread:
             return places
-        for thread in await api.archived_threads(home.channel.id):
-            self._places.met_thread(thread)
+        if home.channel.type in _WITH_THREADS:
+            for thread in await api.archived_threads(home.channel.id):
+                self._places.met_thread(thread)
         threads = self._places.threads_in(home.channel.id)
         return places + [Place(home, each.id) for each in threads if int(each.last_message_id or each.id) > back_to]
 

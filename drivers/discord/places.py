@@ -72,6 +72,8 @@ class Guilds(Struct):
     """Our own, by guild."""
     names: dict[str, str] = field(default_factory=dict)
     """Of channels."""
+    parents: dict[str, wire.Channel] = field(default_factory=dict)
+    """Channels of threads that stand in the file themselves."""
 
 
 class Place(Struct, frozen=True):
@@ -88,6 +90,11 @@ class Place(Struct, frozen=True):
     def channel(self) -> str:
         """The channel or thread to be asked."""
         return self.thread or self.home.settings.channel_id
+
+    @property
+    def thread_of_webhook(self) -> str:
+        """The thread, or nothing: a webhook is its channel's, and is told the thread beside that."""
+        return self.channel if self.thread or self.home.channel.is_thread else ""
 
 
 class Places:
@@ -146,10 +153,12 @@ class Places:
         known = self._threads.get(place.thread)
         return int(known.last_message_id or known.id) if known is not None else 0
 
-    async def place(self, channel: str, api: Api) -> Place | None:
-        """Where a message of that channel or thread stands; None where it is none of ours."""
+    async def place(self, channel: str, guild: str | None, api: Api) -> Place | None:
+        """Where a message of that channel or thread of a guild stands; None where it is none of ours."""
         if (home := self._homes.get(channel)) is not None:
             return Place(home)
+        if guild not in self._guilds.guilds:
+            return None
         known = self._threads.get(channel)
         if known is None and channel not in self._strangers:
             try:
@@ -227,10 +236,13 @@ class Places:
         """A channel has another name, or other rights."""
         if channel.name:
             self._guilds.names[channel.id] = channel.name
-        home = self._homes.get(channel.id)
-        if home is not None:
-            home.channel = channel
-            self._judge(home)
+        if channel.id in self._guilds.parents:
+            self._guilds.parents[channel.id] = channel
+        for home in self._homes.values():
+            if home.channel.id == channel.id:
+                home.channel = channel
+            if channel.id in {home.channel.id, home.channel.parent_id}:
+                self._judge(home)
 
     def lost_channel(self, channel: str) -> None:
         """A channel was deleted."""
@@ -285,6 +297,10 @@ class Places:
                 self._guilds.names[channel.id] = channel.name or channel.id
                 if channel.id in self._homes:
                     self._homes[channel.id].channel = channel
+                else:
+                    self._strange(channel.id)
+                if any(channel.id == home.channel.parent_id for home in self._homes.values()):
+                    self._guilds.parents[channel.id] = channel
             for thread in await api.threads_of(guild):
                 if thread.parent_id in self._homes:
                     self.met_thread(thread)
@@ -326,11 +342,8 @@ class Places:
         if guild is None:
             return Right(0)
         roles = self._guilds.roles.get(guild.id, ())
-        parent = self._homes.get(home.channel.parent_id or "") if home.channel.is_thread else None
-        if home.channel.is_thread and parent is None:
-            # its parent's overwrites are not known: Discord itself refuses where we may not
-            return rights_in(guild, roles, self._me, replace(home.channel, permission_overwrites=()))
-        return rights_in(guild, roles, self._me, home.channel if parent is None else parent.channel)
+        parent = self._guilds.parents.get(home.channel.parent_id or "") if home.channel.is_thread else home.channel
+        return Right(0) if parent is None else rights_in(guild, roles, self._me, parent)
 
     def _close(self, home: Home, reason: str) -> None:
         home.unavailable = reason

@@ -110,7 +110,7 @@ class Sender:
                 made = await self._post(message, answered, text, webhook, api)
         except Refused as refused:
             if refused.code == UNKNOWN_WEBHOOK:
-                self._webhooks.forget(home.channel.id)
+                self._webhooks.lost(home)
                 raise Retry("the webhook was deleted; another is made", after=0.0) from refused
             error = of_message(refused, message, home, answered.place.thread)
             if isinstance(error, Paused):
@@ -173,7 +173,7 @@ class Sender:
             if is_new_post:
                 content["thread_name"] = _title(message)
             async with opened(message.files, content) as body:
-                made = await api.execute(webhook, place.thread, body, size)
+                made = await api.execute(webhook, place.thread_of_webhook, body, size)
             return message_id(made.id, made.channel_id if is_new_post else place.thread)
         if is_new_post:
             async with opened(message.files, {"name": _title(message), "message": content}) as body:
@@ -235,7 +235,7 @@ class Sender:
             if made.webhook is None:
                 await api.edit(place.channel, number, change)
             else:
-                await api.edit_of(made.webhook, place.thread, number, change)
+                await api.edit_of(made.webhook, place.thread_of_webhook, number, change)
         except Refused as refused:
             raise of_change(refused, "edit its messages") from refused
 
@@ -247,7 +247,7 @@ class Sender:
             if made.webhook is None:
                 await api.delete(place.channel, number)
             else:
-                await api.delete_of(made.webhook, place.thread, number)
+                await api.delete_of(made.webhook, place.thread_of_webhook, number)
         except Refused as refused:
             raise of_change(refused, "delete its messages") from refused
         return number

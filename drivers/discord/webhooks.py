@@ -40,8 +40,8 @@ class Webhooks:
         return self._own.get(webhook or "")
 
     def may(self, home: Home) -> bool:
-        """Whether a channel can have one. A thread has its parent's, which may be none of ours."""
-        return Right.MANAGE_WEBHOOKS in home.rights and not home.channel.is_thread
+        """Whether a channel can have one; a thread has its channel's."""
+        return Right.MANAGE_WEBHOOKS in home.rights
 
     async def find_all(self, places: Places, me: wire.User, api: Api) -> None:
         """Know those that there are, so that what they said before is known to be ours."""
@@ -51,7 +51,7 @@ class Webhooks:
 
     async def of(self, home: Home, me: wire.User, api: Api) -> wire.Webhook | None:
         """The webhook of a channel, made where there is none; None where that cannot be. Raises as a call."""
-        channel = home.channel.id
+        channel = _owner(home)
         if channel in self._known:
             return self._known[channel]
         if not self.may(home):
@@ -66,23 +66,32 @@ class Webhooks:
             return self._known.get(channel)
 
     def forget(self, channel: str) -> None:
-        """It was deleted, or may have been."""
+        """That of a channel was deleted, or may have been."""
         self._known.pop(channel, None)
+
+    def lost(self, home: Home) -> None:
+        """The one that a message was to go out by is not there any more."""
+        self.forget(_owner(home))
 
     async def _find(self, home: Home, me: wire.User, api: Api) -> bool:
         try:
-            found = await api.webhooks(home.channel.id)
+            found = await api.webhooks(_owner(home))
         except Refused:
             return False
         for webhook in found:
             if webhook.application_id == me.id and webhook.type == 1 and webhook.token:
-                self._know(home.channel.id, webhook)
+                self._know(_owner(home), webhook)
                 return True
         return False
 
     def _know(self, channel: str, webhook: wire.Webhook) -> None:
         self._known[channel] = webhook
         self._own[webhook.id] = webhook
+
+
+def _owner(home: Home) -> str:
+    """The channel whose webhook it is."""
+    return (home.channel.parent_id or home.channel.id) if home.channel.is_thread else home.channel.id
 
 
 def username(name: str) -> str:

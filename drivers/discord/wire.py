@@ -27,6 +27,7 @@ __all__ = [
     "Hello",
     "Member",
     "MemberChanged",
+    "Mentioned",
     "Message",
     "MessageType",
     "Overwrite",
@@ -74,6 +75,16 @@ class Member(Struct, frozen=True):
     nick: str | None = None
     avatar: str | None = None
     roles: tuple[str, ...] = ()
+
+
+class Mentioned(User, frozen=True):
+    """Somebody whom a message calls; the gateway tells who they are in the guild."""
+
+    member: Member | None = None
+
+    @property
+    def name(self) -> str:
+        return (self.member.nick if self.member is not None else None) or self.global_name or self.username
 
 
 class Attachment(Struct, frozen=True):
@@ -171,7 +182,7 @@ class Message(Struct, frozen=True):
     guild_id: str | None = None
     member: Member | None = None
     mention_everyone: bool = False
-    mentions: tuple[User, ...] = ()
+    mentions: tuple[Mentioned, ...] = ()
     attachments: tuple[Attachment, ...] = ()
     embeds: tuple[Embed, ...] = ()
     webhook_id: str | None = None

@@ -111,6 +111,8 @@ class _Socket:
         self.response = response
         self.transport = transport
         self.is_frozen = False
+        self.is_closed = False
+        """We have closed it, and not the client."""
         self._deflate = zlib.compressobj() if compress else None
         self._queue: asyncio.Queue[dict[str, Any] | int] = asyncio.Queue()
 
@@ -125,6 +127,7 @@ class _Socket:
         while True:
             payload = await self._queue.get()
             if isinstance(payload, int):
+                self.is_closed = True
                 await self.response.close(code=payload)
                 return
             if self.is_frozen:
@@ -233,7 +236,7 @@ class Gateway:
         finally:
             if session is not None and session.socket is socket:
                 session.socket = None
-                if response.close_code in {WSCloseCode.OK, WSCloseCode.GOING_AWAY}:
+                if not socket.is_closed and response.close_code in {WSCloseCode.OK, WSCloseCode.GOING_AWAY}:
                     self.sessions.pop(session.id, None)
             self._sockets.discard(socket)
             writing.cancel()

@@ -406,6 +406,9 @@ class World:
             whole["guild_id"] = channel.guild_id
         if member is not None:
             whole["member"] = plain(replace(member, user=UNSET))
+        for mentioned in whole["mentions"]:
+            if (known := self.members.get((str(channel.guild_id), mentioned["id"]))) is not None:
+                mentioned["member"] = plain(replace(known, user=UNSET))
         for watcher in self.watchers:
             watcher(event, whole)
 
