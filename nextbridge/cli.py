@@ -142,6 +142,43 @@ def schema(config_path: Path | None) -> None:
 
 
 @main.command()
+@click.argument("instance")
+@_config
+@click.option(
+    "--output",
+    type=click.Path(path_type=Path, dir_okay=False),
+    required=True,
+    help="The file to write. It holds the tokens of the instance: only its owner can read it.",
+)
+def registration(instance: str, config_path: Path | None, output: Path) -> None:
+    """Write the file by which a platform's server knows INSTANCE, for an application service of Matrix."""
+    from nextbridge import config
+    from nextbridge.envelope import InstanceId
+
+    try:
+        loaded = config.load(config.find(config_path)).config
+    except ConfigError as error:
+        _end(error, _EX_CONFIG)
+    found = loaded.instances.get(InstanceId(instance))
+    if found is None:
+        _end(
+            NextBridgeError(f"{loaded.path} has no instance {instance!r}; it has {', '.join(loaded.instances)}"),
+            _EX_CONFIG,
+        )
+    base_url = loaded.general.base_url or f"http://{loaded.general.http.host}:{loaded.general.http.port}"
+    text = found.driver.registration(found.settings, found.id, base_url)
+    if text is None:
+        _end(NextBridgeError(f"{instance} needs no registration: its server knows it by its login"), _EX_CONFIG)
+    try:
+        with os.fdopen(os.open(output, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+            os.fchmod(file.fileno(), 0o600)
+            file.write(text)
+    except OSError as error:
+        _end(NextBridgeError(f"{output} cannot be written: {error.strerror}"), _EX_IOERR)
+    click.echo(f"{output} is written. Give it to the server, and start that anew.")
+
+
+@main.command()
 @click.option("--port", type=click.IntRange(0, 65535), default=8778, show_default=True, help="0 takes any free port.")
 def demo(port: int) -> None:
     """Show the relay at work: a stand-in Mattermost and a web chat, bridged, on one page.

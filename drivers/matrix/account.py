@@ -11,6 +11,7 @@ from drivers.matrix.api import Api
 from drivers.matrix.direct import DirectRooms
 from drivers.matrix.media import Ciphers
 from drivers.matrix.people import People
+from drivers.matrix.puppets import Puppets
 from drivers.matrix.rooms import Rooms
 from drivers.matrix.seen import Seen
 from nextbridge.driver import Host
@@ -40,3 +41,15 @@ class Account(Struct, frozen=True):
     seen: Seen
     direct: DirectRooms
     encryption: Encryption | None
+    puppets: Puppets | None = None
+    """Those who stand for people elsewhere, where we are an application service."""
+
+    def is_ours(self, user: str) -> bool:
+        """Whether what that account does is done by us."""
+        return user == self.me or (self.puppets is not None and self.puppets.owns(user))
+
+    def acting(self, user: str) -> Api | None:
+        """The calls of an account of ours; None where it is not ours."""
+        if user == self.me:
+            return self.api
+        return self.puppets.acting(user) if self.puppets is not None and self.puppets.owns(user) else None

@@ -7,7 +7,7 @@ import uuid
 
 from drivers.matrix import wire
 from drivers.matrix.account import Account
-from drivers.matrix.api import Refusal
+from drivers.matrix.api import Api, Refusal
 from drivers.matrix.events import bare
 from drivers.matrix.media import Uploads
 from drivers.matrix.refusals import Refusals
@@ -24,7 +24,7 @@ from drivers.matrix.sending import (
 from nextbridge.driver import Excerpt, Outgoing
 from nextbridge.emoji import read_emoji
 from nextbridge.envelope import Author, ChannelKey, MessageId, UserId
-from nextbridge.errors import DriverError, Gone, Rejected
+from nextbridge.errors import DriverError, Gone, Paused, Rejected, Retry
 from nextbridge.markup.emoji import character
 
 __all__ = ["Acts"]
@@ -51,19 +51,48 @@ class Acts:
     async def send(self, message: Outgoing) -> MessageId:
         """Say it, once."""
         room = message.channel
+        speaker = self.api
         try:
             made = await self._marks.made_before(message, self.account)
             if made is None:
                 self._marks.trying(message)
-                made = await self._say(room, message)
+                speaker = await self._speaker(message)
+                made = await self._say(room, message, speaker)
         except Refusal as refusal:
+            if speaker.user and refusal.about_rights:
+                raise await self._refused_to(speaker.user, room, refusal) from refusal
             raise await self._refusals.of_message(room, refusal) from refusal
         self._marks.sent(message)
         self._uploads.forget(message)
         self.account.seen.sent(made, self.me)
         return made
 
-    async def _say(self, room: ChannelKey, message: Outgoing) -> MessageId:
+    async def _speaker(self, message: Outgoing) -> Api:
+        """Who says it: its author's puppet, where it is shown under their name; else the relay itself."""
+        puppets = self.account.puppets
+        return self.api if puppets is None or message.name is None else await puppets.speaking(message)
+
+    async def puppet(self, message: Outgoing) -> UserId:
+        """The puppet of a message's author, ready to say it; the relay itself where there are none."""
+        try:
+            speaker = await self._speaker(message)
+        except Refusal as refusal:
+            raise await self._refusals.of_message(message.channel, refusal) from refusal
+        return UserId(speaker.user) if speaker.user else self.me
+
+    async def _refused_to(self, user: str, room: ChannelKey, refusal: Refusal) -> DriverError:
+        """Why a puppet may say nothing in a room. Raises as a look-up."""
+        try:
+            membership = (await self.api.state(room, "m.room.member", user)).text("membership")
+        except Refusal:
+            return await self._refusals.of_message(room, refusal)  # we are not there, either
+        if membership == "join" or self.account.puppets is None:
+            name = self._rooms.name(room)
+            return Paused(f"{user} may not speak in room {name}; let all members speak there", scope="channel")
+        await self.account.puppets.gone(room, user)
+        return Retry(f"{user} has to come into the room again", after=0.0)
+
+    async def _say(self, room: ChannelKey, message: Outgoing, speaker: Api) -> MessageId:
         relation: Fields = {}
         if message.reply_to is not None:
             found = await self._found(room, message.reply_to, "it answers")
@@ -74,34 +103,38 @@ class Acts:
             ciphers = self._encryption if self._rooms.is_encrypted(room) else None
             placed = await self._uploads.place(message, file, self.api, ciphers)
         content = message_content(message, file, placed) | relation
-        return await self._put(room, "m.room.message", transaction(message.key), content)
+        return await self._put(room, "m.room.message", transaction(message.key), content, speaker)
 
-    async def _put(self, room: ChannelKey, kind: str, under: str, content: Fields) -> MessageId:
+    async def _put(
+        self, room: ChannelKey, kind: str, under: str, content: Fields, speaker: Api | None = None
+    ) -> MessageId:
         """Send an event, encrypted where the room is."""
         if self._rooms.is_encrypted(room):
             if self._encryption is None:
                 raise Rejected("the room is encrypted, and encryption is turned off for this instance")
             content = await self._encryption.encrypted(room, kind, content)
             kind = "m.room.encrypted"
-        return await self.api.send(room, kind, under, content)
+        return await (speaker or self.api).send(room, kind, under, content)
 
     async def edit(self, message: MessageId, revised: Outgoing) -> None:
         """Give a message of ours another text. Its file stays."""
         room = revised.channel
         found = await self._found(room, message, "is to be edited")
-        if found.sender != self.me:
+        speaker = self.account.acting(found.sender)
+        if speaker is None:
             raise Rejected("the message is somebody else's")
         content = edit_content(message, wire.Content(found.content), revised)
         try:
-            await self._put(room, "m.room.message", transaction(revised.key, message), content)
+            await self._put(room, "m.room.message", transaction(revised.key, message), content, speaker)
         except Refusal as refusal:
             raise await self._refusals.of_message(room, refusal) from refusal
 
     async def delete(self, room: ChannelKey, message: MessageId) -> None:
         """Take a message of ours back. Raises Gone where that is done."""
-        await self._found(room, message, "is to be deleted")
+        found = await self._found(room, message, "is to be deleted")
         try:
-            await self.api.redact(room, message, transaction(message, "taken back"))
+            speaker = self.account.acting(found.sender) or self.api
+            await speaker.redact(room, message, transaction(message, "taken back"))
         except Refusal as refusal:
             raise await self._refusals.of_act(room, refusal, "take its messages back") from refusal
 
@@ -139,6 +172,15 @@ class Acts:
                 break
         return None, key
 
+    async def token_of(self, room: ChannelKey, cursor: str) -> str:
+        """The token that a room's cursor stands for: a cursor may be an event. Raises as a look-up, and Rejected."""
+        if not cursor.startswith("$"):
+            return cursor
+        try:
+            return (await self.api.context(room, cursor)).end
+        except Refusal as refusal:
+            raise Rejected(f"where we had heard is not known any more: {refusal.message}") from refusal
+
     async def set_topic(self, room: ChannelKey, topic: str) -> None:
         """Give a room a topic, as plain text, as much of it as fits."""
         line = wire.storable(topic)[:_LONGEST_TOPIC]
@@ -171,13 +213,17 @@ class Acts:
 
     async def member(self, room: ChannelKey, name: str) -> Author | None:
         """The one in the room of that whole id or shown name. Raises nothing."""
-        return await self.account.people.member(self.api, room, name)
+        puppets = self.account.puppets
+        is_puppet = puppets.owns if puppets is not None else lambda _user: False
+        return await self.account.people.member(self.api, room, name, is_puppet)
 
-    async def typing(self, room: ChannelKey) -> None:
-        """Show for a few seconds that we are typing. Raises nothing."""
+    async def typing(self, room: ChannelKey, author: Author) -> None:
+        """Show for a few seconds that somebody is typing: their puppet, or where they have none, we. Raises nothing."""
+        puppets = self.account.puppets
+        user = (puppets.last_of(author) if puppets is not None else None) or self.me
         try:
             async with asyncio.timeout(_LOOK_UP):
-                await self.api.typing(room, self.me, _TYPING)
+                await (self.account.acting(user) or self.api).typing(room, user, _TYPING)
         except (Refusal, DriverError, TimeoutError):
             return
 

@@ -15,6 +15,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
+from copy import copy
 from email.utils import parsedate_to_datetime
 from typing import Any, TypeVar
 from urllib.parse import quote, urlencode
@@ -86,6 +87,8 @@ class Api:
         self.session = session
         self.server = server
         self.token = token
+        self.user = ""
+        """The puppet that the calls are made as; empty where they are the account's own."""
         self._told: tuple[str, float] | None = None
         """The Date of the server's latest answer, and when that came."""
         self._patience = aiohttp.ClientTimeout(total=patience, sock_connect=patience)
@@ -97,6 +100,12 @@ class Api:
                 date, then = self._told
                 return int((parsedate_to_datetime(date).timestamp() + time.monotonic() - then) * 1000)
         return int(time.time() * 1000)
+
+    def acting_as(self, user: str) -> Api:
+        """The calls of a puppet, under the token of the application service."""
+        acting = copy(self)
+        acting.user = user
+        return acting
 
     # --- the account ---
 
@@ -127,6 +136,31 @@ class Api:
     async def profile(self, user: str) -> wire.Profile:
         """Somebody's name and picture. Refusal (404) where there is nobody of that id."""
         return await self.look_up(f"{_CLIENT}/profile/{_segment(user)}", wire.Profile)
+
+    async def register(self, name: str) -> None:
+        """Make the account of a puppet. Refusal where it is there already. For application services."""
+        body = {"type": "m.login.application_service", "username": name, "inhibit_login": True}
+        await self.call("POST", f"{_CLIENT}/register", wire.Nothing, body=body)
+
+    async def set_profile(self, user: str, field: str, value: str) -> None:
+        """Give an account a name (`displayname`) or a picture (`avatar_url`)."""
+        path = f"{_CLIENT}/profile/{_segment(user)}/{field}"
+        await self.call("PUT", path, wire.Nothing, body={field: value})
+
+    async def upload_picture(self, content: bytes) -> str:
+        """Keep a picture on the server, and its address there."""
+        headers = {"Content-Type": "application/octet-stream"}
+        path, within = "_matrix/media/v3/upload", transfer_time(len(content))
+        async with self.opened("POST", path, data=content, headers=headers, within=within) as answer:
+            return self.decoded(await self._whole(answer), wire.Uploaded, answer.status).content_uri
+
+    async def ping(self, registration: str, number: str) -> None:
+        """Have the server call us with that number, as the application service of that id.
+
+        Refusal or Retry where it does not reach us. Synapse then sends what it could not send before.
+        """
+        path = f"_matrix/client/v1/appservice/{_segment(registration)}/ping"
+        await self.call("POST", path, wire.Nothing, body={"transaction_id": number})
 
     async def account_data(self, me: UserId, kind: str) -> Raw:
         """What the account keeps on the server under that name. Refusal (404) where there is nothing."""
@@ -160,6 +194,10 @@ class Api:
         """One event. Refusal (404) where there is none, or where we may not see it."""
         return await self.look_up(f"{_room(room)}/event/{_segment(event)}", wire.Event)
 
+    async def context(self, room: ChannelKey, event: str) -> wire.Context:
+        """Where an event stands in its room. Refusal (404) where there is none, or where we may not see it."""
+        return await self.look_up(f"{_room(room)}/context/{_segment(event)}?limit=0", wire.Context)
+
     async def annotations(self, room: ChannelKey, event: MessageId, *, after: str | None) -> wire.Annotations:
         """The reactions to an event, a hundred at a time."""
         query = urlencode({"limit": "100", **({"from": after} if after else {})})
@@ -185,6 +223,10 @@ class Api:
         query = urlencode([(name, server) for server in via for name in ("via", "server_name")])
         path = f"{_CLIENT}/join/{_segment(room)}?{query}"
         return ChannelKey((await self.call("POST", path, wire.Room, body={}, timeout=_joining())).room_id)
+
+    async def invite(self, room: ChannelKey, user: str) -> None:
+        """Invite somebody to a room."""
+        await self.call("POST", f"{_room(room)}/invite", wire.Nothing, body={"user_id": user})
 
     async def leave(self, room: ChannelKey) -> None:
         """Leave a room, or decline an invitation."""
@@ -265,6 +307,8 @@ class Api:
         within: aiohttp.ClientTimeout | None = None,
     ) -> AsyncIterator[aiohttp.ClientResponse]:
         """An answer, its body still to be read. Raises Refusal, Retry and Paused for one that is none."""
+        if self.user:
+            path += ("&" if "?" in path else "?") + urlencode({"user_id": self.user})
         authorization = {"Authorization": f"Bearer {self.token}"} if self.token else {}
         try:
             response = await self.session.request(

@@ -7,6 +7,9 @@ from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import ClassVar, Literal
 
+from aiohttp import web
+from msgspec import UNSET
+
 from drivers.matrix import wire
 from drivers.matrix.account import Account, Encryption
 from drivers.matrix.acts import Acts
@@ -19,11 +22,14 @@ from drivers.matrix.login import log_in
 from drivers.matrix.media import download, picture, upload_limit
 from drivers.matrix.people import People, handle
 from drivers.matrix.probe import probe
+from drivers.matrix.puppets import Puppets
+from drivers.matrix.registration import registration
 from drivers.matrix.rooms import Rooms
 from drivers.matrix.seen import Seen
 from drivers.matrix.sending import KEY_LIVES, LONGEST_TEXT
 from drivers.matrix.settings import Homeserver, MatrixRoom, MatrixSettings, realm_of, remarks, room_key, room_remarks
 from drivers.matrix.syncing import Listener
+from drivers.matrix.transactions import Pushed
 from nextbridge.config.types import effective_proxy
 from nextbridge.driver import (
     Acknowledgement,
@@ -43,9 +49,10 @@ from nextbridge.driver import (
     RetryRecognition,
     Unit,
 )
-from nextbridge.envelope import Attachment, Author, ChannelKey, Event, MessageId, UserId
+from nextbridge.envelope import Attachment, Author, ChannelKey, Event, InstanceId, MessageId, UserId
 from nextbridge.errors import Gone, Paused, Retry
 from nextbridge.http.client import open_session
+from nextbridge.http.guarded import open_guarded_session
 from nextbridge.labels import in_words
 from nextbridge.markup import Dialect, emoji
 
@@ -75,6 +82,8 @@ class MatrixDriver(Driver[MatrixSettings, MatrixRoom]):
     action_format: ClassVar[str] = "<strong>{nickname}</strong> {msg}"
     calls_by_bare_name: ClassVar[bool] = True
     patience: ClassVar[float] = PATIENCE
+    pulse: float = 60.0
+    """Seconds after which an application service looks again whether it is reached."""
 
     def __init__(self, settings: MatrixSettings, channels: Sequence[ConfiguredChannel[MatrixRoom]], host: Host) -> None:
         super().__init__(settings, channels, host)
@@ -87,7 +96,12 @@ class MatrixDriver(Driver[MatrixSettings, MatrixRoom]):
         self._largest_upload: int | None = None
         self._rooms = Rooms(channels, host)
         self._people = People(host.log)
-        self._listener = Listener(host, self._rooms, self._people)
+        self._service = None if settings.application_service is UNSET else settings.application_service
+        self._pushed = None
+        if self._service is not None:
+            self._pushed = Pushed(host, self._rooms, self._people, self._service, pulse=lambda: self.pulse)
+        self._listener = self._pushed or Listener(host, self._rooms, self._people)
+        self._puppets: Puppets | None = None
         self._history = HistoryReader()
         self._acts: Acts | None = None
         self._encryption: Encryption | None = None
@@ -105,6 +119,11 @@ class MatrixDriver(Driver[MatrixSettings, MatrixRoom]):
     @classmethod
     def channel_remarks(cls, channel: MatrixRoom, settings: MatrixSettings) -> Iterable[Remark]:  # noqa: ARG003
         return room_remarks(channel)
+
+    @classmethod
+    def registration(cls, settings: MatrixSettings, instance: InstanceId, base_url: str) -> str | None:
+        service = settings.application_service
+        return None if service is UNSET else registration(settings, service, instance, base_url)
 
     # --- what the server allows -----------------------------------------------------------------------------------
 
@@ -137,9 +156,19 @@ class MatrixDriver(Driver[MatrixSettings, MatrixRoom]):
         self._largest_upload = await upload_limit(api)
         if self._acts is None:
             direct = DirectRooms(api, me, self.host)
-            account = Account(self.host, api, me, self._rooms, self._people, Seen(), direct, self._encryption)
+            self._puppets = await self._made_puppets(api, me)
+            account = Account(
+                self.host, api, me, self._rooms, self._people, Seen(), direct, self._encryption, self._puppets
+            )
             self._acts = Acts(account)
         await self._listener.listen(self._acts.account, realm_of(me))
+
+    async def _made_puppets(self, api: Api, me: UserId) -> Puppets | None:
+        if self._service is None:
+            return None
+        proxy = effective_proxy(self.settings.proxy, self.host.proxy)
+        pictures = await open_guarded_session(allow=self.host.fetch_allow, proxy=proxy)
+        return Puppets(api, me, self._service, self.host, pictures)
 
     async def _own_name(self, api: Api, me: UserId) -> str:
         try:
@@ -161,7 +190,9 @@ class MatrixDriver(Driver[MatrixSettings, MatrixRoom]):
                 self.host.skipped(str(reason))
                 return None
 
-        span = Span(acts.api, channel, self._rooms.name(channel), acts.me, cursor.value, self._listener.since or "")
+        since = await acts.token_of(channel, cursor.value)
+        name, now = self._rooms.name(channel), self._listener.heard(channel)
+        span = Span(acts.api, channel, name, acts.account.is_ours, since, now)
         async with self._history.read(span, make, age=age, most=most) as past:
             yield past
 
@@ -196,9 +227,9 @@ class MatrixDriver(Driver[MatrixSettings, MatrixRoom]):
     async def member(self, channel: ChannelKey, name: str) -> Author | None:
         return None if self._acts is None else await self._acts.member(channel, name)
 
-    async def typing(self, channel: ChannelKey, author: Author) -> None:  # noqa: ARG002 - it is shown of us
+    async def typing(self, channel: ChannelKey, author: Author) -> None:
         if self._acts is not None:
-            await self._acts.typing(channel)
+            await self._acts.typing(channel, author)
 
     def _ready(self) -> Acts:
         """What sending needs. Raises Retry before it was connected once."""
@@ -232,6 +263,22 @@ class MatrixDriver(Driver[MatrixSettings, MatrixRoom]):
         async with picture(api, place, _LARGEST_PICTURE) as chunks:
             yield chunks
 
+    # --- as an application service --------------------------------------------------------------------------------
+
+    @property
+    def shows_identity(self) -> bool:
+        return self._service is not None
+
+    async def puppet(self, message: Outgoing) -> UserId:
+        """Have the puppet of a message's author ready to say it, and return its id. Raises as `send`."""
+        return await self._ready().puppet(message)
+
+    async def handle(self, request: web.Request, path: str) -> web.StreamResponse:
+        """As `Pages.handle`: what the homeserver pushes. There is nothing where it is asked instead."""
+        if self._pushed is None:
+            return web.Response(status=404, text="There is nothing here.\n")
+        return await self._pushed.handle(request, path)
+
     # --- the rest -------------------------------------------------------------------------------------------------
 
     async def probe(self) -> list[Finding]:
@@ -242,6 +289,8 @@ class MatrixDriver(Driver[MatrixSettings, MatrixRoom]):
         return await probe(api, self.settings, self.channels, self.host.store)
 
     async def close(self) -> None:
+        if self._puppets is not None:
+            await self._puppets.close()
         if self._api is not None:
             await self._api.session.close()
             self._api = None

@@ -63,7 +63,7 @@ class EventReader:
         Raises Skipped, and Paused where the token is refused.
         """
         self._seen.sent(event.event_id, event.sender)
-        if event.sender == self.me:
+        if self._account.is_ours(event.sender):
             raise Skipped("own_event")
         if event.state_key is not None:
             return await self._state(room, event)
@@ -171,7 +171,7 @@ class EventReader:
             raise Skipped("unreadable")
         reaction = self._seen.take_back(target)
         if reaction is not None:
-            if reaction.sender == self.me:
+            if self._account.is_ours(reaction.sender):
                 raise Skipped("own_event")
             return Reacted(
                 channel=self._channel(room),
@@ -237,7 +237,7 @@ class EventReader:
         user, content = event.state_key or "", wire.Content(event.content)
         before = wire.Content(event.unsigned).part("prev_content")
         now, earlier = content.text("membership"), before.text("membership") or "leave"
-        if user == self.me:
+        if self._account.is_ours(user):
             raise Skipped("own_event")
         if now == "join" and earlier != "join":
             return Joined(

@@ -8,7 +8,7 @@ No more than two pages of a room are in memory at a time.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Protocol
 
@@ -45,7 +45,8 @@ class Span(Struct, frozen=True):
     api: Api
     room: ChannelKey
     name: str
-    me: str
+    is_ours: Callable[[str], bool]
+    """Whether what that account says is ours."""
     since: str
     """The sync token that the room was heard up to."""
     now: str
@@ -82,7 +83,7 @@ async def _survey(span: Span, most: int) -> _Survey:
         if not survey.pages:
             survey.first = page
         for event in wire.events_of(page.chunk):
-            if _is_message(event, span.me):
+            if _is_message(event, span.is_ours):
                 survey.found[event.event_id] = event.origin_server_ts
         survey.pages.append((start, page.end or span.since))
         if not page.chunk or page.end is None or page.end == start:
@@ -92,8 +93,8 @@ async def _survey(span: Span, most: int) -> _Survey:
     return survey
 
 
-def _is_message(event: wire.Event, me: str) -> bool:
-    if event.type not in _SAID or event.sender == me or event.is_redacted or event.state_key is not None:
+def _is_message(event: wire.Event, is_ours: Callable[[str], bool]) -> bool:
+    if event.type not in _SAID or is_ours(event.sender) or event.is_redacted or event.state_key is not None:
         return False
     return wire.Content(event.content).part("m.relates_to").text("rel_type") != "m.replace"
 

@@ -22,6 +22,9 @@ _DEVICE = "device"
 
 async def log_in(api: Api, settings: MatrixSettings, store: Store) -> wire.WhoAmI:
     """Give `api` a token that the homeserver takes, and return whose it is. Raises Paused and Retry."""
+    if settings.application_service is not UNSET:
+        api.token = settings.application_service.as_token.reveal()
+        return _ours(await _as_service(api, settings), settings)
     if settings.access_token is not UNSET:
         api.token = settings.access_token.reveal()
         return _ours(await _whose(api), settings)
@@ -38,6 +41,22 @@ async def log_in(api: Api, settings: MatrixSettings, store: Store) -> wire.WhoAm
                 return who
             await store.set(_DEVICE, None)  # it is another account's
     return await _by_password(api, settings, store)
+
+
+async def _as_service(api: Api, settings: MatrixSettings) -> wire.WhoAmI:
+    """Ours once the homeserver has read the registration; the account itself has to be made once."""
+    try:
+        await api.register(settings.user_id[1:].partition(":")[0])
+    except TokenRefused as error:
+        raise TokenRefused(
+            f"{api.server.url} does not know the as_token; has it read the file that `nextbridge registration` wrote?",
+            scope="instance",
+        ) from error
+    except Refusal as refusal:
+        if refusal.code != "M_USER_IN_USE":
+            reason = f"{api.server.url} does not let us be {settings.user_id} ({refusal.status}: {refusal.message})"
+            raise Paused(f"{reason}; give it the registration again", scope="instance") from refusal
+    return await _whose(api)
 
 
 async def _by_password(api: Api, settings: MatrixSettings, store: Store) -> wire.WhoAmI:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
+from collections.abc import Callable
 
 from msgspec import Struct
 from structlog.typing import FilteringBoundLogger
@@ -59,8 +60,11 @@ class People:
             portrait=person.picture if person.picture.startswith("mxc://") else "",
         )
 
-    async def member(self, api: Api, room: ChannelKey, name: str) -> Author | None:
-        """The one in the room of that whole id or shown name; None where it is nobody, or several. Raises nothing."""
+    async def member(self, api: Api, room: ChannelKey, name: str, is_puppet: Callable[[str], bool]) -> Author | None:
+        """The one in the room of that whole id or shown name; None where it is nobody, or several.
+
+        Who stands for somebody elsewhere is nobody. Raises nothing.
+        """
         wanted = name.casefold()
         if not wanted.strip():
             return None
@@ -72,7 +76,8 @@ class People:
         named = [
             user
             for user, member in found.joined.items()
-            if wanted in {handle(user).casefold(), user.casefold(), (member.display_name or "").casefold()}
+            if not is_puppet(user)
+            and wanted in {handle(user).casefold(), user.casefold(), (member.display_name or "").casefold()}
         ]
         if len(named) != 1:
             return None

@@ -55,6 +55,9 @@ async def probe(
 
 async def _enter(api: Api, settings: MatrixSettings, store: Store) -> bool:
     """Give `api` a token; whether it was got for this look alone, as a device that is gone with it."""
+    if settings.application_service is not UNSET:
+        api.token = settings.application_service.as_token.reveal()
+        return False
     if settings.access_token is not UNSET:
         api.token = settings.access_token.reveal()
         return False

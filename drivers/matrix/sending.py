@@ -166,7 +166,7 @@ async def _look(room: ChannelKey, since: int, account: Account) -> dict[Delivery
         for event in wire.events_of(page.chunk):
             oldest = event.origin_server_ts
             # a mark on somebody else's message is not ours, whatever it says
-            if event.sender != account.me:
+            if not account.is_ours(event.sender):
                 continue
             shown: wire.Event | None = event
             if event.type == "m.room.encrypted" and account.encryption is not None:

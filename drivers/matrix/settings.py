@@ -13,7 +13,46 @@ from nextbridge.config.types import NonBlank, OptionalProxy, Secret, Settings
 from nextbridge.driver import Remark
 from nextbridge.envelope import ChannelKey
 
-__all__ = ["Homeserver", "MatrixRoom", "MatrixSettings", "realm_of", "remarks", "room_key", "room_remarks"]
+__all__ = [
+    "ApplicationService",
+    "Homeserver",
+    "MatrixRoom",
+    "MatrixSettings",
+    "realm_of",
+    "remarks",
+    "room_key",
+    "room_remarks",
+]
+
+
+_SHORTEST_TOKEN = 16
+
+
+class ApplicationService(Settings, frozen=True):
+    """The relay as an application service of the homeserver, as `nextbridge registration` tells it."""
+
+    as_token: Annotated[
+        Secret, Meta(description="The token by which the homeserver knows the relay: a long random one.")
+    ]
+    hs_token: Annotated[Secret, Meta(description="Another one, by which the relay knows the homeserver.")]
+    puppets: Annotated[
+        str,
+        Meta(
+            pattern=r"^[a-z0-9][a-z0-9_.-]*$(?!\n)",
+            max_length=40,
+            description="What the names of the accounts begin with that stand for people elsewhere; nobody else can "
+            "take such a name.",
+        ),
+    ] = "nextbridge_"
+    url: Annotated[
+        str,
+        Meta(
+            pattern=r"^(https?://[^\s?#]+)?$(?!\n)",
+            description="Where the homeserver reaches this instance. By default `/matrix/<instance>` below "
+            "global.base_url.",
+            examples=["http://127.0.0.1:8778/matrix/home"],
+        ),
+    ] = ""
 
 
 class MatrixSettings(Settings, frozen=True):
@@ -47,6 +86,16 @@ class MatrixSettings(Settings, frozen=True):
             Meta(
                 description="The account's password, in place of a token: the relay logs in once and keeps the token "
                 "that it gets in the state folder."
+            ),
+        ]
+        | UnsetType
+    ) = UNSET
+    application_service: (
+        Annotated[
+            ApplicationService,
+            Meta(
+                description="In place of a token: the homeserver knows the relay by a registration file, and each "
+                "person elsewhere has an account of their own there."
             ),
         ]
         | UnsetType
@@ -123,14 +172,35 @@ def remarks(settings: MatrixSettings) -> Iterator[Remark]:
         yield Remark(("homeserver",), "nothing can be reached there: look at the host and at the port (65535 at most)")
     elif settings.homeserver != url:
         yield Remark(("homeserver",), f"taken as {url}; write it so", fatal=False)
-    if settings.access_token is UNSET and settings.password is UNSET:
-        yield Remark((), "it has no way to log in; add `access_token` or `password`")
+    if settings.application_service is not UNSET:
+        yield from _service_remarks(settings, settings.application_service)
+    elif settings.access_token is UNSET and settings.password is UNSET:
+        yield Remark((), "it has no way to log in; add `access_token`, `password` or `application_service`")
     elif settings.access_token is not UNSET and settings.password is not UNSET:
         yield Remark(("password",), "there is an access_token too; keep one of the two")
     if settings.access_token is not UNSET and re.search(r"\s|^$", settings.access_token.reveal()):
         yield Remark(("access_token",), "it is blank or has a space inside; copy the token alone")
     if settings.password is not UNSET and not settings.password.reveal():
         yield Remark(("password",), "it is empty")
+
+
+def _service_remarks(settings: MatrixSettings, service: ApplicationService) -> Iterator[Remark]:
+    for key, other in (("access_token", settings.access_token), ("password", settings.password)):
+        if other is not UNSET:
+            yield Remark((key,), "an application service has no use for it; take it out")
+    for key, token in (("as_token", service.as_token), ("hs_token", service.hs_token)):
+        if len(token.reveal()) < _SHORTEST_TOKEN or re.search(r"\s", token.reveal()):
+            yield Remark(
+                ("application_service", key),
+                f"write {_SHORTEST_TOKEN} random characters or more and no space: `openssl rand -hex 32` makes some",
+            )
+    if service.as_token.reveal() == service.hs_token.reveal():
+        yield Remark(("application_service", "hs_token"), "it is the as_token; make another one")
+    if settings.user_id[1:].startswith(service.puppets):
+        yield Remark(
+            ("application_service", "puppets"),
+            f"the relay's own name, {settings.user_id}, begins so, too; choose another beginning for the puppets",
+        )
 
 
 def _can_be_opened(url: str) -> bool:

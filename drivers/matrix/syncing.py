@@ -19,7 +19,7 @@ from drivers.matrix.events import EventReader, Skipped
 from drivers.matrix.people import People
 from drivers.matrix.rooms import Rooms, position
 from nextbridge.driver import Cursor, Host
-from nextbridge.envelope import ChannelKey
+from nextbridge.envelope import ChannelKey, Event
 from nextbridge.errors import Retry
 
 __all__ = ["Listener"]
@@ -61,6 +61,10 @@ class Listener:
         """The token of what was heard up to; None before the first sync."""
         self._joining: set[asyncio.Task[None]] = set()
 
+    def heard(self, room: ChannelKey) -> str:  # noqa: ARG002 - a sync's token is that of all rooms
+        """The cursor of what was heard of a room; empty before there is one."""
+        return self.since or ""
+
     async def listen(self, account: Account, realm: str) -> None:
         """Connect, and tell the core what comes, until the connection ends. Raises Retry and Paused."""
         api, me = account.api, account.me
@@ -87,9 +91,12 @@ class Listener:
                 is_first, self.since = False, batch.next_batch
                 batch = await self._ask(api, wait=_WAIT)
         finally:
-            for task in self._joining:
-                task.cancel()
-            await asyncio.gather(*self._joining, return_exceptions=True)
+            await self._end()
+
+    async def _end(self) -> None:
+        for task in self._joining:
+            task.cancel()
+        await asyncio.gather(*self._joining, return_exceptions=True)
 
     async def _ask(self, api: Api, *, wait: float) -> wire.Sync:
         filters = _LIVE if self.since is not None else _FIRST
@@ -171,8 +178,11 @@ class Listener:
         except Skipped as reason:
             self._host.skipped(str(reason), cursor=cursor)
         else:
-            await self._host.accept(made, cursor=cursor)
+            await self._tell(made, cursor)
         return event.type == "m.room.tombstone" and self._rooms.is_configured(room)
+
+    async def _tell(self, made: Event, cursor: Cursor) -> None:
+        await self._host.accept(made, cursor=cursor)
 
     def _note_people(self, room: ChannelKey, events: list[Raw]) -> None:
         for event in wire.events_of(events):
@@ -184,7 +194,7 @@ class Listener:
     async def _typing(self, room: ChannelKey, events: list[Raw], account: Account) -> None:
         for content in wire.contents_of(events, "m.typing"):
             for user in content.texts("user_ids"):
-                if user != account.me and self._rooms.is_configured(room):
+                if not account.is_ours(user) and self._rooms.is_configured(room):
                     self._host.typing(room, await self._people.author(account.api, room, user))
 
     # --- invitations --------------------------------------------------------------------------------------------------

@@ -23,8 +23,10 @@ __all__ = [
     "Aliased",
     "Annotations",
     "Content",
+    "Context",
     "DeviceLists",
     "Event",
+    "Events",
     "Failure",
     "Invitation",
     "JoinedMembers",
@@ -35,10 +37,12 @@ __all__ = [
     "Member",
     "Nothing",
     "Page",
+    "Placed",
     "Profile",
     "Room",
     "Sent",
     "Sync",
+    "Transaction",
     "Uploaded",
     "Versions",
     "WhoAmI",
@@ -239,11 +243,33 @@ class Sync(Struct, frozen=True):
 # --- what other calls answer ----------------------------------------------------------------------------------------
 
 
+class Transaction(Struct, frozen=True):
+    """What a homeserver tells an application service, at once."""
+
+    events: list[Raw] = field(default_factory=list)
+    ephemeral: list[Raw] = field(default_factory=list)
+    """Since version 1.13; Synapse wrote it otherwise before."""
+    earlier_ephemeral: list[Raw] = field(default_factory=list, name="de.sorunome.msc2409.ephemeral")
+
+
+class Placed(Struct, frozen=True):
+    """Of an event that comes without its room around it: the room."""
+
+    room_id: str = ""
+
+
 class Page(Struct, frozen=True):
     """`/messages`: a part of a room's history. `end` is missing where there is no more."""
 
     chunk: list[Raw] = field(default_factory=list)
     end: str | None = None
+
+
+class Context(Struct, frozen=True):
+    """`/context`: the tokens around an event."""
+
+    end: str = ""
+    """From where what came after it is read."""
 
 
 class Annotations(Struct, frozen=True):

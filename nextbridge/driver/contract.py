@@ -10,7 +10,7 @@ from nextbridge.config.types import Settings
 from nextbridge.driver.declaration import Guarantees, Limits
 from nextbridge.driver.exchange import ConfiguredChannel, Finding, Outgoing, Receipt, Remark
 from nextbridge.driver.host import Host
-from nextbridge.envelope import ChannelKey
+from nextbridge.envelope import ChannelKey, InstanceId
 from nextbridge.markup import Dialect
 
 __all__ = [
@@ -74,6 +74,14 @@ class Driver(ABC, Generic[S, C]):
     def channel_remarks(cls, channel: C, settings: S) -> Iterable[Remark]:  # noqa: ARG003 - for subclasses
         """Likewise for a channel of an instance with these settings. No I/O."""
         return ()
+
+    @classmethod
+    def registration(cls, settings: S, instance: InstanceId, base_url: str) -> str | None:  # noqa: ARG003 - for subclasses
+        """The file that the platform's server has to be given to know this instance; None where it needs none.
+
+        It holds secrets: the command that asks for it writes it where only the operator can read it. No I/O.
+        """
+        return None
 
     @abstractmethod
     def limits(self, channel: ChannelKey) -> Limits:

@@ -13,7 +13,7 @@ from nextbridge.sandbox.cable import Cable
 from nextbridge.sandbox.contract import Bench, Heard
 from tests.matrix.gateway import Gateway
 from tests.matrix.person import SECONDS, Person, shown
-from tests.matrix.synapse import Synapse
+from tests.matrix.synapse import Account, Synapse
 
 _PNG = bytes.fromhex(
     "89504e470d0a1a0a0000000d49484452000000010000000108060000001f15c4890000000d49444154789c6360000000000200"
@@ -27,9 +27,9 @@ class MatrixBench(Bench):
         {"homeserver": "https://matrix.example.com", "user_id": "@relay:example.com", "access_token": "syt_cmVsYXk_x"},
         {"room_id": "!AbCdEfGhIjKlMnOpQr:example.com"},
     )
-    without: ClassVar = {
-        Identity: "a bot's messages are shown under its own name",
-        Pages: "nothing calls the relay: it asks the homeserver",
+    lacking: ClassVar = {
+        Identity: "the relay is an application service",
+        Pages: "the relay is an application service",
     }
 
     def __init__(self, synapse: Synapse) -> None:
@@ -41,7 +41,7 @@ class MatrixBench(Bench):
         self._direct = ""
 
     async def start(self) -> None:
-        self.bot = self._synapse.register()
+        self.bot = self.enter()
         self.gateway = await self.stack.enter_async_context(Gateway(self._synapse.url))
         self.cable = await self.stack.enter_async_context(Cable("127.0.0.1", self.gateway.port))
         self.alice = await self.stack.enter_async_context(Person(self._synapse))
@@ -49,7 +49,7 @@ class MatrixBench(Bench):
         picture = await self.alice.upload("alice.png", _PNG, "image/png")
         await self.alice.call("PUT", f"/profile/{self.alice.id}/avatar_url", {"avatar_url": picture})
         levels = {"users": {self.bot.user: 50}}
-        relay = Person(self._synapse, self.bot)
+        relay = Person(self._synapse, self.bot, listens=False)
         async with relay:
             await relay.call_by_name("relay")
             self.town = [
@@ -58,6 +58,10 @@ class MatrixBench(Bench):
             ]
             for room in self.town:
                 await relay.join(room)
+
+    def enter(self) -> Account:
+        """The relay's own account."""
+        return self._synapse.register()
 
     def settings(self) -> MatrixSettings:
         return self._settings(self.bot.token)
@@ -108,11 +112,11 @@ class MatrixBench(Bench):
         has_file = "url" in content
         without_caption = has_file and content["filename"] == content["body"]
         seen = shown({"body": ""} if without_caption else content)
-        mentions = content["m.mentions"] if event["sender"] == self.bot.user else {}
+        mentions = content["m.mentions"] if event["sender"] != self.alice.id else {}
         replied = content.get("m.relates_to", {}).get("m.in_reply_to", {}).get("event_id", "")
         answered = (said or {}).get(replied)
         return Heard(
-            author="relay" if event["sender"] == self.bot.user else "Alice",
+            author=await self._name_of(event["sender"]),
             text=seen.text,
             notation=frozenset(seen.tags) | ({"a call"} if mentions else frozenset()),
             action=content["msgtype"] == "m.emote",
@@ -120,6 +124,9 @@ class MatrixBench(Bench):
             answers=None if answered is None else shown(answered["content"]).text,
             reactions=tuple(reactions or ()),
         )
+
+    async def _name_of(self, user: str) -> str:
+        return "relay" if user == self.bot.user else "Alice"
 
     # --- what Alice does ---
 

@@ -8,6 +8,7 @@ import pytest
 
 from nextbridge.sandbox.contract import DriverContract
 from tests.contract.matrix_bench import MatrixBench
+from tests.contract.matrix_service_bench import MatrixServiceBench
 from tests.matrix.conftest import synapse  # noqa: F401 - a fixture
 from tests.matrix.synapse import Synapse
 
@@ -18,4 +19,13 @@ class TestMatrix(DriverContract):
     @pytest.fixture
     async def bench(self, synapse: Synapse) -> AsyncIterator[MatrixBench]:  # noqa: F811 - the fixture
         async with MatrixBench(synapse) as bench:
+            yield bench
+
+
+class TestMatrixApplicationService(DriverContract):
+    bench_type = MatrixServiceBench
+
+    @pytest.fixture
+    async def bench(self, synapse: Synapse) -> AsyncIterator[MatrixServiceBench]:  # noqa: F811 - the fixture
+        async with MatrixServiceBench(synapse) as bench:
             yield bench

@@ -25,7 +25,9 @@ _CLIENT = "/_matrix/client/v3"
 class Person:
     """`async with Person(synapse, "alice") as alice`: registered, and listening."""
 
-    def __init__(self, synapse: Synapse, account: Account | None = None) -> None:
+    def __init__(self, synapse: Synapse, account: Account | None = None, *, listens: bool = True) -> None:
+        """One who does not listen only speaks: an application service is not answered when it asks what happened."""
+        self._listens = listens
         self.account = account or synapse.register()
         self.id = self.account.user
         self._url = synapse.url
@@ -42,6 +44,8 @@ class Person:
     async def __aenter__(self) -> Self:
         headers = {"Authorization": f"Bearer {self.account.token}"}
         self._http = await self._stack.enter_async_context(aiohttp.ClientSession(headers=headers))
+        if not self._listens:
+            return self
         self._since = (await self.call("GET", "/sync?timeout=0"))["next_batch"]
         listening = asyncio.create_task(self._listen())
         self._stack.callback(listening.cancel)

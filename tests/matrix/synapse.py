@@ -24,6 +24,8 @@ from urllib.parse import quote
 
 import pytest
 
+from tests.matrix.services import Services
+
 LOOPBACK = "127.0.0.1"
 SERVER_NAME = "matrix.test"
 PYTHON = Path(__file__).parents[2] / ".venv-synapse" / "bin" / "python"
@@ -55,6 +57,7 @@ class Synapse:
     """One homeserver. Its calls block, for a few milliseconds: they set a scene, before the test begins."""
 
     def __init__(self, folder: Path, *, more: dict[str, Any] | None = None) -> None:
+        self.services = Services(folder, SERVER_NAME)
         self._folder = folder
         self._more = more or {}
         """What the configuration says beside what stands here."""
@@ -183,6 +186,7 @@ class Synapse:
             "rc_media_create": _UNLIMITED,
             "rc_room_creation": _UNLIMITED,
             "rc_reports": _UNLIMITED,
+            "app_service_config_files": self.services.files,
             **dict.fromkeys(limits, _UNLIMITED),
             **self._more,
         }

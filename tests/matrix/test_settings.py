@@ -39,7 +39,7 @@ def report(tmp_path: Path, account: dict[str, Any], room: dict[str, Any]) -> str
         ({"homeserver": "matrix.example.com"}, "write the address that clients use"),
         ({"homeserver": "https://matrix.example.com:99999"}, "look at the host and at the port"),
         ({"user_id": "relay"}, "write the whole id, like @relay:example.com"),
-        ({"access_token": ...}, "it has no way to log in; add `access_token` or `password`"),
+        ({"access_token": ...}, "it has no way to log in; add `access_token`, `password` or `application_service`"),
         ({"password": "p"}, "there is an access_token too; keep one of the two"),
         ({"access_token": "syt x"}, "it is blank or has a space inside"),
         ({"acces_token": "syt_x", "access_token": ...}, 'did you mean "access_token"?'),

@@ -6,6 +6,8 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
+from aiohttp.test_utils import make_mocked_request
+
 from nextbridge.driver import (
     Deletes,
     DirectMessages,
@@ -13,6 +15,7 @@ from nextbridge.driver import (
     Identity,
     LocalFile,
     Members,
+    Pages,
     Reactions,
     Recall,
     Threads,
@@ -44,6 +47,8 @@ async def _says_so(capability: type, relay: Supervised, bench: Bench, said: Mess
         return await driver.recall(room, said) is None
     if capability is Members:
         return await driver.member(room, bench.person) is None
+    if capability is Pages:
+        return bool((await driver.handle(make_mocked_request("GET", "/"), "/")).status == 404)
     if capability is Typing:
         return await driver.typing(room, _SOMEBODY) is None
     told: dict[type, Callable[[], Awaitable[object]]] = {
