@@ -15,7 +15,7 @@ from nextbridge.envelope import Edited, Event, Reacted
 from nextbridge.errors import JournalError, Paused, Retry
 from nextbridge.sandbox.contract.supervised import said
 from nextbridge.sandbox.discord import Right
-from tests.discord.conftest import Place
+from tests.discord.place import Place
 
 
 async def test_a_connection_that_is_asked_to_begin_again_misses_nothing(place: Place) -> None:

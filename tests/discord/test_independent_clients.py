@@ -13,7 +13,7 @@ import pytest
 import yarl
 
 from nextbridge.sandbox.discord import SandboxDiscord
-from tests.discord.conftest import Place
+from tests.discord.place import Place
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # it imports what a later Python has no more

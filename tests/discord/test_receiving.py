@@ -7,7 +7,7 @@ from nextbridge.markup import MentionKind
 from nextbridge.markup.calls import calls
 from nextbridge.sandbox.contract.supervised import said
 from nextbridge.sandbox.discord import MessageType, Sticker
-from tests.discord.conftest import Place
+from tests.discord.place import Place
 
 
 async def test_ids_are_read_by_their_names(place: Place) -> None:

@@ -16,7 +16,7 @@ from nextbridge.markup.split import split
 from nextbridge.sandbox.contract.supervised import Supervised, again, error_of, spooled
 from nextbridge.sandbox.discord import Allowance, Limit, Right, SandboxDiscord
 from tests.discord.client import Shown
-from tests.discord.conftest import Place
+from tests.discord.place import Place
 
 
 def written(relay: Supervised, *children: object) -> str:
