@@ -48,14 +48,17 @@ class Writer(Struct, frozen=True):
     log: Log
     files: Files
     caller: Caller
+    longest: int
+    """Characters that a text may have."""
 
     async def do(
         self, request: Request, key: str | None, uploaded: Sequence[File] = (), digests: Sequence[str] = ()
     ) -> Done:
         """Do what it asks for. `key` is what a repetition would have too. Raises Refused."""
-        compose = self._compose(request, uploaded)
         whole_key = f"api/{self.caller.name}/{key or uuid4().hex}"
         try:
+            self._check_length(request)
+            compose = self._compose(request, uploaded)
             entry, is_new = await self.log.append(whole_key, compose, digest_of(request, digests))
         except KeyReused:
             raise Refused(409, "Something else was asked for with this Idempotency-Key.") from None
@@ -74,6 +77,10 @@ class Writer(Struct, frozen=True):
             return Done(entry.id, entry.id, repeated=not is_new)
         assert not isinstance(request, MessageRequest)  # noqa: S101 - a message always makes an entry
         return Done(request.message, None if entry is None else entry.id, repeated=entry is not None and not is_new)
+
+    def _check_length(self, request: Request) -> None:
+        if isinstance(request, MessageRequest | EditRequest) and len(request.text) > self.longest:
+            raise Refused(400, f"The text is too long: {self.longest} characters are the most.")
 
     def _compose(self, request: Request, uploaded: Sequence[File]) -> Compose:
         author = self._author(request)

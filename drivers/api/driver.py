@@ -86,6 +86,7 @@ class ApiDriver(Driver[ApiSettings, RoomSettings]):
                 instance=host.instance,
                 address=f"{host.base_url or ''}/{self.platform}/{host.instance}",
                 settings=settings,
+                log=host.log,
                 store=host.store,
                 logs=self._logs,
                 names=self._names,

@@ -20,10 +20,9 @@ from aiohttp import WSMsgType, web
 from msgspec import Struct, field
 
 from drivers.api.access import Caller
-from drivers.api.actions import Writer
 from drivers.api.entries import Edit, Entry, Message
 from drivers.api.log import Log, NotThere
-from drivers.api.readers import GLANCE, GOODBYE, Readers, converse, cut, in_time, is_gone
+from drivers.api.readers import GLANCE, GOODBYE, Readers, cut, is_gone
 from drivers.api.refusals import Refused
 from drivers.api.requests import LONGEST_NAME, MessageRequest, cleaned, one_line, read_data, read_key
 from drivers.api.rooms import Rooms
@@ -98,7 +97,7 @@ class Matterbridge:
             response = web.Response(body=msgspec.json.encode(found), content_type="application/json")
             try:
                 await response.prepare(request)
-                await in_time(response.write_eof())
+                await self._readers.in_time(response.write_eof())
             except (TimeoutError, ConnectionError):
                 cut(request)
                 return response
@@ -113,16 +112,16 @@ class Matterbridge:
             response = web.StreamResponse(headers={"Content-Type": "application/json", "X-Accel-Buffering": "no"})
             await response.prepare(request)
             try:
-                await in_time(response.write(_line(_greeting())))
+                await self._readers.in_time(response.write(_line(_greeting())))
                 async with aclosing(self._follow(caller)) as following:
                     async for key, entries in following:
                         for each in self._shown(key, entries, caller):
-                            await in_time(response.write(_line(each)))
+                            await self._readers.in_time(response.write(_line(each)))
                         if entries:
                             await self._move(caller, key, entries[-1].id)
                         elif is_gone(request):
                             break
-                await in_time(response.write_eof())
+                await self._readers.in_time(response.write_eof())
             except (TimeoutError, ConnectionError):
                 cut(request)
             return response
@@ -135,15 +134,15 @@ class Matterbridge:
             raise Refused(426, "Only a WebSocket can be opened here.", {"Upgrade": "websocket"})
         with self._readers.place():
             await socket.prepare(request)
-            await converse(request, socket, self._take(socket, caller), self._give(socket, caller))
+            await self._readers.converse(request, socket, self._take(socket, caller), self._give(socket, caller))
             return socket
 
     async def _give(self, socket: web.WebSocketResponse, caller: Caller) -> None:
-        await in_time(socket.send_str(_line(_greeting()).decode()))
+        await self._readers.in_time(socket.send_str(_line(_greeting()).decode()))
         async with aclosing(self._follow(caller)) as following:
             async for key, entries in following:
                 for each in self._shown(key, entries, caller):
-                    await in_time(socket.send_str(_line(each).decode()))
+                    await self._readers.in_time(socket.send_str(_line(each).decode()))
                 if entries:
                     await self._move(caller, key, entries[-1].id)
 
@@ -155,7 +154,7 @@ class Matterbridge:
                 await self._post(_read(frame.data.encode()), caller, None)
             except Refused as refused:
                 failure = Wire(text=refused.text, event="failure", timestamp=_now())
-                await in_time(socket.send_str(_line(failure).decode()))
+                await self._readers.in_time(socket.send_str(_line(failure).decode()))
 
     async def _follow(self, caller: Caller) -> AsyncGenerator[tuple[str, Sequence[Entry]], None]:
         """Rooms with what the token has not got of them; nothing of one, where it is silent for a moment."""
@@ -238,8 +237,6 @@ class Matterbridge:
         data = [each for each in (received.extra or {}).get("file", ()) if each.data is not None]
         if not text and not data:
             raise Refused(400, "There is no text in it.")
-        if len(text) > self._rooms.settings.max_message:
-            raise Refused(400, f"The text is too long: {self._rooms.settings.max_message} characters are the most.")
         avatar = received.avatar if received.avatar.startswith(("http://", "https://")) else ""
         asked = MessageRequest(
             text=text,
@@ -253,7 +250,7 @@ class Matterbridge:
         try:
             for each in data[:MOST_FILES]:
                 uploaded.append(await self._upload(each, caller))  # noqa: PERF401 - those before a failure count
-            await Writer(log, self._rooms.files, caller).do(asked, key, uploaded)
+            await self._rooms.writer(log, caller).do(asked, key, uploaded)
         finally:
             for file in uploaded:
                 await self._rooms.files.withdraw(caller.name, file.id)

@@ -7,8 +7,8 @@ it. One that takes nothing for half a minute is cut off, and comes back with its
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Coroutine, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncGenerator, Awaitable, Coroutine, Iterator
+from contextlib import aclosing, contextmanager
 from typing import Any
 
 import msgspec
@@ -19,10 +19,8 @@ from drivers.api.entries import Entry, encode
 from drivers.api.log import Log
 from drivers.api.refusals import Refused
 
-__all__ = ["GLANCE", "GOODBYE", "Gap", "Page", "Readers", "Update", "converse", "cut", "follow", "in_time", "is_gone"]
+__all__ = ["GLANCE", "GOODBYE", "Gap", "Page", "Readers", "Update", "cut", "follow", "is_gone"]
 
-_PATIENCE = 30.0
-"""Seconds in which a reader has to take what it is sent."""
 GLANCE = 1.0
 """Seconds of silence until it is looked whether the reader is still there: aiohttp does not tell."""
 _HEARTBEAT = 15
@@ -60,6 +58,8 @@ class Readers:
     """All who wait, of one instance."""
 
     def __init__(self, most: int) -> None:
+        self.patience = 30.0
+        """Seconds in which a reader has to take what it is sent."""
         self._most = most
         self._tasks: set[asyncio.Task[object]] = set()
 
@@ -84,6 +84,32 @@ class Readers:
             if staying:
                 await asyncio.wait(staying)
 
+    async def in_time(self, doing: Awaitable[object]) -> None:
+        """Send something to a reader that takes it. Raises TimeoutError where it does not."""
+        async with asyncio.timeout(self.patience):
+            await doing
+
+    async def converse(
+        self,
+        request: web.Request,
+        socket: web.WebSocketResponse,
+        listening: Coroutine[Any, Any, None],
+        writing: Coroutine[Any, Any, None],
+    ) -> None:
+        """Do both until either ends, and close the socket."""
+        sides = [asyncio.ensure_future(listening), asyncio.ensure_future(writing)]
+        try:
+            done, _ = await asyncio.wait(sides, return_when=asyncio.FIRST_COMPLETED)
+            for each in done:
+                each.result()
+            await self.in_time(socket.close(code=WSCloseCode.GOING_AWAY))
+        except (TimeoutError, ConnectionError):
+            cut(request)
+        finally:
+            for each in sides:
+                each.cancel()
+            await asyncio.gather(*sides, return_exceptions=True)
+
     # --- the three ways ---
 
     async def page(self, request: web.Request, log: Log, after: int | None, limit: int, wait: int) -> Page:
@@ -92,9 +118,10 @@ class Readers:
         if not entries and wait:
             with self.place():
                 until = asyncio.get_running_loop().time() + wait
-                async for update in follow(log, after or 0):
-                    if update.entries or is_gone(request) or asyncio.get_running_loop().time() >= until:
-                        break
+                async with aclosing(follow(log, after or 0)) as following:
+                    async for update in following:
+                        if update.entries or is_gone(request) or asyncio.get_running_loop().time() >= until:
+                            break
             entries, gap = log.since(after, limit)
         return Page(entries, entries[-1].id if entries else after or 0, gap)
 
@@ -104,15 +131,16 @@ class Readers:
             response = web.StreamResponse(headers={"Content-Type": "text/event-stream", "X-Accel-Buffering": "no"})
             await response.prepare(request)
             try:
-                await in_time(response.write(b"retry: 2000\n\n"))
+                await self.in_time(response.write(b"retry: 2000\n\n"))
                 silence = 0
-                async for update in follow(log, after):
-                    silence = 0 if update.entries or update.gap else silence + 1
-                    if silence % _HEARTBEAT == 0:
-                        await in_time(response.write(_as_events(update)))
-                    elif is_gone(request):
-                        return response
-                await in_time(response.write_eof())
+                async with aclosing(follow(log, after)) as following:
+                    async for update in following:
+                        silence = 0 if update.entries or update.gap else silence + 1
+                        if silence % _HEARTBEAT == 0:
+                            await self.in_time(response.write(_as_events(update)))
+                        elif is_gone(request):
+                            return response
+                await self.in_time(response.write_eof())
             except (TimeoutError, ConnectionError):
                 cut(request)
             return response
@@ -122,32 +150,19 @@ class Readers:
         with self.place():
             socket = web.WebSocketResponse(timeout=GOODBYE, heartbeat=30, max_msg_size=1024, compress=False)
             await socket.prepare(request)
-            await converse(request, socket, _listen(socket), _write(socket, log, after))
+            await self.converse(request, socket, _listen(socket), self._write(socket, log, after))
             return socket
 
-
-async def converse(
-    request: web.Request,
-    socket: web.WebSocketResponse,
-    listening: Coroutine[Any, Any, None],
-    writing: Coroutine[Any, Any, None],
-) -> None:
-    """Do both until either ends, and close the socket."""
-    sides = [asyncio.ensure_future(listening), asyncio.ensure_future(writing)]
-    try:
-        done, _ = await asyncio.wait(sides, return_when=asyncio.FIRST_COMPLETED)
-        for each in done:
-            each.result()
-        await in_time(socket.close(code=WSCloseCode.GOING_AWAY))
-    except (TimeoutError, ConnectionError):
-        cut(request)
-    finally:
-        for each in sides:
-            each.cancel()
-        await asyncio.gather(*sides, return_exceptions=True)
+    async def _write(self, socket: web.WebSocketResponse, log: Log, after: int | None) -> None:
+        async with aclosing(follow(log, after)) as following:
+            async for update in following:
+                if update.gap:
+                    await self.in_time(socket.send_str(msgspec.json.encode(_gap(update.entries)).decode()))
+                for entry in update.entries:
+                    await self.in_time(socket.send_str(encode(entry).decode()))
 
 
-async def follow(log: Log, after: int | None) -> AsyncIterator[Update]:
+async def follow(log: Log, after: int | None) -> AsyncGenerator[Update, None]:
     """What happens after a cursor (None: from now on), as it happens; and an empty update where it is silent.
 
     Ends when nobody is to wait any more.
@@ -196,22 +211,8 @@ def _gap(entries: tuple[Entry, ...]) -> Gap:
     return Gap(entries[0].id - 1 if entries else 0)
 
 
-async def _write(socket: web.WebSocketResponse, log: Log, after: int | None) -> None:
-    async for update in follow(log, after):
-        if update.gap:
-            await in_time(socket.send_str(msgspec.json.encode(_gap(update.entries)).decode()))
-        for entry in update.entries:
-            await in_time(socket.send_str(encode(entry).decode()))
-
-
 async def _listen(socket: web.WebSocketResponse) -> None:
     """Return once the reader closes; without this its close and its pongs are not seen."""
     async for frame in socket:
         if frame.type is WSMsgType.ERROR:
             return
-
-
-async def in_time(doing: Awaitable[object]) -> None:
-    """Do it while the reader takes what it is sent. Raises TimeoutError."""
-    async with asyncio.timeout(_PATIENCE):
-        await doing

@@ -6,8 +6,10 @@ import math
 from collections.abc import Mapping
 
 from msgspec import Struct
+from structlog.typing import FilteringBoundLogger
 
 from drivers.api.access import Caller, Gate
+from drivers.api.actions import Writer
 from drivers.api.log import Log
 from drivers.api.refusals import Refused
 from drivers.api.settings import ApiSettings
@@ -41,6 +43,8 @@ class Rooms(Struct, frozen=True, kw_only=True):
     address: str
     """Where the instance is found: whole, or from the first slash of its path."""
     settings: ApiSettings
+    log: FilteringBoundLogger
+    """The operator's."""
     store: Store
     logs: Mapping[str, Log]
     """By the rooms' keys."""
@@ -53,6 +57,10 @@ class Rooms(Struct, frozen=True, kw_only=True):
     def of(self, caller: Caller) -> dict[str, Log]:
         """Those that are there for a program."""
         return {key: log for key, log in self.logs.items() if caller.sees(key)}
+
+    def writer(self, log: Log, caller: Caller) -> Writer:
+        """A program that writes in one of them."""
+        return Writer(log, self.files, caller, self.settings.max_message)
 
     def keep_pace(self, caller: Caller) -> None:
         """Count one more that a program writes. Raises Refused where it may not, or has to wait."""

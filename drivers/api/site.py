@@ -11,7 +11,6 @@ import msgspec
 from aiohttp import web
 
 from drivers.api.access import Caller
-from drivers.api.actions import Writer
 from drivers.api.forms import read_form
 from drivers.api.log import Log
 from drivers.api.matterbridge import Matterbridge
@@ -28,6 +27,7 @@ from drivers.api.requests import (
     read_key,
 )
 from drivers.api.rooms import LONGEST_WAIT, MOST_ENTRIES, Rooms, RoomView
+from nextbridge.pace import Pace
 
 __all__ = ["Site"]
 
@@ -48,6 +48,7 @@ class Site:
         self.readers = Readers(rooms.settings.max_readers)
         self._rooms = rooms
         self._matterbridge = Matterbridge(rooms, self.readers)
+        self._warnings = Pace(6, burst=5)
         self._document = b""
         self._is_open = False
 
@@ -71,6 +72,7 @@ class Site:
         match path.split("/")[1:]:
             case ["openapi.json"]:
                 _only(request, "GET")
+                self._must_be_open()
                 return web.Response(body=self._document, content_type="application/json")
             case ["api", "health"]:
                 _only(request, "GET")
@@ -103,10 +105,18 @@ class Site:
 
     def _enter(self, request: web.Request, method: str) -> Caller:
         _only(request, method)
-        caller = self._rooms.gate.caller(request)
+        try:
+            caller = self._rooms.gate.caller(request)
+        except Refused:
+            if "Authorization" in request.headers and not self._warnings.take(""):
+                self._rooms.log.warning("api_token_refused", peer=request.remote)
+            raise
+        self._must_be_open()
+        return caller
+
+    def _must_be_open(self) -> None:
         if not self._is_open:
             raise Refused(503, "The API is being started.", {"Retry-After": "2"})
-        return caller
 
     def _room(self, request: web.Request, room: str, method: str) -> tuple[Log, Caller]:
         caller = self._enter(request, method)
@@ -142,20 +152,15 @@ class Site:
     async def _write(self, request: web.Request, kind: type[Request], log: Log, caller: Caller) -> web.StreamResponse:
         self._rooms.keep_pace(caller)
         key = read_key(request)
-        writer = Writer(log, self._rooms.files, caller)
+        writer = self._rooms.writer(log, caller)
         if kind is MessageRequest and request.content_type == "multipart/form-data":
             form = await read_form(request, self._rooms.files, caller.name)
             asked: Request = form.message
-            done = await writer.do(self._bounded(asked), key, form.files, form.digests)
+            done = await writer.do(asked, key, form.files, form.digests)
         else:
             asked = await read_body(request, kind)
-            done = await writer.do(self._bounded(asked), key)
+            done = await writer.do(asked, key)
         return _json(done)
-
-    def _bounded(self, asked: Request) -> Request:
-        if isinstance(asked, MessageRequest | EditRequest) and len(asked.text) > self._rooms.settings.max_message:
-            raise Refused(400, f"The text is too long: {self._rooms.settings.max_message} characters are the most.")
-        return asked
 
     def _file(self, id: str, log: Log, caller: Caller) -> web.StreamResponse:  # noqa: A002 - the field's name
         caller.must_read()
@@ -175,7 +180,7 @@ class Site:
 
 
 def _only(request: web.Request, method: str) -> None:
-    if request.method != method and not (request.method == "HEAD" and method == "GET"):
+    if request.method != method:
         raise Refused(405, f"This address takes {method} only.", {"Allow": method})
 
 

@@ -161,7 +161,7 @@ class Incoming:
                 bot=self._settings.bot,
             ),
             at=time.time_ns() // 1_000_000,
-            text=rich_text(payload.text[:LONGEST_TEXT]),
+            text=rich_text(_cut(payload.text)),
         )
         try:
             await (await self._host.accept(event))
@@ -187,6 +187,10 @@ def _field(body: bytes, name: str) -> bytes:
     if not found:
         raise Refused(400, f"The form has no field {name}.")
     return found[0].encode("utf-8", "surrogatepass")
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= LONGEST_TEXT else f"{text[: LONGEST_TEXT - 4]} […]"
 
 
 def _digest(text: str) -> bytes:

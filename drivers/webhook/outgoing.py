@@ -22,7 +22,8 @@ __all__ = ["Sender"]
 _SECONDS = 30.0
 _LONGEST_WAIT = 3600.0
 """Seconds; a longer one that a server asks for is not believed."""
-_CALLS = re.compile(r"@(?=(?:all|channel|here|everyone|room)\b)", re.IGNORECASE)
+_CALLS = re.compile(r"@(?=(?:all|channel|here|everyone|room)\b)|<(?=[!@])", re.IGNORECASE)
+"""What calls everybody on Mattermost, whose webhooks also read Slack's `<!channel>` and `<@id>`."""
 _BLANK = "\N{ZERO WIDTH SPACE}"
 
 
@@ -129,4 +130,4 @@ def _for_slack(text: str) -> str:
 
 def _for_mattermost(text: str) -> str:
     """Nothing in it calls everybody."""
-    return _CALLS.sub(f"@{_BLANK}", text)
+    return _CALLS.sub(rf"\g<0>{_BLANK}", text)

@@ -170,9 +170,9 @@ async def test_so_many_may_read_at_once(serve: Serve) -> None:
 
 
 @pytest.mark.parametrize("path", ["stream", "socket"])
-async def test_a_reader_that_takes_nothing_is_cut_off(api: Api, path: str, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_reader_that_takes_nothing_is_cut_off(api: Api, path: str) -> None:
     """Nothing grows for it meanwhile, nobody waits for it, and it finds everything by its cursor."""
-    monkeypatch.setattr("drivers.api.readers._PATIENCE", 0.3)
+    api.driver._site.readers.patience = 0.3
     host, port = api.server.address.removeprefix("http://").split(":")
     _, writer = await asyncio.open_connection(host, int(port), limit=1)
     writer.transport.pause_reading()  # type: ignore[attr-defined]

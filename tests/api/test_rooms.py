@@ -224,6 +224,7 @@ async def test_a_form_that_is_refused_leaves_nothing(serve: Serve) -> None:
         (400, [("file", b"x", "f"), ("text", "a", None), ("text", "b", None)]),
         (400, [("username", "nobody", None)]),
         (404, [("file", b"x", "f"), ("reply_to", "7", None)]),
+        (400, [("file", b"x", "f"), ("text", "x" * 4001, None)]),
     ]
     for status, parts in cases:
         form = aiohttp.FormData(default_to_multipart=True)

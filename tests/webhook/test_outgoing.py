@@ -29,14 +29,14 @@ async def test_a_message_is_posted_as_slack_and_mattermost_take_it(serve: Serve,
     hooks = await serve(outgoing={})
     await hooks.send("<!channel> & <https://evil.example|here>", avatar="https://x.example/a.png")
     hooks = await serve(outgoing={"style": "mattermost", "method": "PUT", "headers": {"X-Key": Secret(SECRET)}})
-    await hooks.send("@all @Channel x@here.example @ada <b>", action=True, name=None)
+    await hooks.send("@all @Channel x@here.example @ada <b> <!channel>", action=True, name=None)
     slack, mattermost = receiver.bodies
     assert slack == {
         "text": "&lt;!channel&gt; &amp; &lt;https://evil.example|here&gt;",
         "username": "Ada",
         "icon_url": "https://x.example/a.png",
     }
-    assert mattermost == {"text": "* @\u200ball @\u200bChannel x@\u200bhere.example @ada <b>"}
+    assert mattermost == {"text": "* @\u200ball @\u200bChannel x@\u200bhere.example @ada <b> <\u200b!channel>"}
     assert [method for method, _, _ in receiver.taken] == ["POST", "PUT"]
     assert receiver.taken[1][1]["x-key"] == SECRET
 
