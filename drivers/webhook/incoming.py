@@ -20,7 +20,7 @@ from drivers.webhook.settings import LONGEST_TEXT, IncomingSettings
 from drivers.webhook.signatures import NotSigned, key_of, verify
 from nextbridge.driver import Host
 from nextbridge.envelope import Author, Channel, ChannelKey, MessageId, Posted, UserId
-from nextbridge.errors import JournalError
+from nextbridge.errors import EntryRefused, JournalError
 from nextbridge.pace import Pace
 
 __all__ = ["Incoming", "Refused"]
@@ -165,6 +165,8 @@ class Incoming:
         )
         try:
             await (await self._host.accept(event))
+        except EntryRefused:
+            raise Refused(400, "It holds what is no text.") from None
         except JournalError:
             raise Refused(503, "It cannot be kept just now. Post it again later.", 5.0) from None
 

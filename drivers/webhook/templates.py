@@ -8,10 +8,11 @@ bounded text. This module alone imports Jinja, and is imported only where a hook
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from jinja2 import ChainableUndefined, TemplateError, TemplateSyntaxError
+from jinja2.runtime import LoopContext, Macro
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 __all__ = ["TemplateFailed", "TemplateWrong", "WebhookTemplate"]
@@ -28,6 +29,11 @@ _FILTERS = frozenset(
     "rejectattr replace reverse round select selectattr sort string striptags sum title tojson trim truncate unique "
     "upper urlencode".split()
 )
+_METHODS = frozenset(
+    {"capitalize", "cycle", "endswith", "get", "items", "keys", "lower", "split", "splitlines", "startswith", "strip"}
+    | {"title", "upper", "values"}
+)
+"""Those of the values that a template may call."""
 _HEAVY = frozenset({"*", "**", "%"})
 """Operators that can make much of little."""
 
@@ -69,6 +75,9 @@ class _Sandbox(ImmutableSandboxedEnvironment):
         self.look()
         return super().call(context, obj, *args, **kwargs)
 
+    def is_safe_callable(self, obj: Any) -> bool:  # noqa: ANN401 - Jinja's signature
+        return isinstance(obj, Macro | LoopContext) or getattr(obj, "__name__", "") in _METHODS
+
     def call_binop(self, context: Any, operator: str, left: Any, right: Any) -> Any:  # noqa: ANN401 - Jinja's signature
         self.look()
         numbers = isinstance(left, int | float) and isinstance(right, int | float)
@@ -85,6 +94,7 @@ class WebhookTemplate:
         self._sandbox = _Sandbox(undefined=ChainableUndefined, autoescape=False, keep_trailing_newline=False)
         self._sandbox.globals.clear()
         self._sandbox.filters = {name: each for name, each in self._sandbox.filters.items() if name in _FILTERS}
+        self._sandbox.filters |= {"join": _join, "replace": _replace}
         try:
             self._template = self._sandbox.from_string(text)
         except TemplateSyntaxError as error:
@@ -107,10 +117,28 @@ class WebhookTemplate:
         length = 0
         for part in self._template.generate(bounded(dict(values))):
             length += len(part)
-            if length > _LONGEST:
-                raise TemplateFailed(f"the template makes more than {_LONGEST} characters")
+            _check(length)
             self._sandbox.look()
             yield part
+
+
+def _join(values: Iterable[object], between: str = "") -> str:
+    """Jinja's own, of a bounded length."""
+    parts = [str(each) for each in values]
+    _check(sum(map(len, parts)) + len(parts) * len(str(between)))
+    return str(between).join(parts)
+
+
+def _replace(text: object, old: str, new: str) -> str:
+    """Likewise."""
+    before = str(text)
+    _check(len(before) + before.count(str(old)) * len(str(new)))
+    return before.replace(str(old), str(new))
+
+
+def _check(length: int) -> None:
+    if length > _LONGEST:
+        raise TemplateFailed(f"the template makes more than {_LONGEST} characters")
 
 
 def bounded(value: Any) -> Any:  # noqa: ANN401 - whatever JSON holds

@@ -23,6 +23,8 @@ def fill(template: str, body: object) -> str:
         ('{"text": {{ body.a|tojson }}}', {"a": 'say "hi"\n</x>'}, '{"text": "say \\"hi\\"\\n\\u003c/x\\u003e"}'),
         ("{% for k, v in body|dictsort %}{{ k }}={{ v }};{% endfor %}", {"b": 1, "a": 2}, "a=2;b=1;"),
         ("{{ body.items }}", {"items": "mine"}, "mine"),
+        ("{% for k, v in body.items() %}{{ k.upper() }}{{ loop.index }}{% endfor %}", {"a": 1}, "A1"),
+        ("{{ body.l|map('upper')|join(', ') }} {{ body.l[0]|replace('a', 'b') }}", {"l": ["a", "c"]}, "A, C b"),
         ("{{ body.n + 1 }} {{ body.n * 2 }} {{ body.n % 2 }}", {"n": 3}, "4 6 1"),
     ],
 )
@@ -47,12 +49,15 @@ def test_a_template_is_filled_with_data(template: str, body: object, made: str) 
         "{{ 'x' * 1000000000 }}",
         "{{ '%1000000000s' % body }}",
         "{{ 10 ** 100000000 }}",
+        "{{ body.a.ljust(1000000000) }}",
+        "{{ body.l|join(body.l) }}",
+        "{{ body.l|replace('x', body.l) }}",
     ],
 )
 def test_a_template_reaches_nothing_but_its_data(template: str) -> None:
     """Neither Python behind the values, nor files, nor a way to make much of little."""
     try:
-        made = fill(template, {"a": "{0.__class__}"})
+        made = fill(template, {"a": "{0.__class__}", "l": "x" * 20_000})
     except (TemplateFailed, TemplateWrong):
         return
     assert "class" not in made
