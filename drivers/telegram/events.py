@@ -82,7 +82,7 @@ class Reader:
         if not text and not attachments_of(message):
             raise Skipped("edit_of_no_message")
         where = self._where(message)
-        where["at"] = (message.edit_date or message.date) * 1000
+        where["at"] = _milliseconds(message.edit_date or message.date)
         return Edited(
             **where,
             author=await self._author(message.from_, message.sender_chat, message.author_signature),
@@ -120,7 +120,7 @@ class Reader:
                 channel=Channel(self._host.instance, place.key),
                 message=message,
                 author=author,
-                at=told.date * 1000,
+                at=_milliseconds(told.date),
                 channel_name=told.chat.name,
                 version=f"{update}-{emoji}-{'on' if added else 'off'}",
                 emoji=emoji,
@@ -154,7 +154,7 @@ class Reader:
         topic = message.message_thread_id if message.is_topic_message else None
         return {
             "channel": Channel(self._host.instance, Place(str(message.chat.id), topic).key),
-            "at": message.date * 1000,
+            "at": _milliseconds(message.date),
             "channel_name": message.chat.name,
         }
 
@@ -191,6 +191,14 @@ class Reader:
         self._topics[chat, number] = topic
         if len(self._topics) > _TOPICS:
             self._topics.popitem(last=False)
+
+
+def _milliseconds(date: int) -> int:
+    """When something happened, of which Telegram tells the second: its last moment, though not later than now.
+
+    Else it would seem to be earlier than what began in that second: a rule, or another edit.
+    """
+    return min(date * 1000 + 999, max(date * 1000, int(time.time() * 1000)))
 
 
 class _Fingerprint(Struct, frozen=True):

@@ -74,14 +74,14 @@ class Receiver:
         edited = update.edited_message if bytes(update.edited_message) else update.edited_channel_post
         if bytes(edited):
             message = msgspec.json.decode(edited, type=wire.Message)
-            before = await self._close_album(message.chat.id)
-            return [*before, await self._host.accept(await self._reader.edited(message, update.update_id))]
+            await self._close_album(message.chat.id)
+            return [await self._host.accept(await self._reader.edited(message, update.update_id))]
         if bytes(update.message_reaction):
             told = msgspec.json.decode(update.message_reaction, type=wire.ReactionUpdated)
-            pending = await self._close_album(told.chat.id)
+            await self._close_album(told.chat.id)
             topics = self._chats.forums.get(told.chat.id, set())
             events = await self._reader.reactions(told, update.update_id, topics)
-            return pending + [await self._host.accept(event) for event in events]
+            return [await self._host.accept(event) for event in events]
         if bytes(update.my_chat_member):
             changed = msgspec.json.decode(update.my_chat_member, type=wire.MemberUpdated)
             await self._chats.membership(changed, self._api, self._me)
@@ -93,27 +93,26 @@ class Receiver:
         chat = message.chat.id
         if message.from_ is not None and message.from_.id == self._me.id:
             raise Skipped("own_message")
+        told = self._gathering.was_told(message) if message.media_group_id else None
+        if told:
+            raise Skipped("known_album_part")
         if self._gathering.continues(message):
-            await self._gathering.add(message, raw)
-            self._wait_for_more(chat)
+            await self._gather(message, raw)
             return []
-        pending = await self._close_album(chat)
-        if message.media_group_id:
+        await self._close_album(chat)
+        # where the album was complete without it, a part is a message of its own
+        if message.media_group_id and told is None:
             if self._gathering.is_full():
-                pending += await self._close_album(self._gathering.chats()[0])
-            await self._gathering.add(message, raw)
-            self._wait_for_more(chat)
-            return pending
+                await self._close_album(self._gathering.chats()[0])
+            await self._gather(message, raw)
+            return []
         if message.migrate_to_chat_id is not None:
             await self._chats.moved(chat, message.migrate_to_chat_id)
         elif message.migrate_from_chat_id is not None:
             await self._chats.moved(message.migrate_from_chat_id, chat)
         if message.new_chat_title:
             self._chats.renamed(chat, message.new_chat_title)
-        events = await self._events(message)
-        for event in events:
-            pending.append(await self._host.accept(event))
-        return pending
+        return [await self._host.accept(event) for event in await self._events(message)]
 
     async def _events(self, message: wire.Message) -> list[Event]:
         chat = message.chat.id
@@ -130,6 +129,10 @@ class Receiver:
 
     # --- albums -------------------------------------------------------------------------------------------------------
 
+    async def _gather(self, message: wire.Message, raw: msgspec.Raw) -> None:
+        await self._gathering.add(message, raw)
+        self._wait_for_more(message.chat.id)
+
     def _wait_for_more(self, chat: int) -> None:
         if (timer := self._timers.pop(chat, None)) is not None:
             timer.cancel()
@@ -143,15 +146,18 @@ class Receiver:
 
     async def _completed(self, chat: int) -> None:
         async with self._turn:
-            await self._close_album(chat)
+            try:
+                await self._close_album(chat)
+            except Retry:
+                self._wait_for_more(chat)  # it lies where it lay
 
-    async def _close_album(self, chat: int) -> list[Awaitable[object]]:
-        """Hand over the album that is open in a chat, if there is one. It is forgotten once the core has it."""
+    async def _close_album(self, chat: int) -> None:
+        """Hand over the album that is open in a chat, if there is one."""
         if (timer := self._timers.pop(chat, None)) is not None:
             timer.cancel()
-        parts = self._gathering.parts(chat)
+        parts = await self._gathering.seal(chat)
         if not parts:
-            return []
+            return
         if parts[0].from_ is not None and parts[0].sender_chat is None:
             self._people.seen(chat, parts[0].from_)
         try:
@@ -161,7 +167,6 @@ class Receiver:
         else:
             await kept([await self._host.accept(event)])
         await self._gathering.close(chat)
-        return []
 
 
 async def kept(pending: list[Awaitable[object]]) -> None:

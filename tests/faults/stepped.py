@@ -17,6 +17,7 @@ from drivers.irc import IrcDriver
 from drivers.matrix import MatrixDriver
 from drivers.mattermost import MattermostDriver
 from drivers.webhook import WebhookDriver
+from drivers.telegram import TelegramDriver
 from nextbridge.cli import main
 from nextbridge.delivery import Deliveries
 from nextbridge.driver import Driver, Outgoing, Receipt
@@ -30,6 +31,7 @@ PLATFORMS: dict[str, type[Driver[Any, Any]]] = {
     "matrix": MatrixDriver,
     "mattermost": MattermostDriver,
     "webhook": WebhookDriver,
+    "telegram": TelegramDriver,
 }
 STEPS = ("before the commit", "after the commit", "before the send", "after the send", "after the receipt")
 

@@ -112,6 +112,46 @@ class TestAlbums:
             await relay.received("end")
             assert relay.texts == ["both", "end"]
 
+    async def test_parts_that_are_told_again_are_known(self, town: Town) -> None:
+        """Whatever of an album Telegram repeats after a crash is nothing new; a part that comes late is a message."""
+        async with town.relay() as relay:
+            parts = town.sandbox.say_album(town.ann, town.room, [("a.jpg", b"x"), ("b.jpg", b"y")], caption="both")
+            await relay.received("both")
+            await town.sandbox.until(lambda: not town.bot.inbox.waiting)
+            store = relay.host.store
+        async with town.relay(store=store) as relay:
+            for part in parts[::-1]:
+                town.bot.inbox.add(message=part)
+            town.sandbox.say_file(
+                town.ann, town.room, "c.jpg", b"z", kind="photo", caption="late", media_group_id=parts[0].media_group_id
+            )
+            await relay.received("late")
+            assert (relay.texts, relay.host.skips["known_album_part"]) == (["late"], 2)
+
+    async def test_an_album_that_was_on_its_way_into_the_core_stays_as_it_was(self, town: Town) -> None:
+        """After a crash the same event is told again, though more parts have come: so the core knows it."""
+        relay = town.driven()
+        told = asyncio.Event()
+        accepting = relay.host.accept
+
+        async def accept(event: Event, *, cursor: Cursor | None = None) -> asyncio.Future[None]:
+            await accepting(event, cursor=cursor)
+            told.set()
+            return asyncio.get_running_loop().create_future()  # never on disk, as far as is known
+
+        relay.host.accept = accept  # type: ignore[method-assign]
+        relay.start()
+        await relay.connected()
+        album = town.sandbox.world.new_group_of_media()
+        town.sandbox.say_file(town.ann, town.room, "a.jpg", b"x", kind="photo", caption="a", media_group_id=album)
+        await asyncio.wait_for(told.wait(), 10)
+        await relay.close()
+        town.sandbox.say_file(town.ann, town.room, "b.jpg", b"y", kind="photo", caption="b", media_group_id=album)
+        async with town.relay(store=relay.host.store) as again:
+            await again.received("b")
+            assert again.posted[0].key == relay.posted[0].key
+            assert [len(event.attachments) for event in again.posted] == [1, 1]
+
     async def test_the_text_of_an_album_can_be_edited(self, town: Town) -> None:
         """It is the album that says something else."""
         async with town.relay() as relay:
