@@ -16,8 +16,8 @@ from drivers.discord import DiscordDriver
 from drivers.irc import IrcDriver
 from drivers.matrix import MatrixDriver
 from drivers.mattermost import MattermostDriver
-from drivers.webhook import WebhookDriver
 from drivers.telegram import TelegramDriver
+from drivers.webhook import WebhookDriver
 from nextbridge.cli import main
 from nextbridge.delivery import Deliveries
 from nextbridge.driver import Driver, Outgoing, Receipt
