@@ -138,33 +138,53 @@ class Acts:
         except Refusal as refusal:
             raise await self._refusals.of_act(room, refusal, "take its messages back") from refusal
 
-    async def react(self, room: ChannelKey, message: MessageId, emoji: str, *, add: bool) -> None:
-        """Put a reaction of ours on a message, or take it away: an emoji's character, or the name of one."""
+    async def react_for(
+        self, room: ChannelKey, message: MessageId, emoji: str, author: Author, home: str, *, add: bool
+    ) -> bool:
+        """As `Driver.react_for`: the author's puppet does it, if there is one."""
+        puppets = self.account.puppets
+        if puppets is None:
+            return False
+        try:
+            speaker = await puppets.present(room, home, author)
+        except Refusal as refusal:
+            raise await self._refusals.of_act(room, refusal, "let a puppet react") from refusal
+        await self.react(room, message, emoji, add=add, speaker=speaker)
+        return True
+
+    async def react(
+        self, room: ChannelKey, message: MessageId, emoji: str, *, add: bool, speaker: Api | None = None
+    ) -> None:
+        """Put a reaction of ours on a message, or take it away: an emoji's character, or the name of one.
+
+        Of the relay itself, where nobody else speaks.
+        """
+        speaker = speaker or self.api
         shown = read_emoji(character(emoji) or emoji)
         if shown is None:
             raise Rejected("it is no emoji, and Matrix has no names for them")
         await self._found(room, message, "is reacted to")
         try:
-            ours, key = await self._reactions(room, message, shown)
+            ours, key = await self._reactions(room, message, shown, speaker.user or self.me)
             if add and ours is None:
                 relation = {"rel_type": "m.annotation", "event_id": message, "key": key}
                 # never encrypted: what is counted by the server has to be seen by it
-                await self.api.send(room, "m.reaction", uuid.uuid4().hex, {"m.relates_to": relation})
+                await speaker.send(room, "m.reaction", uuid.uuid4().hex, {"m.relates_to": relation})
             if not add and ours is not None:
-                await self.api.redact(room, ours, transaction(ours, "taken back"))
+                await speaker.redact(room, ours, transaction(ours, "taken back"))
         except Refusal as refusal:
             if refusal.code != "M_DUPLICATE_ANNOTATION":
                 raise await self._refusals.of_act(room, refusal, "react to messages") from refusal
 
-    async def _reactions(self, room: ChannelKey, message: MessageId, emoji: str) -> tuple[str | None, str]:
-        """Our own reaction with an emoji, and how others have written the emoji: two ways are counted apart."""
+    async def _reactions(self, room: ChannelKey, message: MessageId, emoji: str, who: str) -> tuple[str | None, str]:
+        """An account's own reaction with an emoji, and how others have written that: two ways are counted apart."""
         key, after = emoji, None
         for _ in range(_MOST_REACTION_PAGES):
             page = await self.api.annotations(room, message, after=after)
             for event in wire.events_of(page.chunk):
                 written = wire.Content(event.content).part("m.relates_to").text("key")
                 if bare(written) == bare(emoji):
-                    if event.sender == self.me:
+                    if event.sender == who:
                         return event.event_id, written
                     key = written
             after = page.next_batch

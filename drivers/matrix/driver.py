@@ -215,6 +215,11 @@ class MatrixDriver(Driver[MatrixSettings, MatrixRoom]):
     async def react(self, channel: ChannelKey, message: MessageId, emoji: str, *, add: bool) -> None:
         await self._ready().react(channel, message, emoji, add=add)
 
+    async def react_for(
+        self, channel: ChannelKey, message: MessageId, emoji: str, author: Author, home: str, *, add: bool
+    ) -> bool:
+        return await self._ready().react_for(channel, message, emoji, author, home, add=add)
+
     async def set_topic(self, channel: ChannelKey, topic: str) -> None:
         await self._ready().set_topic(channel, topic)
 
@@ -289,6 +294,8 @@ class MatrixDriver(Driver[MatrixSettings, MatrixRoom]):
         return await probe(api, self.settings, self.channels, self.host.store)
 
     async def close(self) -> None:
+        if self._pushed is not None:
+            self._pushed.close()
         if self._puppets is not None:
             await self._puppets.close()
         if self._api is not None:

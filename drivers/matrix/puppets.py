@@ -97,8 +97,18 @@ class Puppets:
         Does I/O at the first message of somebody, and where their name has changed. Raises as a call, Refusal, Paused
         where it cannot come in, and Rejected where it is banned.
         """
-        user = self.of(message.mark.origin.partition("/")[0], message.author)
-        _kept(self._of, message.author.id, user)
+        home = message.mark.origin.partition("/")[0]
+        return await self.present(message.channel, home, message.author, message.name, message.avatar)
+
+    async def present(
+        self, room: ChannelKey, home: str, author: Author, name: str | None = None, picture: str | None = None
+    ) -> Api:
+        """The calls of somebody's puppet, which is in the room and looks as it should. Raises as `speaking`.
+
+        Without a name it keeps the one that it has, or has the author's own.
+        """
+        user = self.of(home, author)
+        _kept(self._of, author.id, user)
         api = self.acting(user)
         turn = self._turns.setdefault(user, asyncio.Lock())
         async with turn:
@@ -106,15 +116,15 @@ class Puppets:
             if looks is None:
                 await self._register(user)
                 looks = _Looks()
-            name = one_line(message.name or message.author.name, _LONGEST_NAME)
+            name = one_line(name or looks.name or author.name, _LONGEST_NAME)
             if name and looks.name != name:
                 await self._name(api, user, name)
                 looks.name = name
             _kept(self._looks, user, looks)
-            if message.avatar is not None and looks.picture != message.avatar:
-                looks.picture = message.avatar
-                self._dress(api, user, message.avatar)
-            await self._in(message.channel, user, api)
+            if picture is not None and looks.picture != picture:
+                looks.picture = picture
+                self._dress(api, user, picture)
+            await self._in(room, user, api)
         return api
 
     async def gone(self, room: ChannelKey, user: str) -> None:

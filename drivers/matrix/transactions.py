@@ -30,7 +30,7 @@ from drivers.matrix.settings import ApplicationService
 from drivers.matrix.syncing import Listener
 from nextbridge.driver import Cursor, Host
 from nextbridge.envelope import ChannelKey, Event
-from nextbridge.errors import NextBridgeError, Retry
+from nextbridge.errors import EntryRefused, NextBridgeError, Retry
 
 __all__ = ["Pushed"]
 
@@ -63,6 +63,7 @@ class Pushed(Listener):
         self._turn = asyncio.Lock()
         self._done: list[str] | None = None
         self._kept: list[Awaitable[object]] = []
+        self._closed = False
         self._pings: dict[str, None] = {}
         """Those that we asked for and that have not come."""
 
@@ -90,6 +91,11 @@ class Pushed(Listener):
         finally:
             self._ready.clear()
             await self._end()
+
+    def close(self) -> None:
+        """Nothing is taken any more; what waits for us to be ready is to be sent again."""
+        self._closed = True
+        self._ready.set()
 
     async def _hold(self, account: Account) -> None:
         """Look again and again whether it is there. Raises Retry, and Paused, where it is not."""
@@ -172,6 +178,8 @@ class Pushed(Listener):
             async with asyncio.timeout(_SECONDS):
                 body = await _read(request)
                 await self._ready.wait()
+            if self._closed:
+                return _refused(503, "M_UNKNOWN", "the relay stops; send it again")
         except TimeoutError:
             return _refused(503, "M_UNKNOWN", "the relay is not ready; send it again")
         if body is None:
@@ -216,7 +224,8 @@ class Pushed(Listener):
             if (room := _room_of(raw)) is not None:
                 await self._typing(room, [raw], account)
         for each in self._kept:
-            await each
+            with suppress(EntryRefused):  # it never will be kept, and was counted
+                await each
         self._kept.clear()
         if moved:
             await self._resolve(account, is_first=False)

@@ -1,4 +1,4 @@
-"""A reaction on its way. We can only put our own on a message: it stands for all, and goes with the last of them."""
+"""A reaction on its way. Where we can only put our own on a message, it stands for all, and goes with the last."""
 
 from __future__ import annotations
 
@@ -44,18 +44,25 @@ class Reacting:
         others = await journal.reactors(delivery.target, fate.event_id, event.emoji)
         if not event.added and reactor not in others:
             return self._skip("reaction_not_shown")
-        is_due = not others if event.added else len(others) == 1
-        if is_due:
-            try:
-                await driver.react(delivery.target.key, MessageId(message), event.emoji, add=event.added)
-            except Rejected as error:
-                self._errand.log.debug("reaction_refused", reason=error.reason)
-                return await self._degrade(instance, fate)
-            except Gone:
-                return self._skip("gone")
-            instance.sent(delivery.target.key)
+        try:
+            if not await self._as_themselves(instance, MessageId(message)):
+                is_due = not others if event.added else len(others) == 1
+                if is_due:
+                    await driver.react(delivery.target.key, MessageId(message), event.emoji, add=event.added)
+        except Rejected as error:
+            self._errand.log.debug("reaction_refused", reason=error.reason)
+            return await self._degrade(instance, fate)
+        except Gone:
+            return self._skip("gone")
+        instance.sent(delivery.target.key)
         journal.react(delivery.id, fate.event_id, event.emoji, reactor, added=event.added)
         return None
+
+    async def _as_themselves(self, instance: Instance, message: MessageId) -> bool:
+        """Whether the one who reacts has an account of their own there, which has done so now."""
+        event, target = self._event, self._errand.delivery.target.key
+        home = self._errand.around.identities.address(event.channel).partition("/")[0]
+        return await instance.driver.react_for(target, message, event.emoji, event.author, home, add=event.added)
 
     async def _degrade(self, instance: Instance, fate: Fate) -> str | None:
         if self._errand.terms.rule.on_reaction == "nothing" or not self._event.added:

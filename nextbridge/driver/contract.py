@@ -10,7 +10,7 @@ from nextbridge.config.types import Settings
 from nextbridge.driver.declaration import Guarantees, Limits
 from nextbridge.driver.exchange import ConfiguredChannel, Finding, Outgoing, Receipt, Remark
 from nextbridge.driver.host import Host
-from nextbridge.envelope import ChannelKey, InstanceId
+from nextbridge.envelope import Author, ChannelKey, InstanceId, MessageId
 from nextbridge.markup import Dialect
 
 __all__ = [
@@ -112,6 +112,23 @@ class Driver(ABC, Generic[S, C]):
         Does I/O, within a bound of its own (30 s is usual). Raises Retry, Rejected, FileRejected or Paused. May be
         cancelled at any moment; it is then sent again with the same key and `attempted` set.
         """
+
+    async def react_for(
+        self,
+        channel: ChannelKey,  # noqa: ARG002 - for subclasses
+        message: MessageId,  # noqa: ARG002
+        emoji: str,  # noqa: ARG002
+        author: Author,  # noqa: ARG002
+        home: str,  # noqa: ARG002
+        *,
+        add: bool,  # noqa: ARG002
+    ) -> bool:
+        """Put a reaction on a message as its author's own account here, or take it away; as `Reactions.react`.
+
+        False where people from elsewhere have no accounts of their own here: then `react` is asked, for all of them.
+        `home` is where the author's id belongs: `platform:realm`.
+        """
+        return False
 
     @abstractmethod
     async def probe(self) -> list[Finding]:

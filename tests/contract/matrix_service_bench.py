@@ -109,7 +109,7 @@ class MatrixServiceBench(MatrixBench):
 
     async def _serve(self) -> None:
         application = web.Application(client_max_size=0)
-        application.router.add_route("*", f"/{self._service.name}{{path:/.*}}", self._called)
+        application.router.add_route("*", f"/matrix/{self._service.name}{{path:/.*}}", self._called)
         runner = web.AppRunner(application, access_log=None, shutdown_timeout=0.1, handler_cancellation=True)
         await runner.setup()
         self.stack.push_async_callback(runner.cleanup)

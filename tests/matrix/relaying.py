@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -25,13 +25,21 @@ def settings(url: str, account: Account, **more: Any) -> MatrixSettings:
 
 @asynccontextmanager
 async def relaying(
-    made: MatrixSettings, *rooms: MatrixRoom | str, store: MemoryStore | None = None
+    settings: MatrixSettings,
+    *rooms: MatrixRoom | str,
+    store: MemoryStore | None = None,
+    made: Callable[[Supervised], None] | None = None,
 ) -> AsyncIterator[Supervised]:
-    """A driver in those rooms (by their ids, or as the file has them), connected; `store` is an earlier one's."""
+    """A driver in those rooms (by their ids, or as the file has them), connected; `store` is an earlier one's.
+
+    `made` is told of it before it is connected.
+    """
     channels = [MatrixRoom(room_id=each) if isinstance(each, str) else each for each in rooms]
     configured = [ConfiguredChannel(MatrixDriver.channel_key(each), each, ("rule",)) for each in channels]
     host = NotingHost("here", store or MemoryStore())
-    relay = Supervised(MatrixDriver(made, configured, host), host)
+    relay = Supervised(MatrixDriver(settings, configured, host), host)
+    if made is not None:
+        made(relay)
     try:
         relay.start()
         await relay.connected()

@@ -32,7 +32,22 @@ class Service:
     user: str
     settings: ApplicationService
     port: int
-    """Where it is to be served, below `/<name>`."""
+    """Where it is to be served, below `/matrix/<name>`."""
+
+    def written(self, homeserver: str) -> dict[str, Any]:
+        """An instance's block of the operator's file. The instance is to have the service's name."""
+        service = self.settings
+        return {
+            "homeserver": homeserver,
+            "user_id": self.user,
+            "application_service": {
+                "as_token": service.as_token.reveal(),
+                "hs_token": service.hs_token.reveal(),
+                "puppets": service.puppets,
+                "url": service.url,
+            },
+            "reconnect_delay": 0.2,
+        }
 
     def block(self, homeserver: str, **more: Any) -> MatrixSettings:
         """An instance's settings."""
@@ -61,7 +76,7 @@ class Services:
             as_token=Secret(secrets.token_hex(16)),
             hs_token=Secret(secrets.token_hex(16)),
             puppets=f"bridged{number}_",
-            url=f"http://{LOOPBACK}:{self._port}/{name}",
+            url=f"http://{LOOPBACK}:{self._port}/matrix/{name}",
         )
         service = Service(name, f"@{name}:{server_name}", settings, self._port)
         text = MatrixDriver.registration(service.block("http://homeserver"), InstanceId(INSTANCE), "")
