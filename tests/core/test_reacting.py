@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from nextbridge.driver import Rejected, Retry
-from nextbridge.envelope import Author, UserId
+from nextbridge.envelope import Author, ChannelKey, MessageId, UserId
 from tests.core.conversing import BOB, BOTH, ConversingDriver, FixedDriver, conversing, refuse, sides
 from tests.core.script import RunDaemon, rule
 
@@ -28,6 +30,33 @@ async def test_one_reaction_stands_for_all_and_goes_with_the_last(daemon: RunDae
         await a.reacts(posted, "👍", by=CAROL, added=False)
         await b.until(lambda: len(b.changes) == 4)
         assert not shown.reactions
+
+
+class TheirOwnDriver(ConversingDriver):
+    """Where people from elsewhere have accounts of their own."""
+
+    platform: ClassVar[str] = "their_own"
+
+    async def react_for(
+        self, channel: ChannelKey, message: MessageId, emoji: str, author: Author, home: str, *, add: bool
+    ) -> bool:
+        await self._change(f"{home} {author.name} {add}", message)
+        return True
+
+
+async def test_each_person_reacts_as_themselves_where_they_have_accounts(daemon: RunDaemon) -> None:
+    """And takes back their own, whoever else reacted alike; nobody is asked twice for one reaction."""
+    async with daemon(rule("r", "a/1", "b/1"), **{**BOTH, "b": TheirOwnDriver}) as running:
+        a, b = sides(running)
+        posted = await a.say("cake?")
+        await a.reacts(posted, "👍")
+        await a.reacts(posted, "👍", by=CAROL)
+        await a.reacts(posted, "👍", added=False)
+        await a.reacts(posted, "👍", by=CAROL, added=False)
+        await b.until(lambda: len(b.changes) == 4)
+        done = [what for what, _ in b.changes]
+        assert [what.partition(" ")[2] for what in done] == ["Bob True", "Carol True", "Bob False", "Carol False"]
+        assert len({what.partition(" ")[0] for what in done}) == 1
 
 
 async def test_a_reaction_to_a_copy_reaches_the_original_and_every_other_copy(daemon: RunDaemon) -> None:

@@ -11,7 +11,7 @@ from tests.faults.ledger import Entry, Ledger, Shown, digest
 from tests.faults.places import Place
 from tests.matrix.synapse import Account, Synapse, unique
 
-__all__ = ["MatrixPlace", "MatrixSettlement"]
+__all__ = ["MatrixPlace", "MatrixServiceSettlement", "MatrixSettlement"]
 
 _CLIENT = "/_matrix/client/v3"
 _LENGTHS = (1, 5, 30, 300)
@@ -24,23 +24,48 @@ _EDITABLE = 20
 class MatrixSettlement:
     """A homeserver, the relay's account there, and one person."""
 
-    side = "matrix"
+    side: str = "matrix"
 
     def __init__(self, synapse: Synapse) -> None:
         self._synapse = synapse
         self.port = synapse.port
-        self._relay, self._person = synapse.register(), synapse.register()
+        self._relay, self._person = self.relay(), synapse.register()
+
+    def relay(self) -> Account:
+        """The relay's account."""
+        return self._synapse.register()
 
     def place(self, name: str, rule: int) -> MatrixPlace:
         call = self._synapse.request
         body = {"preset": "private_chat", "invite": [self._relay.user], "name": name}
         room = call("POST", f"{_CLIENT}/createRoom", body, self._person.token)["room_id"]
         call("POST", f"{_CLIENT}/join/{quote(room)}", {}, self._relay.token)
-        return MatrixPlace(name, rule, self._synapse, room, self._person, self._relay.user)
+        return MatrixPlace(name, rule, self._synapse, room, self._person, self.side)
 
     def block(self, port: int) -> dict[str, object]:
         account = {"user_id": self._relay.user, "access_token": self._relay.token, "reconnect_delay": 0.2}
         return {"matrix": {self.side: {"homeserver": f"http://127.0.0.1:{port}", **account}}}
+
+
+class MatrixServiceSettlement(MatrixSettlement):
+    """Likewise, with an account of their own for each person elsewhere: the homeserver calls the daemon."""
+
+    def __init__(self, synapse: Synapse) -> None:
+        self._service = synapse.services.take()
+        self.side = self._service.name
+        super().__init__(synapse)
+
+    def relay(self) -> Account:
+        name, token = self._service.name, self._service.settings.as_token.reveal()
+        body = {"type": "m.login.application_service", "username": name, "inhibit_login": True}
+        self._synapse.request("POST", f"{_CLIENT}/register", body, token)
+        return Account(self._service.user, "", token, "")
+
+    def block(self, port: int) -> dict[str, object]:
+        return {
+            "global": {"http": {"port": self._service.port}},
+            "matrix": {self.side: self._service.written(f"http://127.0.0.1:{port}")},
+        }
 
 
 class MatrixPlace(Place):
@@ -48,19 +73,19 @@ class MatrixPlace(Place):
 
     text_alone = False
 
-    def __init__(self, name: str, rule: int, synapse: Synapse, room: str, person: Account, relay: str) -> None:
+    def __init__(self, name: str, rule: int, synapse: Synapse, room: str, person: Account, side: str) -> None:
         super().__init__(name, rule)
         self._synapse = synapse
         self._room = room
         self._person = person
-        self._relay = relay
+        self._side = side
         self._editable: deque[tuple[Entry, str]] = deque(maxlen=_EDITABLE)
         self._read_upto = ""
         self._shown: dict[str, Shown] = {}
 
     @property
     def endpoint(self) -> dict[str, object]:
-        return {"instance": MatrixSettlement.side, "room_id": self._room}
+        return {"instance": self._side, "room_id": self._room}
 
     def speak(self, ledger: Ledger, chance: random.Random) -> None:
         words = chance.choice(_LENGTHS)
@@ -86,7 +111,7 @@ class MatrixPlace(Place):
             path = f"{_CLIENT}/rooms/{quote(self._room)}/messages?dir=f&limit=500&from={self._read_upto}"
             page = self._synapse.request("GET", path, None, self._person.token)
             for event in page["chunk"]:
-                if event["sender"] == self._relay and event["type"] == "m.room.message":
+                if event["sender"] != self._person.user and event["type"] == "m.room.message":
                     self._take(event)
             self._read_upto = page.get("end", self._read_upto)
             if not page["chunk"]:

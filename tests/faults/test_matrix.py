@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.faults.kills import kill_under_load
-from tests.faults.matrix import MatrixSettlement
+from tests.faults.matrix import MatrixServiceSettlement, MatrixSettlement
 from tests.faults.test_cables import suffer
 from tests.faults.test_kill import die_at
 from tests.faults.town import Town
@@ -30,6 +30,15 @@ async def test_nothing_is_lost_or_repeated_by_kills(tmp_path: Path, synapse: Syn
     """Kills at random moments, while messages, edits and files go both ways."""
     async with Town.standing(tmp_path, seed=12, another=MatrixSettlement(synapse)) as town:
         await kill_under_load(town, kills=5, per_second=15, seed=2)
+        complete = await town.quiet(within=60)
+        assert await town.daemon.stop() == 0
+        assert (town.wrong(), complete) == ({}, True)
+
+
+async def test_an_application_service_loses_and_repeats_nothing_by_kills(tmp_path: Path, synapse: Synapse) -> None:
+    """What the homeserver pushes is sent again until it is on disk; what a puppet said is known by its transaction."""
+    async with Town.standing(tmp_path, seed=14, another=MatrixServiceSettlement(synapse)) as town:
+        await kill_under_load(town, kills=5, per_second=15, seed=4)
         complete = await town.quiet(within=60)
         assert await town.daemon.stop() == 0
         assert (town.wrong(), complete) == ({}, True)

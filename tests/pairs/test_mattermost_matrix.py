@@ -154,3 +154,46 @@ async def test_the_password_is_used_once_and_shown_nowhere(
     assert "syt_" not in log
     state = b"".join(each.read_bytes() for each in (tmp_path / "state").rglob("*") if each.is_file())
     assert bridge.file["matrix"]["hs"]["password"].encode() not in state
+
+
+async def test_a_person_of_mattermost_is_a_member_of_the_room(
+    daemon: Daemon,
+    synapse: Synapse,  # noqa: F811 - the fixture
+) -> None:
+    """As an application service: what they say and do is theirs there, before and after a restart."""
+    service = synapse.services.take()
+    async with bridged(synapse) as bridge:
+        login = {"type": "m.login.application_service", "username": service.name, "inhibit_login": True}
+        synapse.request("POST", "/_matrix/client/v3/register", login, service.settings.as_token.reveal())
+        await bridge.bob.invite(bridge.room, service.user)
+        bridge.file["matrix"] = {service.name: service.written(synapse.url)}
+        bridge.file["global"] = {"http": {"port": service.port}}
+        channels = bridge.file["rules"][0]["channels"]
+        channels[service.name] = channels.pop("hs")
+        await daemon.start(bridge.file)
+        post = bridge.mattermost.post_as(bridge.ada, bridge.town, "hello **world**")
+        event = await bridge.bob.hear(bridge.room)
+        assert event["content"]["formatted_body"] == "hello <strong>world</strong>"
+        members = (await bridge.bob.call("GET", f"/rooms/{bridge.room}/joined_members"))["joined"]
+        assert members[event["sender"]]["display_name"] == "Ada"
+        await bridge.bob.say(bridge.room, "good day")
+        theirs = await bridge.posted("good day")
+        assert await daemon.stop() == 0
+
+        await bridge.bob.say(bridge.room, "while you were away")
+        await daemon.start(bridge.file)
+        await bridge.posted("while you were away")
+        bridge.mattermost.edit(post, "hello all")
+        bridge.mattermost.react_as(bridge.ada, theirs, "+1")
+        bridge.mattermost.post_as(bridge.ada, bridge.town, "goodbye")
+        assert (await bridge.bob.hear(bridge.room))["sender"] == event["sender"]
+        events = await bridge.bob.messages(bridge.room)
+        changed = [each for each in events if "m.new_content" in each["content"] or each["type"] == "m.reaction"]
+        assert {(each["type"], each["sender"]) for each in changed} == {
+            ("m.room.message", event["sender"]),
+            ("m.reaction", event["sender"]),
+        }
+        assert await daemon.stop() == 0
+        assert daemon.events("delivery_buried") == []
+        assert service.settings.as_token.reveal() not in daemon.log.read_text()
+        assert service.settings.hs_token.reveal() not in daemon.log.read_text()
