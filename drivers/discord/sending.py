@@ -133,7 +133,8 @@ class Sender:
     async def _answered(self, message: Outgoing, home: Home, api: Api) -> Answered:
         """Where it goes, and what it answers there. Raises Gone where that cannot be there."""
         if message.reply_to is None:
-            return Answered(Place(home))
+            first = None if message.follows is None else located(message.follows)
+            return Answered(Place(home, "" if first is None else first[0]))
         found = located(message.reply_to)
         if found is None:
             raise Gone("the message that it answers is not there")
@@ -143,8 +144,8 @@ class Sender:
         place = Place(home, thread)
         if thread == number:
             return Answered(place)
-        if self.identity(home) == "webhook":
-            try:  # a link leads nowhere, and Discord does not say so
+        if self.identity(home) == "webhook" and self.answers(home) == "link":
+            try:  # a link may lead nowhere, and Discord does not say so
                 await api.message(place.channel, number)
             except Refused as refused:
                 raise of_change(refused, "read the history") from refused
@@ -197,8 +198,6 @@ class Sender:
         if by_bot and message.name:
             name = MARKDOWN.write((Paragraph((Text(message.name),)),))
             before = f"**{name}** " if message.action else f"**{name}**: "
-            if text and "\n" not in text and _measure(before) + _measure(text) > room:
-                before = ""
             if text.startswith(("> ", "```", "# ", "- ", "1. ")):
                 before = f"{before.rstrip()}\n"
         if message.action and text and _measure(before) + _measure(text) + 2 <= room:

@@ -15,7 +15,7 @@ from nextbridge.instance import Instance
 from nextbridge.journal import Fate
 from nextbridge.render import excerpt
 
-__all__ = ["NOTHING", "Answer", "answer_of", "quoting", "reply_to"]
+__all__ = ["NOTHING", "Answer", "answer_of", "first_of", "quoting", "reply_to"]
 
 _RECALL_SECONDS = 5.0
 _DEEPEST = 50
@@ -60,7 +60,7 @@ async def reply_to(fate: Fate, target: Channel, instance: Instance, around: Surr
     answers = driver.answers if isinstance(driver, Threads) else None
     match answers:
         case "any":
-            found = _first(fate)
+            found = first_of(fate)
             return None if found is None else Answer(found)
         case "root":
             root = await _root(fate, target, around)
@@ -103,11 +103,12 @@ async def _root(fate: Fate, target: Channel, around: Surroundings) -> MessageId 
         if above is None:
             break
         up = await around.journal.fate(target, event.channel, above)
-        if up is None or _first(up) is None:
+        if up is None or first_of(up) is None:
             break  # it was shown there as a root, with a quote
         fate = up
-    return _first(fate)
+    return first_of(fate)
 
 
-def _first(fate: Fate) -> MessageId | None:
+def first_of(fate: Fate) -> MessageId | None:
+    """The first part of what a message became; None where nothing of it is there, or its id is not known."""
     return next((MessageId(part) for part in fate.parts if part is not None), None)

@@ -127,7 +127,11 @@ class Editing:
         before = list(fate.parts[: max(len(fate.parts) - only_files, 1)])
         if None in before[: len(texts)] or not texts:
             return None
-        pieces = [outgoing(self._errand, rendered, place, answer, text=text) for place, text in enumerate(texts)]
+        first = None if before[0] is None else MessageId(before[0])
+        pieces = [
+            outgoing(self._errand, rendered, place, answer, text=text, follows=first)
+            for place, text in enumerate(texts)
+        ]
         try:
             changed = [
                 await self._change(instance, str(message), piece)

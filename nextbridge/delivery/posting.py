@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 from msgspec.structs import replace
 
-from nextbridge.delivery.answering import NOTHING, Answer, answer_of, quoting
+from nextbridge.delivery.answering import NOTHING, Answer, answer_of, first_of, quoting
 from nextbridge.delivery.errand import Errand
 from nextbridge.driver import (
     Driver,
@@ -25,7 +25,7 @@ from nextbridge.driver import (
     RetryRecognition,
     Uploads,
 )
-from nextbridge.envelope import ChannelKey, Posted
+from nextbridge.envelope import ChannelKey, MessageId, Posted
 from nextbridge.errors import EntryRefused
 from nextbridge.instance import Instance
 from nextbridge.journal import PlannedPart
@@ -52,6 +52,8 @@ class Posting:
         self._parts_done = delivery.parts_done
         self._plan = delivery.plan
         self._attempted = delivery.attempted
+        self._first: MessageId | None = None
+        """What the first part became."""
         self._refused: dict[int, Missing] = {}
         """Attachments (by place) that the target refused when they were sent."""
 
@@ -71,8 +73,12 @@ class Posting:
             await errand.around.journal.plan(errand.delivery.id, parts)
             self._plan = parts
         repeats = instance.driver.guarantees.retry_recognised_by is RetryRecognition.NONE
+        if 0 < self._parts_done < len(parts) and self._first is None:
+            fate = await errand.around.journal.fate(target, self._event.channel, self._event.message)
+            self._first = None if fate is None else first_of(fate)
         while self._parts_done < len(parts):
             receipt = await self._send_part(instance, rendered, parts[self._parts_done], files, missing)
+            self._first = self._first or receipt.message
             recorded = self._record(receipt, len(parts), missing, at_once=repeats)
             instance.sent(target.key)
             if repeats:  # then a crash shall repeat this part alone
@@ -141,6 +147,7 @@ class Posting:
             text=self._with_labels(part, missing, instance.driver),
             files=tuple(files[place] for place in sendable),
             attempted=sent_before,
+            follows=self._first,
         )
         try:
             receipt = await self._errand.around.guard.send(instance.driver, message, self._errand.about)
@@ -219,7 +226,7 @@ class Posting:
             record(Receipt())
 
 
-def outgoing(
+def outgoing(  # noqa: PLR0913 - what a part has of its own
     errand: Errand,
     rendered: Rendered,
     part: int,
@@ -228,6 +235,7 @@ def outgoing(
     text: str = "",
     files: tuple[LocalFile, ...] = (),
     attempted: int | None = None,
+    follows: MessageId | None = None,
 ) -> Outgoing:
     """One part of what was rendered, as the driver is given it."""
     key = errand.key(part)
@@ -244,6 +252,7 @@ def outgoing(
         reply_to=answer.reply_to if part == 0 or answer.on_every_part else None,
         files=files,
         attempted=attempted,
+        follows=follows if part else None,
     )
 
 

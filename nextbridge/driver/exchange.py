@@ -105,6 +105,9 @@ class Outgoing(Struct, frozen=True, kw_only=True):
 
     Where that knows roots alone it is a root.
     """
+    follows: MessageId | None = None
+    """What the first part of this message became, where this is a further one: it belongs to the same place (a thread,
+    a forum's post)."""
     attempted: int | None = None
     """When it may have been sent before without a receipt (milliseconds since 1970), else None."""
 

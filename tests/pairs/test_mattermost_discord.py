@@ -181,6 +181,9 @@ async def test_a_forum_is_a_channel_of_threads(daemon: Daemon) -> None:
         assert (await both.posted("a good one")).root_id == root.id
         mattermost.post_as(both.ada, both.town, "thanks", root=root)
         await both.said("thanks", idea)
+        mattermost.post_as(both.ada, both.town, "word " * 900)
+        await sandbox.until(lambda: sum(map(len, sandbox.texts(sandbox.threads(both.hall)[-1]))) >= 4490)
+        assert [len(sandbox.messages(each)) for each in sandbox.threads(both.hall)] == [3, 3]
         other, _ = sandbox.post_in_forum(both.bob, both.hall, "another", "what about this?")
         begun = await both.posted("what about this?")
         mattermost.post_as(both.ada, both.town, "why not", root=begun)

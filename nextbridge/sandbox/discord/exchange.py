@@ -112,9 +112,7 @@ class Exchange:
             self.requests.append(name)
             if (instead := self._faults.instead(name)) is not None:
                 return instead
-            answer = await self._answer(request, name, handler)
-            await self._faults.wait(name)
-            return answer
+            return await self._answer(request, name, handler)
 
         return handle
 

@@ -28,6 +28,7 @@ from nextbridge.sandbox.discord.records import (
     Role,
     Snapshot,
     Sticker,
+    User,
     plain,
 )
 from nextbridge.sandbox.discord.rights import Right, of_bot
@@ -236,8 +237,7 @@ class SandboxDiscord:
     def post_by_webhook(self, channel: Channel, name: str, text: str) -> Message:
         """A message by a webhook of somebody else's."""
         webhook = self.world.add_webhook(channel, name, self._founder.user, None)
-        author = plain(self._founder.user) | {"id": webhook.id, "username": name}
-        user = type(self._founder.user)(id=author["id"], username=author["username"], discriminator="0000", bot=True)
+        user = User(id=webhook.id, username=name, discriminator="0000", bot=True)
         return self.world.post(channel, Draft(content=text, author=user, webhook=webhook), self._authority)
 
     def post_in_forum(self, person: Account, forum: Channel, name: str, text: str) -> tuple[Channel, Message]:
@@ -267,9 +267,6 @@ class SandboxDiscord:
 
     def type_as(self, person: Account, channel: Channel) -> None:
         self.world.type_in(channel, person.user)
-
-    def change_topic(self, channel: Channel, topic: str) -> None:
-        self.world.set_topic(channel, topic)
 
     def whisper_as(self, person: Account, other: Account, text: str) -> Message:
         """Something said to one alone."""
