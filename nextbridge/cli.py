@@ -13,6 +13,7 @@ import click
 from nextbridge import __version__
 from nextbridge.control.commands import dead, queue
 from nextbridge.control.reloading import reload
+from nextbridge.control.status import status
 from nextbridge.control.tracing import trace
 from nextbridge.errors import ConfigError, JournalError, JournalLocked, NextBridgeError
 
@@ -208,6 +209,7 @@ main.add_command(queue)
 main.add_command(dead)
 main.add_command(reload)
 main.add_command(trace)
+main.add_command(status)
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ Each instance stands alone: one that crashes, hangs or cannot connect is tried a
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable
 from enum import Enum
 from pathlib import Path
@@ -109,6 +110,8 @@ class Instance:
         self.store = _DriverStore(journal, instance)
         self.state = State.CONNECTING
         self.reason = "it has not connected yet"
+        self.since = int(time.time() * 1000)
+        """When it came into this state, in milliseconds since 1970."""
         self.can_send = asyncio.Event()
         self.reported = asyncio.Event()
         """Set once it has connected, or has said why not."""
@@ -154,7 +157,7 @@ class Instance:
         """A send found that nothing passes on this instance for now: it waits for a minute, or until it reconnects."""
         if self.state is not State.PAUSED:
             self.log.error("instance_paused", reason=reason)
-        self.state, self.reason = State.PAUSED, reason
+        self._stand(State.PAUSED, reason)
         self.can_send.clear()
         self._forget_pause()
         self._is_refused = True
@@ -179,7 +182,7 @@ class Instance:
             self.available(channel)
         if self._is_refused:
             self._forget_pause()
-            self.state, self.reason = State.CONNECTED, ""
+            self._stand(State.CONNECTED)
             self.can_send.set()
             self.wake_lanes()
 
@@ -191,11 +194,11 @@ class Instance:
                 wait = await self._run_once(backoff)
                 self.log.info("reconnecting", in_seconds=round(wait, 1))
                 await asyncio.sleep(wait)
-                self.state = State.CONNECTING
+                self._stand(State.CONNECTING, self.reason)
         finally:
             self._forget_pause()
             self.can_send.clear()
-            self.state, self.reason = State.STOPPED, "it is being ended"
+            self._stand(State.STOPPED, "it is being ended")
 
     async def _run_once(self, backoff: Backoff) -> float:
         self._connected_at = None
@@ -224,12 +227,17 @@ class Instance:
         if self._was_steady():
             backoff.reset()
         self._forget_pause()
-        self.state, self.reason = state, reason
+        self._stand(state, reason)
         if state is State.PAUSED or not self.driver.guarantees.sends_while_reconnecting:
             self.can_send.clear()
         self.reported.set()
         wait = backoff.wait()
         return max(wait, named_wait or 0.0)
+
+    def _stand(self, state: State, reason: str = "") -> None:
+        if state is not self.state:
+            self.since = int(time.time() * 1000)
+        self.state, self.reason = state, reason
 
     def _was_steady(self) -> bool:
         return self._connected_at is not None and monotonic() - self._connected_at >= _STEADY
@@ -255,7 +263,7 @@ class Instance:
             self.log.info("connected", realm=realm)
         self._forget_pause()
         self._connected_at = monotonic()
-        self.state, self.reason = State.CONNECTED, ""
+        self._stand(State.CONNECTED)
         self.can_send.set()
         self.circuit.close()
         self.reported.set()
@@ -264,7 +272,7 @@ class Instance:
     def disconnected(self, reason: str) -> None:
         self.log.warning("disconnected", reason=reason)
         self._forget_pause()
-        self.state, self.reason = State.WAITING, reason
+        self._stand(State.WAITING, reason)
         self.can_send.clear()
 
     async def resolved(self, configured: ConfiguredChannel[Any], key: ChannelKey, name: str) -> None:

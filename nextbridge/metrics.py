@@ -150,14 +150,8 @@ class Metrics:
             lanes.add_metric([name], channels)
             oldest.add_metric([name], longest / 1000)
         dead = _gauge("dead_letters", "Dead letters that are kept.")
-        dead.add_metric([], await self._dead())
+        dead.add_metric([], await self._journal.dead_count())
         return (depth, lanes, oldest, dead, *_of_the_process())
-
-    async def _dead(self) -> int:
-        number = after = 0
-        while ids := await self._journal.dead_ids(after=after):
-            number, after = number + len(ids), ids[-1]
-        return number
 
 
 class _Collected:

@@ -8,6 +8,7 @@ that time comes by the history of the platform, where it has one. All else goes 
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -71,6 +72,8 @@ class Reload:
         self._rules = rules
         self._deliveries = deliveries
         self._backfill = backfill
+        self.last_at: int | None = None
+        """When it was last done, in milliseconds since 1970."""
         self._one_at_a_time = asyncio.Lock()
         self._under_way: set[asyncio.Task[Reloaded]] = set()
         self._log = structlog.get_logger()
@@ -107,6 +110,7 @@ class Reload:
                 )
                 raise
             done = await self._apply(loaded)
+            self.last_at = int(time.time() * 1000)
             about = structs.asdict(done)
             self._log.info("reloaded", config=str(path), **{key: about[key] for key in about if key != "warnings"})
             return done

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import time
 from collections.abc import Callable
 from contextlib import AsyncExitStack, suppress
 from pathlib import Path
@@ -22,7 +23,7 @@ from nextbridge.config.loader import Loaded
 from nextbridge.config.model import Config
 from nextbridge.config.types import in_seconds
 from nextbridge.config.watch import FileWatch
-from nextbridge.control.desk import Desk
+from nextbridge.control.desk import Desk, Running
 from nextbridge.control.server import ControlServer
 from nextbridge.delivery import Deliveries, Observer, Surroundings
 from nextbridge.errors import ConfigError, JournalError
@@ -205,7 +206,8 @@ class Service:
             deliveries=deliveries,
             backfill=backfill,
         )
-        desk = Desk(journal, spool, deliveries, reload)
+        now = int(time.time() * 1000)
+        desk = Desk(journal, spool, Running(self._config.path, now, self.instances, deliveries, reload))
         return deliveries, backfill, reload, ControlServer(self._state, desk.answer)
 
     def _spool(self, journal: Journal, links: Links | None) -> Spool:

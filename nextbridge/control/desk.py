@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 
 import structlog
-from msgspec import structs
+from msgspec import Struct, structs
 
+from nextbridge import __version__
 from nextbridge.control.protocol import (
     Answer,
+    DaemonStatus,
     DeadIds,
     DeadLetters,
     Done,
     DropDead,
     Ids,
+    InstanceStatus,
     Lane,
     Lanes,
     Letter,
@@ -26,6 +31,8 @@ from nextbridge.control.protocol import (
     RetryDead,
     ShowDead,
     ShowQueue,
+    ShowStatus,
+    Status,
     TracedEvent,
     TraceMessage,
     Traces,
@@ -33,15 +40,16 @@ from nextbridge.control.protocol import (
     WrongFile,
 )
 from nextbridge.delivery import Deliveries, LaneState
-from nextbridge.envelope import Channel, Deleted, Edited, Event, Joined, Left, Posted, Reacted, TopicChanged
+from nextbridge.envelope import Channel, Deleted, Edited, Event, InstanceId, Joined, Left, Posted, Reacted, TopicChanged
 from nextbridge.errors import ConfigError
+from nextbridge.instance import Instance
 from nextbridge.journal import DeadLetter, Journal, Trace, Traced, Waiting
 from nextbridge.markup import PLAIN
 from nextbridge.media import Spool
 from nextbridge.redaction import redaction
 from nextbridge.reload import Reload
 
-__all__ = ["Desk"]
+__all__ = ["Desk", "Running"]
 
 _LONGEST_REASON = 500
 """Characters; what a server says of itself may be a whole page."""
@@ -50,20 +58,28 @@ _STOPPED = LaneState("stopped")
 _DESERTED = LaneState("waiting", "its instance is not in the file, or is disabled")
 
 
+class Running(Struct, frozen=True):
+    """The parts of a daemon that runs, as far as operators ask about them."""
+
+    config: Path
+    started_at: int
+    """Milliseconds since 1970."""
+    instances: Mapping[InstanceId, Instance]
+    deliveries: Deliveries
+    reload: Reload
+
+
 class Desk:
     """Answers on the loop of its journal."""
 
-    def __init__(
-        self, journal: Journal, spool: Spool, deliveries: Deliveries | None = None, reload: Reload | None = None
-    ) -> None:
-        """Without `deliveries` and `reload` no daemon runs: what is asked for is done on disk alone."""
+    def __init__(self, journal: Journal, spool: Spool, running: Running | None = None) -> None:
+        """Without `running` no daemon runs: what is asked for is done on disk alone."""
         self._journal = journal
         self._spool = spool
-        self._deliveries = deliveries
-        self._reload = reload
+        self._running = running
         self._log = structlog.get_logger()
 
-    async def answer(self, question: Question) -> Answer:
+    async def answer(self, question: Question) -> Answer:  # noqa: PLR0911 - one for each question
         """Raises JournalError."""
         match question:
             case ShowQueue(idle=idle):
@@ -86,16 +102,18 @@ class Desk:
                 return await self._drop(ids)
             case ReloadFile():
                 return await self._read_again()
+            case ShowStatus():
+                return await self._status()
 
     async def _queue(self, *, idle: bool) -> Lanes:
         waiting = await self._journal.waiting()
-        states = None if self._deliveries is None else self._deliveries.lanes()
+        states = None if self._running is None else self._running.deliveries.lanes()
         return Lanes(lanes=await asyncio.to_thread(_lanes, waiting, states, idle=idle), running=states is not None)
 
     async def _retry(self, ids: tuple[int, ...]) -> Done:
-        retry = self._journal.retry if self._deliveries is None else self._deliveries.retry
+        retry = self._journal.retry if self._running is None else self._running.deliveries.retry
         lanes = await retry(ids)
-        if self._deliveries is not None:
+        if self._running is not None:
             for number, target in lanes.items():
                 self._log.info("dead_letter_retried", delivery=number, instance=target.instance, channel=target.key)
         return Done(ids=tuple(lanes))
@@ -103,19 +121,49 @@ class Desk:
     async def _drop(self, ids: tuple[int, ...]) -> Done:
         dropped = await self._journal.drop(ids)
         await self._spool.open()
-        if self._deliveries is not None:
+        if self._running is not None:
             for number in dropped:
                 self._log.info("dead_letter_dropped", delivery=number)
         return Done(ids=tuple(dropped))
 
+    async def _status(self) -> Status:
+        waiting = await self._journal.waiting()
+        running = self._running
+        return Status(
+            daemon=None
+            if running is None
+            else DaemonStatus(
+                version=__version__,
+                pid=os.getpid(),
+                config=str(running.config),
+                started_at=running.started_at,
+                reloaded_at=running.reload.last_at,
+                instances=tuple(_standing(each) for each in running.instances.values()),
+            ),
+            waiting=sum(each.depth for each in waiting),
+            lanes=len(waiting),
+            oldest_at=min((each.oldest_at for each in waiting), default=None),
+            dead=await self._journal.dead_count(),
+        )
+
     async def _read_again(self) -> Answer:
-        if self._reload is None:
+        if self._running is None:
             return Refused(reason="No daemon runs on this state folder. It reads the file when it starts.")
         try:
-            done = await self._reload.now()
+            done = await self._running.reload.now()
         except ConfigError as error:
             return WrongFile(report=redaction.mask(str(error)))
         return Reloaded(**structs.asdict(done))
+
+
+def _standing(instance: Instance) -> InstanceStatus:
+    return InstanceStatus(
+        name=instance.instance,
+        platform=instance.driver.platform,
+        state=instance.state.value,
+        since=instance.since,
+        reason=_shown(instance.reason),
+    )
 
 
 def _lanes(waiting: Iterable[Waiting], states: Mapping[Channel, LaneState] | None, *, idle: bool) -> tuple[Lane, ...]:

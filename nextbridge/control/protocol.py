@@ -19,11 +19,13 @@ __all__ = [
     "VERSION",
     "Answer",
     "ControlError",
+    "DaemonStatus",
     "DeadIds",
     "DeadLetters",
     "Done",
     "DropDead",
     "Ids",
+    "InstanceStatus",
     "Lane",
     "Lanes",
     "Letter",
@@ -35,6 +37,8 @@ __all__ = [
     "RetryDead",
     "ShowDead",
     "ShowQueue",
+    "ShowStatus",
+    "Status",
     "TraceMessage",
     "TracedEvent",
     "Traces",
@@ -111,11 +115,19 @@ class TraceMessage(_Line, frozen=True, tag_field="what", tag="trace"):
     """With what was written."""
 
 
+class ShowStatus(_Line, frozen=True, tag_field="what", tag="status"):
+    """How the daemon and its instances stand."""
+
+
 class ReloadFile(_Line, frozen=True, tag_field="what", tag="reload"):
     """Read the operator's file again and do what it says."""
 
 
-Question: TypeAlias = ShowQueue | ListDead | ShowDead | DeadIds | RetryDead | DropDead | TraceMessage | ReloadFile
+Question: TypeAlias = (
+    ShowQueue | ListDead | ShowDead | DeadIds | RetryDead | DropDead | TraceMessage | ShowStatus | ReloadFile
+)
+    ShowQueue | ListDead | ShowDead | DeadIds | RetryDead | DropDead | TraceMessage | ShowStatus | ReloadFile
+)
 
 
 class Lane(_Line, frozen=True):
@@ -204,6 +216,41 @@ class Traces(_Line, frozen=True, tag_field="what", tag="traces"):
     events: tuple[TracedEvent, ...]
 
 
+class InstanceStatus(_Line, frozen=True):
+    """How an instance stands."""
+
+    name: str
+    platform: str
+    state: str
+    """As `nextbridge.instance.State` has it."""
+    since: int
+    """Milliseconds since 1970."""
+    reason: str
+
+
+class DaemonStatus(_Line, frozen=True):
+    """The daemon that answers. Times are in milliseconds since 1970."""
+
+    version: str
+    pid: int
+    config: str
+    started_at: int
+    reloaded_at: int | None
+    """When it last read its file again."""
+    instances: tuple[InstanceStatus, ...]
+
+
+class Status(_Line, frozen=True, tag_field="what", tag="status"):
+    """Answers ShowStatus."""
+
+    daemon: DaemonStatus | None
+    """None where no daemon runs."""
+    waiting: int
+    lanes: int
+    oldest_at: int | None
+    dead: int
+
+
 class Ids(_Line, frozen=True, tag_field="what", tag="ids"):
     """Answers DeadIds."""
 
@@ -240,7 +287,7 @@ class Refused(_Line, frozen=True, tag_field="what", tag="refused"):
     reason: str
 
 
-Answer: TypeAlias = Lanes | DeadLetters | Traces | Ids | Done | Reloaded | WrongFile | Refused
+Answer: TypeAlias = Lanes | DeadLetters | Traces | Status | Ids | Done | Reloaded | WrongFile | Refused
 
 
 class _Version(Struct, frozen=True):

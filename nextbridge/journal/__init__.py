@@ -243,6 +243,9 @@ class Journal(Protocol):
     async def dead_ids(self, *, after: int = 0, limit: int = 10_000) -> list[int]:
         """The ids of dead letters above `after`, in the order of acceptance."""
 
+    async def dead_count(self) -> int:
+        """How many dead letters there are."""
+
     async def trace(self, message: str, *, limit: int = 50) -> list[Trace]:
         """The newest events about what some channel knows as `message`, oldest first.
 

@@ -150,6 +150,10 @@ class Reader:
         rows = self._connection.execute("SELECT id FROM dead_letter WHERE id > ? ORDER BY id LIMIT ?", (after, limit))
         return [number for (number,) in rows]
 
+    def dead_count(self) -> int:
+        (number,) = self._connection.execute("SELECT count(*) FROM dead_letter").fetchone()
+        return int(number)
+
     def _dead_letters(self, statement: str, argument: int) -> list[DeadLetter]:
         rows = self._connection.execute(statement, (argument,))
         return [

@@ -207,6 +207,9 @@ class SqliteJournal:
     async def dead_ids(self, *, after: int = 0, limit: int = 10_000) -> list[int]:
         return await self._read(self._reader.dead_ids, after, limit)
 
+    async def dead_count(self) -> int:
+        return await self._read(self._reader.dead_count)
+
     async def trace(self, message: str, *, limit: int = 50) -> list[Trace]:
         return await self._read_by(None, traces, self._folder.journal, message, limit)
 
