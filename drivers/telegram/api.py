@@ -175,7 +175,7 @@ class Api:
         """What an answer that is not ok means."""
         code, said, advice = answer.error_code, answer.description[:300], answer.parameters
         host = self._settings.host
-        if code in {401, 404}:
+        if code in {401, 404} and "method not found" not in said:
             # a token that no bot can have makes the address one that is not there
             return Paused(
                 f"{host} refuses the token. Was it revoked, or is it not whole? @BotFather shows it under /mybots. "

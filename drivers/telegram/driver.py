@@ -15,8 +15,9 @@ from drivers.telegram.acts import Acts
 from drivers.telegram.albums import Albums
 from drivers.telegram.api import Api, Migrated, Refusal
 from drivers.telegram.chats import Chats
+from drivers.telegram.conversion import Converter
 from drivers.telegram.events import Reader
-from drivers.telegram.files import FILES, download, largest_download, refuses
+from drivers.telegram.files import FILES, converted, download, largest_download, refuses
 from drivers.telegram.notation import TELEGRAM
 from drivers.telegram.pacing import Pacer
 from drivers.telegram.people import People
@@ -98,6 +99,7 @@ class TelegramDriver(Driver[TelegramSettings, TelegramChannel]):
         self._sender: Sender | None = None
         self._acts: Acts | None = None
         self._webhook = Webhook(host, self.platform)
+        self._converter = Converter(host.folder)
 
     # --- the operator's file --------------------------------------------------------------------------------------
 
@@ -150,6 +152,7 @@ class TelegramDriver(Driver[TelegramSettings, TelegramChannel]):
             self._sender = Sender(api, me, self.settings, self._chats, self._people, self._albums, self._reader)
             self._acts = Acts(self.host, api, me, self._chats, self._people, self._albums, self._sender)
         self._me = me
+        self._reader.converted = await self._converter.kinds()
         if not self.settings.webhook:
             await make_way_for_polling(api, self.host, self.platform)
         await self._chats.resolve(api, me)
@@ -217,7 +220,13 @@ class TelegramDriver(Driver[TelegramSettings, TelegramChannel]):
 
     @asynccontextmanager
     async def _download(self, attachment: Attachment) -> AsyncIterator[AsyncIterator[bytes]]:
-        async with download(await self._opened(), attachment.id, self.largest_file) as chunks:
+        api = await self._opened()
+        kind, file_id = converted(attachment.id)
+        if kind:
+            opening = self._converter.open(api, kind, file_id, self.largest_file)
+        else:
+            opening = download(api, file_id, self.largest_file)
+        async with opening as chunks:
             yield chunks
 
     def open_portrait(self, user: UserId) -> AbstractAsyncContextManager[AsyncIterator[bytes]]:

@@ -42,6 +42,8 @@ class Reader:
     """Makes events for one bot. Remembers of the newest messages what they say and which topic they are in."""
 
     def __init__(self, host: Host, me: wire.User, albums: Albums, portraits: Portraiture) -> None:
+        self.converted: frozenset[str] = frozenset()
+        """The kinds of files that are converted when they are fetched."""
         self._host = host
         self._me = me
         self._albums = albums
@@ -54,7 +56,7 @@ class Reader:
         first = parts[0]
         self._note(parts)
         text = next((text for part in parts if (text := _text_of(part))), RichText())
-        attachments = tuple(each for part in parts for each in attachments_of(part))
+        attachments = tuple(each for part in parts for each in attachments_of(part, self.converted))
         if not text and not attachments:
             raise Skipped("service_message")
         await self._albums.remember(first.chat.id, [part.message_id for part in parts])
@@ -89,7 +91,7 @@ class Reader:
             message=await self._id(message.chat.id, message.message_id),
             version=f"{message.edit_date}-{update}",
             text=_with_origin(message, text),
-            attachments=attachments_of(message),
+            attachments=attachments_of(message, self.converted),
         )
 
     async def reactions(self, told: wire.ReactionUpdated, update: int, topics: set[int]) -> list[Reacted]:

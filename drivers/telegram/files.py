@@ -14,7 +14,18 @@ from nextbridge.envelope import Attachment
 from nextbridge.errors import Gone, Rejected
 from nextbridge.labels import in_words
 
-__all__ = ["FILES", "attachments_of", "download", "kinds_of", "largest_download", "refuses"]
+__all__ = [
+    "ANIMATED",
+    "FILES",
+    "VIDEO",
+    "VOICE",
+    "attachments_of",
+    "converted",
+    "download",
+    "kinds_of",
+    "largest_download",
+    "refuses",
+]
 
 FILES = 10
 """In one album; see https://core.telegram.org/bots/api#sendmediagroup."""
@@ -34,6 +45,8 @@ _KINDS = {
     "audio/mpeg": "audio",
     "audio/mp4": "audio",
 }
+ANIMATED, VIDEO, VOICE = "animated sticker", "video sticker", "voice message"
+"""What can be converted; see `conversion`."""
 _CHUNK = 65536
 
 
@@ -65,14 +78,25 @@ def kinds_of(files: Sequence[LocalFile], *, as_shown: bool) -> list[str]:
     return kinds
 
 
-def attachments_of(message: wire.Message) -> tuple[Attachment, ...]:
-    """The file of a message that was received, if it has one. Photos and voice messages have no names of their own."""
+def converted(attachment_id: str) -> tuple[str, str]:
+    """Which conversion a file needs, if any, and its id."""
+    kind, _, file_id = attachment_id.rpartition(":")
+    return kind, file_id
+
+
+def attachments_of(message: wire.Message, kinds: frozenset[str] = frozenset()) -> tuple[Attachment, ...]:
+    """The file of a message that was received, if it has one. Photos and voice messages have no names of their own.
+
+    What is of one of the `kinds` will be converted when it is fetched.
+    """
     number = message.message_id
     if message.photo:
         photo = max(message.photo, key=lambda size: size.width * size.height)
         return (Attachment(photo.file_id, f"photo_{number}.jpg", "image/jpeg", photo.file_size),)
     if message.sticker is not None:
-        return _of_sticker(message.sticker)
+        return _of_sticker(message.sticker, kinds)
+    if message.voice is not None and VOICE in kinds:
+        return (Attachment(f"{VOICE}:{message.voice.file_id}", f"voice_{number}.m4a", "audio/mp4"),)
     named = (
         (message.animation, f"animation_{number}.mp4", "video/mp4"),
         (message.document, f"file_{number}", "application/octet-stream"),
@@ -88,8 +112,11 @@ def attachments_of(message: wire.Message) -> tuple[Attachment, ...]:
     return ()
 
 
-def _of_sticker(sticker: wire.Sticker) -> tuple[Attachment, ...]:
+def _of_sticker(sticker: wire.Sticker, kinds: frozenset[str]) -> tuple[Attachment, ...]:
     name = f"sticker {sticker.emoji}".strip()
+    moving = ANIMATED if sticker.is_animated else VIDEO if sticker.is_video else ""
+    if moving in kinds:
+        return (Attachment(f"{moving}:{sticker.file_id}", f"{name}.gif", "image/gif"),)
     if sticker.is_animated:
         # nothing elsewhere shows Telegram's own format; its still picture everything does
         still = sticker.thumbnail

@@ -30,11 +30,12 @@ class _Window(Struct):
     most: int
     times: deque[float] = field(default_factory=deque)
 
-    def wait(self, now: float) -> float:
-        """Seconds until one more may go."""
+    def wait(self, now: float, count: int) -> float:
+        """Seconds until so many more may go."""
         while self.times and self.times[0] <= now - self.seconds:
             self.times.popleft()
-        return 0.0 if len(self.times) < self.most else self.times[-self.most] + self.seconds - now
+        over = len(self.times) + min(count, self.most) - self.most
+        return 0.0 if over <= 0 else self.times[over - 1] + self.seconds - now
 
 
 class Pacer:
@@ -50,7 +51,7 @@ class Pacer:
 
     async def turn(self, chat: int | str, count: int = 1) -> None:
         """Return when `count` messages may go to a chat; they count from then on. Raises Retry for a long wait."""
-        while (wait := self._wait(chat)) > 0:
+        while (wait := self._wait(chat, count)) > 0:
             if wait > _LONGEST_WAIT:
                 raise Retry("as many messages went to this chat as Telegram allows in a minute", after=wait)
             await asyncio.sleep(wait)
@@ -65,11 +66,11 @@ class Pacer:
         while len(self._held) > _REMEMBERED:
             self._held.popitem(last=False)
 
-    def _wait(self, chat: int | str) -> float:
+    def _wait(self, chat: int | str, count: int) -> float:
         now = self._clock()
-        waits = [self._all.wait(now), self._held.get(chat, 0.0) - now]
+        waits = [self._all.wait(now, count), self._held.get(chat, 0.0) - now]
         if _is_group(chat):
-            waits.append(self._window(chat).wait(now))
+            waits.append(self._window(chat).wait(now, count))
         return max(waits)
 
     def _window(self, chat: int | str) -> _Window:

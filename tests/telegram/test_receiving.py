@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import os
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from drivers.telegram.settings import TelegramChannel
 from nextbridge.driver import Cursor
-from nextbridge.envelope import Edited, Event, Joined, Left, Posted, Reacted
-from nextbridge.errors import Retry
+from nextbridge.envelope import Attachment, Edited, Event, Joined, Left, Posted, Reacted
+from nextbridge.errors import Rejected, Retry
 from nextbridge.markup import PLAIN, Italic
-from nextbridge.sandbox.contract.supervised import NotingHost, said
+from nextbridge.sandbox.contract.supervised import NotingHost, error_of, said
 from nextbridge.sandbox.telegram.records import Message
 from tests.telegram.stage import PNG, Town
 
@@ -252,6 +254,12 @@ class TestPlaces:
             assert town.sandbox.messages(town.room)[-1].text == "back again"
 
 
+@pytest.fixture
+def no_tools(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing that converts files is installed."""
+    monkeypatch.setenv("PATH", str(tmp_path))
+
+
 class TestContents:
     @pytest.mark.parametrize(
         ("kind", "name", "media_type", "seen"),
@@ -264,7 +272,7 @@ class TestContents:
         ],
     )
     async def test_each_kind_of_file_has_a_name_and_a_type(
-        self, town: Town, kind: Any, name: str, media_type: str, seen: tuple[str, str, str]
+        self, town: Town, no_tools: None, kind: Any, name: str, media_type: str, seen: tuple[str, str, str]
     ) -> None:
         """Also where Telegram gives it none, so that it can be opened elsewhere."""
         async with town.relay() as relay:
@@ -275,7 +283,7 @@ class TestContents:
             assert (attachment.name[: len(start)], attachment.name[-len(end) :]) == (start, end)
             assert attachment.media_type == kept
 
-    async def test_a_moving_sticker_is_shown_by_its_still_picture(self, town: Town) -> None:
+    async def test_a_moving_sticker_is_shown_by_its_still_picture(self, town: Town, no_tools: None) -> None:
         """Nothing elsewhere shows Telegram's own format; without a still picture the file itself is there."""
         async with town.relay() as relay:
             town.sandbox.say_file(town.ann, town.room, "s.tgs", b"tgs", kind="sticker", sticker="animated", preview=PNG)
@@ -284,6 +292,51 @@ class TestContents:
             await relay.until(lambda: len(relay.posted) == 3)
             types = [event.attachments[0].media_type for event in relay.posted]
             assert types == ["image/webp", "application/x-tgsticker", "video/webm"]
+
+    async def test_what_a_tool_can_convert_is_converted(
+        self, town: Town, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Where it is installed: moving stickers become GIFs, voice messages M4A; nothing is left behind on disk."""
+        for name in ("ffmpeg", "lottie_convert.py"):
+            tool = tmp_path / name
+            # the last argument is where the result goes, and one of those before it is the file that is there
+            tool.write_text(
+                '#!/bin/sh\nfor each; do [ -f "$each" ] && in=$each; out=$each; done\n'
+                'grep -q broken "$in" && exit 1\n{ echo "made by $(basename "$0")"; cat "$in"; } >"$out"\n'
+            )
+            tool.chmod(0o755)
+        monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+        said: list[tuple[str, Any, bytes]] = [
+            ("animated", "sticker", b"tgs"), ("video", "sticker", b"webm"), ("static", "voice", b"ogg"),
+            ("video", "sticker", b"broken"),
+        ]  # fmt: skip
+        async with town.relay() as relay:
+            for sticker, kind, content in said:
+                town.sandbox.say_file(
+                    town.ann,
+                    town.room,
+                    "x",
+                    content,
+                    kind=kind,
+                    media_type="audio/ogg",
+                    sticker=sticker,  # type: ignore[arg-type]
+                )
+            await relay.until(lambda: len(relay.posted) == 4)
+            attachments = [event.attachments[0] for event in relay.posted]
+            assert [each.media_type for each in attachments] == ["image/gif", "image/gif", "audio/mp4", "image/gif"]
+            driver: Any = relay.driver
+
+            async def fetched(attachment: Attachment) -> bytes:
+                async with driver.open_attachment(attachment) as chunks:
+                    return b"".join([chunk async for chunk in chunks])
+
+            assert [await fetched(each) for each in attachments[:3]] == [
+                b"made by lottie_convert.py\ntgs", b"made by ffmpeg\nwebm", b"made by ffmpeg\nogg",
+            ]  # fmt: skip
+            error = await error_of(fetched(attachments[3]))
+            assert isinstance(error, Rejected)
+            assert "ffmpeg cannot convert it" in error.reason
+            assert list(relay.host.folder.iterdir()) == []
 
     async def test_who_comes_and_goes_is_told_with_who_did_it(self, town: Town) -> None:
         """Several at once are several events; who was removed was removed by somebody."""

@@ -128,7 +128,7 @@ class SandboxTelegram(Acts):
         wanted = request.match_info["method"].lower()
         method = next((method for name, method in self._methods.items() if name.lower() == wanted), None)
         if method is None:
-            raise Refusal(404, "Not Found")
+            raise Refusal(404, "Not Found: method not found")
         try:
             parameters = await Parameters.of(request)
         except web.HTTPRequestEntityTooLarge as error:
