@@ -126,8 +126,6 @@ class ReloadFile(_Line, frozen=True, tag_field="what", tag="reload"):
 Question: TypeAlias = (
     ShowQueue | ListDead | ShowDead | DeadIds | RetryDead | DropDead | TraceMessage | ShowStatus | ReloadFile
 )
-    ShowQueue | ListDead | ShowDead | DeadIds | RetryDead | DropDead | TraceMessage | ShowStatus | ReloadFile
-)
 
 
 class Lane(_Line, frozen=True):
