@@ -218,9 +218,20 @@ class DiscordDriver(Driver[DiscordSettings, DiscordChannel]):
                 raise Skipped("reactions_cleared")
             case "TYPING_START":
                 await self._typed(_read(frame, wire.Typing), reader, api)
+            case "GUILD_CREATE" | "CHANNEL_CREATE" | "CHANNEL_UPDATE" | "THREAD_CREATE":
+                await self._let_in(frame, reader, api)
+                self._note(frame, reader)
             case _:
                 self._note(frame, reader)
         return None
+
+    async def _let_in(self, frame: wire.Frame, reader: Reader, api: Api) -> None:
+        """Look again where this shows a channel of the file for the first time: we were invited, or it was made."""
+        guild = _read(frame, wire.Guild)
+        shown = (guild.id, *(each.id for each in (*guild.channels, *guild.threads)))
+        if self._places.awaits(shown):
+            await self._places.resolve(api, reader.me)
+            await self._webhooks.find_all(self._places, reader.me, api)
 
     def _number(self, frame: wire.Frame) -> str:
         """Names a frame, the same when it is told again."""

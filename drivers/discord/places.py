@@ -6,8 +6,9 @@ thread of it. So what was said in a thread can be answered, edited and deleted w
 
 from __future__ import annotations
 
+import time
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from msgspec import Struct, field
 from msgspec.structs import replace
@@ -18,7 +19,7 @@ from drivers.discord.rights import Right, rights_in
 from drivers.discord.settings import DiscordChannel
 from nextbridge.driver import ConfiguredChannel, Cursor, Host, Position
 from nextbridge.envelope import ChannelKey, MessageId
-from nextbridge.errors import DriverError, Retry
+from nextbridge.errors import Retry
 
 __all__ = ["Home", "Place", "Places", "located", "message_id"]
 
@@ -58,6 +59,8 @@ class Home(Struct):
     """What the host was told of that."""
     newest: int = 0
     """The newest message that is known, there and in its threads."""
+    heard: bool = False
+    """What is said there comes to us, and the host was told from where on."""
 
     @property
     def name(self) -> str:
@@ -116,6 +119,7 @@ class Places:
         self._strangers: OrderedDict[str, None] = OrderedDict()
         """Channels and threads that are none of ours."""
         self._me = ""
+        self._connected = False
 
     # --- looking --------------------------------------------------------------------------------------------------
 
@@ -154,7 +158,10 @@ class Places:
         return int(known.last_message_id or known.id) if known is not None else 0
 
     async def place(self, channel: str, guild: str | None, api: Api) -> Place | None:
-        """Where a message of that channel or thread of a guild stands; None where it is none of ours."""
+        """Where a message of that channel or thread of a guild stands; None where it is none of ours.
+
+        Raises Retry where that cannot be known now.
+        """
         if (home := self._homes.get(channel)) is not None:
             return Place(home)
         if guild not in self._guilds.guilds:
@@ -163,7 +170,7 @@ class Places:
         if known is None and channel not in self._strangers:
             try:
                 known = await api.channel(channel)
-            except (Refused, DriverError):
+            except Refused:
                 known = None
             if known is None or not known.is_thread or known.parent_id not in self._homes:
                 self._strange(channel)
@@ -206,6 +213,10 @@ class Places:
         """A thread was deleted."""
         self._threads.pop(thread, None)
         self._guilds.names.pop(thread, None)
+
+    def awaits(self, channels: Iterable[str]) -> bool:
+        """Whether one of these is a channel of the file that was not seen yet."""
+        return any(home.channel.guild_id is None for each in channels if (home := self._homes.get(each)) is not None)
 
     def met_guild(self, guild: wire.Guild) -> None:
         """A guild as it is now."""
@@ -311,10 +322,16 @@ class Places:
 
     def gaps(self) -> None:
         """What was said in each channel up to here may not have reached us."""
+        self._connected = True
         for home in self._homes.values():
-            if self._host is not None and home.channel.guild_id and Right.VIEW_CHANNEL in home.rights:
-                at = wire.moment(str(home.newest)) if home.newest else 0
-                self._host.gap(ChannelKey(home.settings.channel_id), Position(self.cursor(home), at))
+            if Right.VIEW_CHANNEL in home.rights:
+                self._gap(home)
+
+    def _gap(self, home: Home, *, forget: bool = False) -> None:
+        home.heard = True
+        at = wire.moment(str(home.newest)) if home.newest else 0
+        if self._host is not None:
+            self._host.gap(ChannelKey(home.settings.channel_id), Position(self.cursor(home), at), forget=forget)
 
     def _look_again(self, guild: str) -> None:
         for home in self._homes.values():
@@ -324,6 +341,12 @@ class Places:
     def _judge(self, home: Home) -> None:
         """See what we may do in a channel, and tell the host where that opens or closes it."""
         home.rights = self.rights(home)
+        if Right.VIEW_CHANNEL not in home.rights:
+            home.heard = False
+        elif self._connected and not home.heard:
+            # what was said before we were let in is none of ours
+            home.newest = max(home.newest, wire.since(int(time.time() * 1000)))
+            self._gap(home, forget=True)
         missing = [words for right, words in _NEEDED.items() if right not in home.rights]
         if home.channel.is_thread and Right.SEND_MESSAGES_IN_THREADS not in home.rights:
             missing.append("Send Messages in Threads")

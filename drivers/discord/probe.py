@@ -27,6 +27,7 @@ async def probe(api: Api, places: Places, settings: DiscordSettings) -> list[Fin
     try:
         me = await api.me()
         application = await api.application()
+        sessions = (await api.gateway()).session_start_limit
     except DriverError as error:
         return [Finding(ok=False, subject="token", text=error.reason)]
     except Refused as refused:
@@ -40,6 +41,8 @@ async def probe(api: Api, places: Places, settings: DiscordSettings) -> list[Fin
             "the developer portal"
         )
         findings.append(Finding(ok=False, subject="intents", text=text))
+    text = f"the gateway is there, and {sessions.remaining} sessions can be begun today"
+    findings.append(Finding(ok=sessions.remaining > 0, subject="gateway", text=text))
     try:
         await places.resolve(api, me)
     except DriverError as error:

@@ -263,8 +263,14 @@ class Role(Struct, frozen=True):
     permissions: str = "0"
 
 
+class Named(Struct, frozen=True):
+    """Something by its id."""
+
+    id: str
+
+
 class Guild(Struct, frozen=True):
-    """A guild; one that is not there for now has an id alone."""
+    """A guild; one that is not there for now has an id alone. The gateway tells its channels and threads with it."""
 
     id: str
     name: str = ""
@@ -273,6 +279,8 @@ class Guild(Struct, frozen=True):
     emojis: tuple[CustomEmoji, ...] = ()
     premium_tier: int = 0
     unavailable: bool = False
+    channels: tuple[Named, ...] = ()
+    threads: tuple[Named, ...] = ()
 
 
 class Threads(Struct, frozen=True):
@@ -289,6 +297,9 @@ class Webhook(Struct, frozen=True):
     type: int = 1
     token: str | None = None
     application_id: str | None = None
+
+    def __repr__(self) -> str:
+        return f"Webhook({self.id})"  # whoever has the token may post by it
 
 
 class Application(Struct, frozen=True):

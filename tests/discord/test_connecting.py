@@ -152,3 +152,39 @@ async def test_channels_of_no_rule_cost_no_requests(place: Place) -> None:
     await relay.received("end")
     assert relay.texts == ["end"]
     assert len(place.sandbox.requests) - asked <= 1
+
+
+async def test_a_channel_that_opens_later_is_joined_from_there_on(place: Place) -> None:
+    """A server that the bot is invited to, and a channel that it is let into: nothing older crosses."""
+    other = place.sandbox.add_guild("Other")
+    ann = place.sandbox.add_person("ann", other)
+    square = place.sandbox.add_channel(other, "square")
+    hidden = place.sandbox.add_channel(place.guild, "hidden", hidden=True)
+    relay = await place.run(square, hidden, place.town)
+    assert set(relay.host.unavailable_channels) == {square.id, hidden.id}
+    place.sandbox.post_as(ann, square, "before")
+    place.sandbox.world.add_member(other, place.relay, [])
+    await relay.until(lambda: square.id not in relay.host.unavailable_channels)
+    place.sandbox.change_right(hidden, place.relay, Right.VIEW_CHANNEL, allow=True)
+    await relay.until(lambda: not relay.host.unavailable_channels)
+    assert set(relay.host.forgotten) == {square.id, hidden.id}
+    place.sandbox.post_as(ann, square, "after")
+    await relay.received("after")
+    assert relay.texts == ["after"]
+    await relay.send("and back")
+    assert place.last(square).content == "**Zoë**: and back", "the bot has no right to webhooks there"
+
+
+async def test_a_thread_that_cannot_be_looked_up_now_is_told_of_again(place: Place) -> None:
+    """What is said there is not lost to a server that fails for a moment: the session goes on before it."""
+    root = place.sandbox.post_as(place.alice, place.town, "root")
+    thread = place.sandbox.start_thread(place.bob, root, "a thread")
+    place.sandbox.archive(thread)
+    relay = await place.run()
+    place.sandbox.faults.answer(502, route="GET /channels/{channel}")
+    assert thread.thread_metadata
+    thread.thread_metadata.archived = False  # and nobody is told
+    place.sandbox.post_as(place.bob, thread, "in it")
+    event = await relay.received("in it")
+    assert event.thread == root.id
+    assert place.sandbox.gateway.resumed == 1
