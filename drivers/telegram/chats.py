@@ -47,8 +47,8 @@ class Chats:
         self._people = people
         self._moves: dict[str, int] = {}
         self._states = {each.key: _State(configured_place(each.settings), each.key) for each in configured}
-        self.forums: dict[int, set[int]] = {}
-        """The topics of the file, by chat."""
+        self.topics: dict[int, set[int | None]] = {}
+        """Those of the file, by chat; None is General, or a chat without topics."""
 
     def name(self, channel: ChannelKey) -> str:
         """What people call a channel; its key where that is not known."""
@@ -61,16 +61,12 @@ class Chats:
             return found
         return Place(str(self._moves[found.chat]), found.topic)
 
-    def keys_of(self, chat: int) -> list[ChannelKey]:
-        """The channels of the file that are in that chat."""
-        return list({state.place.key: None for state in self._states.values() if state.place.chat == str(chat)})
-
     async def resolve(self, api: Api, me: wire.User, *, again: int | None = None) -> None:
-        """Look up the chats that are not known to be open, or those with the id `again`. Raises Retry and Paused."""
+        """Look up the chats that are not known to be open, and those with the id `again`. Raises Retry and Paused."""
         await self._load()
         for configured in self._configured:
             state = self._states[configured.key]
-            if (state.place.id == again) if again is not None else not state.open:
+            if not state.open or state.place.id == again:
                 await self._resolve(configured, state, api, me)
 
     async def _resolve(
@@ -104,8 +100,7 @@ class Chats:
             self._host.available(state.place.key)  # what was said of a name holds no longer: the chat has an id now
         state.place, state.found = Place(str(chat.id), state.place.topic), True
         state.name = chat.name if state.place.topic is None else f"{chat.name} / {state.place.topic}"
-        if state.place.topic is not None:
-            self.forums.setdefault(chat.id, set()).add(state.place.topic)
+        self.topics.setdefault(chat.id, set()).add(state.place.topic)
         await self._host.resolved(configured, state.place.key, state.name)
 
     async def _remember_administrators(self, chat: wire.FullChat, api: Api) -> None:

@@ -49,7 +49,7 @@ class Reader:
         self._albums = albums
         self._portraits = portraits
         self._said: OrderedDict[tuple[int, int], int] = OrderedDict()
-        self._topics: OrderedDict[tuple[int, int], int] = OrderedDict()
+        self._topics: OrderedDict[tuple[int, int], int | None] = OrderedDict()
 
     async def posted(self, parts: list[wire.Message]) -> Posted:
         """A message, or the parts of an album. Raises Skipped."""
@@ -94,21 +94,15 @@ class Reader:
             attachments=attachments_of(message, self.converted),
         )
 
-    async def reactions(self, told: wire.ReactionUpdated, update: int, topics: set[int]) -> list[Reacted]:
+    async def reactions(self, told: wire.ReactionUpdated, update: int, topics: set[int | None]) -> list[Reacted]:
         """What somebody put on a message or took off it. Raises Skipped.
 
-        `topics` are those of the file in that chat.
+        `topics` are those of the file in that chat, None where that is General or the chat has none.
         """
         if told.user is not None and told.user.id == self._me.id:
             raise Skipped("own_reaction")
         author = await self._author(told.user, told.actor_chat)
-        topic = self._topics.get((told.chat.id, told.message_id))
-        if topic is None and topics:
-            # of the topic nothing is said here; where the file has one alone, it is surely that or none
-            if len(topics) > 1:
-                raise Skipped("reaction_in_unknown_topic")
-            (topic,) = topics
-        place = Place(str(told.chat.id), topic)
+        place = Place(str(told.chat.id), self._topic_of(told, topics))
         message = await self._id(told.chat.id, told.message_id)
         before = {each.emoji for each in told.old_reaction if each.type == "emoji"}
         after = {each.emoji for each in told.new_reaction if each.type == "emoji"}
@@ -148,9 +142,19 @@ class Reader:
         return events
 
     def sent(self, chat: int, topic: int | None, number: int) -> None:
-        """We sent a message to a topic; reactions to it do not name that."""
-        if topic is not None:
-            self._remember_topic(chat, number, topic)
+        """We sent a message to a topic, or to General; reactions to it do not name that."""
+        self._remember_topic(chat, number, topic)
+
+    def _topic_of(self, told: wire.ReactionUpdated, topics: set[int | None]) -> int | None:
+        """The topic of a message that somebody reacted to, of which Telegram says nothing. Raises Skipped."""
+        key = (told.chat.id, told.message_id)
+        if key in self._topics:
+            return self._topics[key]
+        if key in self._said or not topics:
+            return None
+        if len(topics) > 1:
+            raise Skipped("reaction_in_unknown_topic")
+        return next(iter(topics))  # what it is about is known to the core, if it is there
 
     def _where(self, message: wire.Message) -> _Where:
         topic = message.message_thread_id if message.is_topic_message else None
@@ -189,7 +193,7 @@ class Reader:
         while len(self._said) > _SEEN:
             self._said.popitem(last=False)
 
-    def _remember_topic(self, chat: int, number: int, topic: int) -> None:
+    def _remember_topic(self, chat: int, number: int, topic: int | None) -> None:
         self._topics[chat, number] = topic
         if len(self._topics) > _TOPICS:
             self._topics.popitem(last=False)

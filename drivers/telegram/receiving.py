@@ -79,7 +79,7 @@ class Receiver:
         if bytes(update.message_reaction):
             told = msgspec.json.decode(update.message_reaction, type=wire.ReactionUpdated)
             await self._close_album(told.chat.id)
-            topics = self._chats.forums.get(told.chat.id, set())
+            topics = self._chats.topics.get(told.chat.id, set())
             events = await self._reader.reactions(told, update.update_id, topics)
             return [await self._host.accept(event) for event in events]
         if bytes(update.my_chat_member):

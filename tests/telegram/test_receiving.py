@@ -189,7 +189,32 @@ class TestPlaces:
             await relay.send(relay.outgoing("to ops", 1))
             await relay.send(relay.outgoing("to general", 0))
             sent = {each.text: each for each in sandbox.messages(forum) if each.from_ == town.bot.user}
+            for text, room in (("to ops", 1), ("to general", 0)):
+                sandbox.react(town.ann, forum, sent[text].message_id, "👍")
+                await relay.until(lambda room=room: len(relay.of(Reacted)) == 3 - room)  # type: ignore[misc]
+                assert relay.of(Reacted)[-1].channel.key == relay.room(room)
             assert (sent["to ops"].message_thread_id, sent["to general"].message_thread_id) == (thread, None)
+
+    async def test_a_reaction_in_a_topic_that_nobody_remembers_is_told_where_there_is_one_alone(
+        self, town: Town
+    ) -> None:
+        """After a restart: Telegram does not say which topic it is in, and among several none is guessed."""
+        sandbox = town.sandbox
+        forum = sandbox.add_supergroup("Forum", [town.ann, town.bot.user], is_forum=True)
+        sandbox.promote(forum, town.bot.user)
+        threads = [sandbox.add_topic(forum, name) for name in ("ops", "dev")]
+        said = sandbox.say(town.ann, forum, "in ops", thread=threads[0])
+        channels = [TelegramChannel(chat=forum.id, topic=thread) for thread in threads]
+        await town.bot.inbox.fetch(-1, 1, 0)
+        for some, expected in ((channels[:1], 1), (channels, 0)):
+            async with town.relay(some):
+                await town.sandbox.until(lambda: not town.bot.inbox.waiting)  # what is told by now is forgotten
+            async with town.relay(some) as relay:
+                sandbox.react(town.ann, forum, said.message_id, *(["👍"] if expected else []))
+                sandbox.say(town.ann, forum, "end", thread=threads[0])
+                await relay.received("end")
+                assert len(relay.of(Reacted)) == expected
+                assert relay.host.skips.get("reaction_in_unknown_topic", 0) == 1 - expected
 
     async def test_a_channels_posts_are_its_own(self, town: Town) -> None:
         """They bear its name and the author's signature; a bot posts there as the channel."""
@@ -240,6 +265,17 @@ class TestPlaces:
             town.sandbox.say(town.ann, bigger, "here we are")
             event = await relay.received("here we are")
             assert event.channel.key == relay.room(0) == str(bigger.id)
+
+    async def test_a_public_name_that_we_are_let_into_later_is_resolved_then(self, town: Town) -> None:
+        """Not only with the next connection."""
+        park = town.sandbox.add_supergroup("Park", [town.ann], username="the_park")
+        async with town.relay([TelegramChannel(chat="@the_park")]) as relay:
+            assert relay.host.unavailable_channels
+            town.sandbox.come(park, town.bot.user, by=town.ann)
+            await relay.until(lambda: not relay.host.unavailable_channels)
+            assert relay.room(0) == str(park.id)
+            await relay.send("here we are")
+            assert town.sandbox.messages(park)[-1].text == "here we are"
 
     async def test_being_removed_and_added_again_is_noticed(self, town: Town) -> None:
         """The channel is told as closed, with what to do, and as open again at once."""
