@@ -243,8 +243,7 @@ class DiscordDriver(Driver[DiscordSettings, DiscordChannel]):
             if message.guild_id is None and not reader.is_ours(message):
                 return await self._accept(reader.whispered(message))
             return None
-        self._places.reached(place, message.id)
-        cursor = self._places.cursor(place.home)
+        cursor = self._places.received(place, message.id)
         try:
             event = reader.posted(message, place)
         except Skipped as skipped:
@@ -290,6 +289,9 @@ class DiscordDriver(Driver[DiscordSettings, DiscordChannel]):
             case "GUILD_ROLE_CREATE" | "GUILD_ROLE_UPDATE":
                 changed = _read(frame, wire.RoleChanged)
                 self._places.changed_role(changed.guild_id, changed.role)
+            case "GUILD_ROLE_DELETE":
+                gone = _read(frame, wire.RoleGone)
+                self._places.lost_role(gone.guild_id, gone.role_id)
             case "GUILD_MEMBER_UPDATE":
                 member = _read(frame, wire.MemberChanged)
                 if member.user.id == reader.me.id:

@@ -58,7 +58,9 @@ class Home(Struct):
     told: str = ""
     """What the host was told of that."""
     newest: int = 0
-    """The newest message that is known, there and in its threads."""
+    """The newest message that is known, there and in its threads, ours too."""
+    received: int = 0
+    """The newest that came by the gateway: what the cursor says."""
     heard: bool = False
     """What is said there comes to us, and the host was told from where on."""
 
@@ -189,9 +191,14 @@ class Places:
             newest = max(int(known.last_message_id or 0), int(message))
             self._threads[place.thread] = replace(known, last_message_id=str(newest))
 
-    def cursor(self, home: Home) -> Cursor:
-        """How far a channel was heard, with its threads: ids grow with time, wherever they are made."""
-        return Cursor(home.settings.channel_id, str(home.newest))
+    def received(self, place: Place, message: str) -> Cursor:
+        """A message came by the gateway: how far the channel was heard now, with its threads.
+
+        Ids grow with time, wherever they are made.
+        """
+        self.reached(place, message)
+        place.home.received = max(place.home.received, int(message))
+        return Cursor(place.home.settings.channel_id, str(place.home.received))
 
     def met_thread(self, thread: wire.Channel) -> None:
         """A thread is there, or has changed."""
@@ -238,6 +245,12 @@ class Places:
             self._guilds.guilds[guild] = replace(known, roles=(*others, role))
             self._look_again(guild)
 
+    def lost_role(self, guild: str, role: str) -> None:
+        known = self._guilds.guilds.get(guild)
+        if known is not None:
+            self._guilds.guilds[guild] = replace(known, roles=tuple(each for each in known.roles if each.id != role))
+            self._look_again(guild)
+
     def changed_emojis(self, guild: str, emojis: tuple[wire.CustomEmoji, ...]) -> None:
         known = self._guilds.guilds.get(guild)
         if known is not None:
@@ -266,6 +279,9 @@ class Places:
         for home in self._homes.values():
             if home.channel.guild_id == guild:
                 self._close(home, f"the bot was removed from the server of channel {home.name}; invite it again")
+                home.channel, home.rights = wire.Channel(home.settings.channel_id), Right(0)
+                home.heard = False
+        self._guilds.guilds.pop(guild, None)
 
     def refused(self, home: Home, reason: str) -> None:
         """A send found that a channel is closed."""
@@ -331,7 +347,8 @@ class Places:
         home.heard = True
         at = wire.moment(str(home.newest)) if home.newest else 0
         if self._host is not None:
-            self._host.gap(ChannelKey(home.settings.channel_id), Position(self.cursor(home), at), forget=forget)
+            channel = home.settings.channel_id
+            self._host.gap(ChannelKey(channel), Position(Cursor(channel, str(home.newest)), at), forget=forget)
 
     def _look_again(self, guild: str) -> None:
         for home in self._homes.values():

@@ -36,6 +36,7 @@ __all__ = [
     "Refusal",
     "Role",
     "RoleChanged",
+    "RoleGone",
     "Snapshot",
     "Threads",
     "Typing",
@@ -399,6 +400,13 @@ class RoleChanged(Struct, frozen=True):
 
     guild_id: str
     role: Role
+
+
+class RoleGone(Struct, frozen=True):
+    """A role was deleted."""
+
+    guild_id: str
+    role_id: str
 
 
 class MemberChanged(Struct, frozen=True):

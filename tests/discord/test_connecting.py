@@ -175,6 +175,20 @@ async def test_a_channel_that_opens_later_is_joined_from_there_on(place: Place) 
     assert place.last(square).content == "**Zoë**: and back", "the bot has no right to webhooks there"
 
 
+async def test_a_server_that_the_bot_is_removed_from_waits_until_it_is_invited_again(place: Place) -> None:
+    """Its channels are closed meanwhile, and what was said there in that time is none of ours."""
+    relay = await place.run(place.town)
+    roles = place.sandbox.world.members[place.guild.id, place.relay.id].roles
+    place.sandbox.world.remove_member(place.guild, place.relay)
+    await relay.until(lambda: place.town.id in relay.host.unavailable_channels)
+    place.sandbox.post_as(place.alice, place.town, "among ourselves")
+    place.sandbox.world.add_member(place.guild, place.relay, roles)
+    await relay.until(lambda: not relay.host.unavailable_channels)
+    place.sandbox.post_as(place.alice, place.town, "hello again")
+    await relay.received("hello again")
+    assert (relay.texts, relay.host.forgotten) == (["hello again"], [place.town.id])
+
+
 async def test_a_thread_that_cannot_be_looked_up_now_is_told_of_again(place: Place) -> None:
     """What is said there is not lost to a server that fails for a moment: the session goes on before it."""
     root = place.sandbox.post_as(place.alice, place.town, "root")

@@ -129,6 +129,15 @@ class World:
                 lambda session: self._whole(guild, account) if session.application.account == account else None,
             )
 
+    def remove_member(self, guild: Guild, account: Account) -> None:
+        """Somebody is in the guild no more; a bot is told that the guild is gone."""
+        self.gateway.tell(
+            "GUILD_DELETE",
+            Intent.GUILDS,
+            lambda session: {"id": guild.id} if session.application.account == account else None,
+        )
+        del self.members[guild.id, account.id]
+
     def add_channel(self, channel: Channel) -> Channel:
         self.channels[channel.id] = channel
         self.messages[channel.id] = {}
