@@ -78,6 +78,8 @@ class SlackDriver(Driver[SlackSettings, SlackChannel]):
     default_format: ClassVar[str] = "*{nickname}*: {msg}"
     action_format: ClassVar[str] = "*{nickname}* _{msg}_"
     patience: ClassVar[float] = PATIENCE
+    file_patience: ClassVar[float] = 12.0
+    """Seconds that one attempt to send files waits for Slack to show them."""
 
     def __init__(
         self, settings: SlackSettings, channels: Sequence[ConfiguredChannel[SlackChannel]], host: Host
@@ -96,7 +98,7 @@ class SlackDriver(Driver[SlackSettings, SlackChannel]):
         self._channels = Channels(channels, host, self._people)
         self._history = HistoryReader()
         self._marks = Marks()
-        self._uploads = Uploads(host.store)
+        self._uploads = Uploads(host.store, patience=self.file_patience)
         self._acts: Acts | None = None
         self._reached: dict[str, str] = {}
         """How far each channel was heard: of two things that are told out of turn the later counts."""

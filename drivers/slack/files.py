@@ -34,8 +34,6 @@ _REMEMBERED = 50
 """Deliveries with files of one channel whose completion is remembered over restarts."""
 _FIRST_LOOK, _LAST_LOOK = 0.5, 4.0
 """Seconds between two looks whether the message is there, where its event does not come."""
-_PATIENCE = 12.0
-"""Seconds in one attempt."""
 
 
 class _Completed(Struct, frozen=True):
@@ -49,8 +47,10 @@ class _Completed(Struct, frozen=True):
 class Uploads:
     """What was uploaded, and what became of it."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, *, patience: float) -> None:
+        """`patience` is how many seconds an attempt waits for its message to be shown."""
         self._store = store
+        self._patience = patience
         self._ids: OrderedDict[tuple[DeliveryKey, Path], str] = OrderedDict()
         self._answered: OrderedDict[DeliveryKey, None] = OrderedDict()
         """Deliveries whose completion Slack has acknowledged to this process."""
@@ -71,7 +71,7 @@ class Uploads:
         """
         done = await self._remembered(message) if message.attempted is not None else None
         if done is not None:
-            ts = await self._shown(done.file, message, api, patience=_PATIENCE)
+            ts = await self._shown(done.file, message, api)
             if ts is not None:
                 return ts
             if message.key in self._answered:
@@ -84,7 +84,7 @@ class Uploads:
             self._answered[message.key] = None
             if len(self._answered) > _KEPT:
                 self._answered.popitem(last=False)
-            ts = await self._shown(ids[0], message, api, patience=_PATIENCE)
+            ts = await self._shown(ids[0], message, api)
         finally:
             self._waiting.pop(ids[0], None)
         if ts is None:
@@ -106,12 +106,12 @@ class Uploads:
                 arguments["icon_url"] = message.avatar
         await api.call("files.completeUploadExternal", wire.Nothing, **arguments)
 
-    async def _shown(self, file: str, message: Outgoing, api: Api, *, patience: float) -> MessageId | None:
+    async def _shown(self, file: str, message: Outgoing, api: Api) -> MessageId | None:
         """The message that shows a file of ours in the channel, once there is one; None where it takes too long."""
         waiting = self._waiting.setdefault(file, asyncio.get_running_loop().create_future())
         pause = _FIRST_LOOK
         try:
-            async with asyncio.timeout(patience):
+            async with asyncio.timeout(self._patience):
                 while True:
                     found = await self._share(file, message, api)
                     if found is not None:

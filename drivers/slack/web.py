@@ -14,6 +14,7 @@ from msgspec import Struct
 from slack_sdk.errors import SlackApiError
 from slack_sdk.signature import SignatureVerifier
 from slack_sdk.web.async_client import AsyncWebClient
+from slack_sdk.web.async_slack_response import AsyncSlackResponse
 
 __all__ = ["Answer", "Signatures", "Web"]
 
@@ -44,6 +45,8 @@ class Web:
         try:
             answer = await self._client.api_call(method, data=dict(arguments))
         except SlackApiError as error:
+            if not isinstance(error.response, AsyncSlackResponse):  # half an answer
+                return Answer(error.response.status, {}, dict(error.response.headers))
             answer = error.response
         except AttributeError:  # its word for plain text with status 200, which is nobody's answer
             return Answer(200, {}, {})

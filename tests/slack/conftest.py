@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from tests.contract.slack_bench import SlackBench
 from tests.slack.town import Town
 
 
@@ -13,3 +14,10 @@ from tests.slack.town import Town
 async def town() -> AsyncIterator[Town]:
     async with Town() as town:
         yield town
+
+
+@pytest.fixture
+async def bench() -> AsyncIterator[SlackBench]:
+    """The same, with a driver that can be run against it."""
+    async with SlackBench() as bench:
+        yield bench

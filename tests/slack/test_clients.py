@@ -202,9 +202,7 @@ async def test_events_come_over_the_socket_and_are_acknowledged(town: Town) -> N
         ]
         assert events[0]["text"] == "hello :rocket:"
         assert events[1]["message"]["edited"]["user"] == town.alice.id
-        async with asyncio.timeout(10):
-            while town.delivery(town.app).unacknowledged:  # noqa: ASYNC110 - the acknowledgement is on its way
-                await asyncio.sleep(0.01)
+        await town.until(lambda: not town.delivery(town.app).unacknowledged)
         assert town.delivery(town.app).retries == 0
 
 
@@ -267,9 +265,7 @@ async def test_requests_of_the_events_api_are_signed_and_made_again(town: Town) 
         town.app.socket_mode, town.app.request_url = False, f"http://127.0.0.1:{runner.addresses[0][1]}/events"
         town.delivery(town.app).retry_seconds = (0.0, 0.0, 0.0)
         town.says("hello")
-        async with asyncio.timeout(10):
-            while len(town.delivery(town.app).answers) < 2:  # noqa: ASYNC110 - it is on its way
-                await asyncio.sleep(0.01)
+        await town.until(lambda: len(town.delivery(town.app).answers) == 2)
     finally:
         await runner.cleanup()
     assert seen == [(True, None, "hello"), (True, "1", "hello")]

@@ -15,7 +15,7 @@ import secrets
 import time
 import uuid
 from collections import deque
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
 
 import aiohttp
@@ -45,8 +45,10 @@ def signed(secret: str, body: bytes, at: int) -> dict[str, str]:
 class Delivering:
     """One app's. Events go out in order; what is not acknowledged goes out again."""
 
-    def __init__(self, app: App) -> None:
+    def __init__(self, app: App, changed: Callable[[], None]) -> None:
+        """`changed` is called when a connection is there, and when it is acknowledged that something came."""
         self.app = app
+        self._changed = changed
         self.acknowledgement_seconds = 3.0
         self.retry_seconds = (0.0, 60.0, 300.0)
         """How long after a failed request the next one is made."""
@@ -110,6 +112,7 @@ class Delivering:
                     "connection_info": {"app_id": self.app.id},
                 }
             )
+            self._changed()
             while self._again:
                 await self._send(self._again.popleft())
             async for message in socket:
@@ -177,6 +180,7 @@ class Delivering:
         found = self._unacknowledged.pop(str(answer.get("envelope_id")), None)
         if found is not None:
             found[2].cancel()
+            self._changed()
 
     def _retry(self, envelope_id: str, reason: str) -> None:
         found = self._unacknowledged.pop(envelope_id, None)
@@ -210,6 +214,7 @@ class Delivering:
                 try:
                     async with asyncio.timeout(3), http.post(self.app.request_url, data=body, headers=headers) as got:
                         self.answers.append(got.status)
+                        self._changed()
                         if got.status < 300:
                             return
                         envelope.reason = "http_error"

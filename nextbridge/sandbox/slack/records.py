@@ -157,6 +157,8 @@ class File(Struct):
     deleted: bool = False
     shares: dict[str, list[str]] = field(default_factory=dict)
     """The ts of each message that shows it, by channel."""
+    elsewhere: str = ""
+    """Where another service has it; Slack then only knows the address."""
 
     def as_json(self, address: str, channels: dict[str, Channel]) -> Json:
         shares: Json = {}
@@ -173,11 +175,11 @@ class File(Struct):
             "mimetype": self.mimetype,
             "filetype": self.name.rpartition(".")[2],
             "user": self.user,
-            "mode": "hosted",
-            "is_external": False,
+            "mode": "external" if self.elsewhere else "hosted",
+            "is_external": bool(self.elsewhere),
             "size": self.size,
-            "url_private": f"{where}/file",
-            "url_private_download": f"{where}/download/file",
+            "url_private": self.elsewhere or f"{where}/file",
+            **({} if self.elsewhere else {"url_private_download": f"{where}/download/file"}),
             "permalink": f"{address}/files/{self.user}/{self.id}/file",
             "file_access": "visible",
             "shares": shares,

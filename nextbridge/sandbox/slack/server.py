@@ -39,7 +39,7 @@ class SandboxSlack(Workspace):
         self._runner: web.AppRunner | None = None
         self._changed = asyncio.Condition()
         self._notices: set[asyncio.Task[None]] = set()
-        self.watchers.append(lambda _channel, _message: self._notify())
+        self.watchers.append(lambda _channel, _message: self.notify())
 
     # --- running ------------------------------------------------------------------------------------------------------
 
@@ -90,11 +90,11 @@ class SandboxSlack(Workspace):
         return [each for each in channel.messages.values() if each.subtype in _SAID]
 
     async def until(self, condition: Callable[[], bool], *, within: float = 10.0) -> None:
-        """Return once `condition()` holds: looked at after each call and each message. Raises TimeoutError."""
+        """Return once `condition()` holds; looked at after calls, messages and answers. Raises TimeoutError."""
         async with asyncio.timeout(within), self._changed:
             await self._changed.wait_for(condition)
 
-    def _notify(self) -> None:
+    def notify(self) -> None:
         async def notify() -> None:
             async with self._changed:
                 self._changed.notify_all()
@@ -110,7 +110,7 @@ class SandboxSlack(Workspace):
         try:
             return await self.faults.around(method, request, lambda: self._answer(method, request))
         finally:
-            self._notify()
+            self.notify()
 
     async def _answer(self, method: str, request: web.Request) -> web.Response:
         headers = {}
@@ -159,7 +159,7 @@ class SandboxSlack(Workspace):
         try:
             return await delivery.connect(request)
         finally:
-            self._notify()
+            self.notify()
 
 
 async def _unknown(_call: Call) -> Json:

@@ -31,6 +31,9 @@ class Workspace:
         self.address = ""
         """Where the server is reached, for addresses in events."""
 
+    def notify(self) -> None:
+        """Something happened that somebody may wait for."""
+
     # --- who is there ---
 
     def add_user(self, name: str, *, real_name: str = "", display_name: str = "") -> User:
@@ -55,7 +58,7 @@ class Workspace:
         user.app = app.id
         self.users[user.id] = user
         self.apps[app.id] = app
-        self.deliveries[app.id] = Delivering(app)
+        self.deliveries[app.id] = Delivering(app, self.notify)
         return app
 
     def add_channel(self, name: str, *members: User | App, is_private: bool = False) -> Channel:
@@ -226,8 +229,16 @@ class Workspace:
             "event_ts": self.clock.ts(),
         }
 
+    def event_of(self, channel: Channel, message: Message) -> Json:
+        """The event of a new message."""
+        return self._placed(channel, self.shown(channel, message))
+
+    @staticmethod
+    def _placed(channel: Channel, event: Json) -> Json:
+        return {**event, "channel": channel.id, "event_ts": event["ts"], "channel_type": channel.type}
+
     def _tell_message(self, channel: Channel, event: Json) -> None:
-        self._tell(channel, {**event, "channel": channel.id, "event_ts": event["ts"], "channel_type": channel.type})
+        self._tell(channel, self._placed(channel, event))
 
     def _tell(self, channel: Channel, event: Json) -> None:
         for app in self.apps.values():
