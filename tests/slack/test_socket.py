@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable
+from typing import Any
 
 from nextbridge.driver import Cursor
 from nextbridge.envelope import Event
 from nextbridge.errors import Paused, Retry
-from nextbridge.sandbox.contract.supervised import NotingHost
 from tests.contract.slack_bench import SlackBench
 
 
@@ -47,8 +47,8 @@ async def test_an_event_is_acknowledged_only_once_it_is_on_disk(bench: SlackBenc
 
     bench.sandbox.delivery(bench.app).acknowledgement_seconds = 0.2
     relay = bench.make()
-    assert isinstance(relay.host, NotingHost)
-    relay.host.accept = accept  # type: ignore[assignment, method-assign] - a journal that fails once
+    host: Any = relay.host
+    host.accept = accept  # a journal that fails once
     await bench.connect(relay)
     await bench.say("hello")
     async with asyncio.timeout(10):
