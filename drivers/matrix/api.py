@@ -30,6 +30,7 @@ from drivers.matrix.settings import Homeserver
 from nextbridge.envelope import ChannelKey, MessageId, UserId
 from nextbridge.errors import NextBridgeError, Paused, Retry
 from nextbridge.http.client import CONNECTION_ERRORS, unreachable
+from nextbridge.media.content import HEAD, signature
 
 __all__ = ["PATIENCE", "Api", "Refusal", "TokenRefused", "transfer_time"]
 
@@ -149,7 +150,8 @@ class Api:
 
     async def upload_picture(self, content: bytes) -> str:
         """Keep a picture on the server, and its address there."""
-        headers = {"Content-Type": "application/octet-stream"}
+        # the server makes small ones of what it is told to be a picture
+        headers = {"Content-Type": signature(content[:HEAD]) or "application/octet-stream"}
         path, within = "_matrix/media/v3/upload", transfer_time(len(content))
         async with self.opened("POST", path, data=content, headers=headers, within=within) as answer:
             return self.decoded(await self._whole(answer), wire.Uploaded, answer.status).content_uri

@@ -45,11 +45,13 @@ def test_it_loads(tmp_path: Path) -> None:
         "mm_partner_token",
         "secrets/oftc-password",
         "secrets/matrix-password",
+        "secrets/matrix-as-token",
+        "secrets/matrix-hs-token",
         "secrets/slack-bot-token",
         "secrets/slack-signing-secret",
     ):
         (tmp_path / name).parent.mkdir(exist_ok=True)
-        (tmp_path / name).write_text("secret-of-example\n")
+        (tmp_path / name).write_text(f"secret-of-example-{Path(name).name}\n")
         (tmp_path / name).chmod(0o600)
     loaded = config.load(path, environment={**ENVIRONMENT, "CREDENTIALS_DIRECTORY": str(tmp_path)})
     assert loaded.warnings == ()
@@ -59,7 +61,13 @@ def test_it_loads(tmp_path: Path) -> None:
 def test_only_what_is_enabled_needs_its_secrets() -> None:
     """As it stands in the repository: the disabled instances' secrets are missing, which is a warning."""
     loaded = config.load(EXAMPLE, environment=ENVIRONMENT)
-    assert {each.path.split(" > ")[1] for each in loaded.warnings} == {"mm_partner", "oftc", "partner", "guests"}
+    assert {each.path.split(" > ")[1] for each in loaded.warnings} == {
+        "mm_partner",
+        "oftc",
+        "partner",
+        "ours",
+        "guests",
+    }
     with pytest.raises(ConfigError, match="MM_TOKEN is not set"):
         config.load(EXAMPLE, environment={})
 

@@ -15,7 +15,7 @@ from tests.matrix.gateway import Gateway
 from tests.matrix.person import SECONDS, Person, shown
 from tests.matrix.synapse import Account, Synapse
 
-_PNG = bytes.fromhex(
+PNG = bytes.fromhex(
     "89504e470d0a1a0a0000000d49484452000000010000000108060000001f15c4890000000d49444154789c6360000000000200"
     "01e221bc330000000049454e44ae426082"
 )
@@ -46,7 +46,7 @@ class MatrixBench(Bench):
         self.cable = await self.stack.enter_async_context(Cable("127.0.0.1", self.gateway.port))
         self.alice = await self.stack.enter_async_context(Person(self._synapse))
         await self.alice.call_by_name("Alice")
-        picture = await self.alice.upload("alice.png", _PNG, "image/png")
+        picture = await self.alice.upload("alice.png", PNG, "image/png")
         await self.alice.call("PUT", f"/profile/{self.alice.id}/avatar_url", {"avatar_url": picture})
         levels = {"users": {self.bot.user: 50}}
         relay = Person(self._synapse, self.bot, listens=False)

@@ -22,6 +22,7 @@ from nextbridge.envelope import Author, ChannelKey, MessageId, UserId
 from nextbridge.errors import Paused, Rejected, Retry
 from nextbridge.sandbox.contract.supervised import Supervised, error_of
 from nextbridge.sandbox.host import MemoryStore
+from tests.contract.matrix_bench import PNG
 from tests.matrix.person import Person
 from tests.matrix.relaying import relaying
 from tests.matrix.services import LOOPBACK, Service
@@ -58,8 +59,11 @@ class Stage:
         await self._runner.cleanup()
 
     @asynccontextmanager
-    async def relay(self, *rooms: str, store: MemoryStore | None = None) -> AsyncIterator[Supervised]:
+    async def relay(
+        self, *rooms: str, store: MemoryStore | None = None, fetch_allow: tuple[str, ...] = ()
+    ) -> AsyncIterator[Supervised]:
         """The driver, connected."""
+        self._fetch_allow = fetch_allow
         made = self.service.block(self.synapse.url)
         async with relaying(made, *(rooms or (self.room,)), store=store, made=self._take) as relay:
             yield relay
@@ -68,6 +72,7 @@ class Stage:
     def _take(self, relay: Supervised) -> None:
         assert isinstance(relay.driver, MatrixDriver)
         self._driver = relay.driver
+        relay.host.fetch_allow = self._fetch_allow
 
     async def _called(self, request: web.Request) -> web.StreamResponse:
         if self._driver is None:
@@ -269,6 +274,36 @@ async def test_no_puppet_stays_behind(stage: Stage) -> None:
     async with stage.relay(elsewhere, store=store) as relay:
         await relay.until(lambda: "@" not in store.values["puppets/rooms"])
         assert await stage.members() == {}
+
+
+async def test_a_puppet_has_its_persons_picture(stage: Stage) -> None:
+    """As the homeserver shows pictures: small ones, too. One that cannot be had costs no message."""
+    served = web.Application()
+    served.router.add_get("/zoe.png", _picture)
+    runner = web.AppRunner(served, access_log=None, shutdown_timeout=0.1)
+    await runner.setup()
+    await web.TCPSite(runner, LOOPBACK, 0).start()
+    address = f"http://{LOOPBACK}:{runner.addresses[0][1]}"
+    try:
+        async with stage.relay(fetch_allow=(LOOPBACK,)) as relay:
+            await relay.send(relay.outgoing("one", avatar=f"{address}/none.png"))
+            (puppet,) = await stage.members()
+            await relay.send(relay.outgoing("two", avatar=f"{address}/zoe.png"))
+            async with asyncio.timeout(15):
+                while not (place := (await stage.alice.call("GET", f"/profile/{puppet}")).get("avatar_url")):  # noqa: ASYNC110
+                    await asyncio.sleep(0.05)
+            url = f"{stage.synapse.url}/_matrix/client/v1/media/thumbnail/{place.removeprefix('mxc://')}"
+            headers = {"Authorization": f"Bearer {stage.alice.account.token}"}
+            async with stage.http.get(f"{url}?width=32&height=32", headers=headers) as answer:
+                assert (answer.status, answer.content_type) == (200, "image/png")
+        async with stage.relay() as relay:
+            await relay.send(relay.outgoing("three", avatar="http://127.0.0.1:1/x.png"))
+    finally:
+        await runner.cleanup()
+
+
+async def _picture(_request: web.Request) -> web.Response:
+    return web.Response(body=PNG, content_type="image/png")
 
 
 async def test_a_puppet_is_nobody_to_be_called(stage: Stage) -> None:

@@ -13,6 +13,7 @@ from nextbridge import config
 from nextbridge.errors import ConfigError
 
 _ACCOUNT = {"homeserver": "https://matrix.example.com", "user_id": "@relay:example.com", "access_token": "syt_x"}
+_SERVICE = {"as_token": "a" * 32, "hs_token": "h" * 32}
 _ROOM = {"room_id": "!AbC:example.com"}
 
 
@@ -42,6 +43,14 @@ def report(tmp_path: Path, account: dict[str, Any], room: dict[str, Any]) -> str
         ({"access_token": ...}, "it has no way to log in; add `access_token`, `password` or `application_service`"),
         ({"password": "p"}, "there is an access_token too; keep one of the two"),
         ({"access_token": "syt x"}, "it is blank or has a space inside"),
+        ({"application_service": _SERVICE}, "an application service has no use for it; take it out"),
+        ({"application_service": _SERVICE | {"as_token": "short"}}, "`openssl rand -hex 32` makes some"),
+        ({"application_service": _SERVICE | {"hs_token": "h h" * 20}}, "`openssl rand -hex 32` makes some"),
+        ({"application_service": _SERVICE | {"hs_token": "a" * 32}}, "it is the as_token; make another one"),
+        ({"application_service": _SERVICE | {"puppets": "rel"}}, "choose another beginning for the puppets"),
+        ({"application_service": _SERVICE | {"puppets": "Über_"}}, "puppets"),
+        ({"application_service": _SERVICE | {"url": "matrix.example.com"}}, "url"),
+        ({"application_service": {"as_token": "a" * 32}}, 'the key "hs_token" is missing'),
         ({"acces_token": "syt_x", "access_token": ...}, 'did you mean "access_token"?'),
     ],
 )
