@@ -18,7 +18,7 @@ from typing import Final
 from msgspec import Struct
 
 from drivers.telegram.api import Api
-from drivers.telegram.files import ANIMATED, VIDEO, VOICE, download
+from drivers.telegram.files import ANIMATED, VIDEO, VOICE, download, read_chunks
 from nextbridge.errors import Rejected
 
 __all__ = ["Converter"]
@@ -29,7 +29,6 @@ _KILOBYTES = 2 * 1024 * 1024
 _BLOCKS = 128 * 1024
 """Of 512 bytes, in one file."""
 _PREFIX = "convert-"
-_CHUNK = 65536
 # the shell's own limits, so that nothing of the daemon has to run between fork and exec
 _LIMITED: Final = ("sh", "-c", f'ulimit -t {_SECONDS} -v {_KILOBYTES} -f {_BLOCKS}; exec "$@"', "sh")
 
@@ -93,7 +92,7 @@ class Converter:
             size = (await asyncio.to_thread(result.stat)).st_size
             if size > largest:
                 raise Rejected("what became of it is larger than what is relayed")
-            yield _read(result)
+            yield read_chunks(result)
         finally:
             await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
 
@@ -130,12 +129,3 @@ async def _run(tool: _Tool, source: Path, result: Path) -> None:
             await process.wait()
     if status != 0 or not await asyncio.to_thread(result.is_file):
         raise Rejected(f"{tool.program} cannot convert it")
-
-
-async def _read(path: Path) -> AsyncIterator[bytes]:
-    file = await asyncio.to_thread(path.open, "rb")
-    try:
-        while chunk := await asyncio.to_thread(file.read, _CHUNK):
-            yield chunk
-    finally:
-        await asyncio.to_thread(file.close)

@@ -24,6 +24,7 @@ __all__ = [
     "download",
     "kinds_of",
     "largest_download",
+    "read_chunks",
     "refuses",
 ]
 
@@ -139,7 +140,7 @@ async def download(api: Api, file_id: str, largest: int) -> AsyncIterator[AsyncI
         if (found.file_size or 0) > largest:
             raise Rejected(_too_large(largest))
         if api.is_local and found.file_path.startswith("/"):
-            yield _counted(_read(Path(found.file_path)), largest)
+            yield _counted(read_chunks(Path(found.file_path)), largest)
             return
         async with api.download(found.file_path, largest=largest) as response:
             if (response.content_length or 0) > largest:
@@ -153,12 +154,12 @@ async def download(api: Api, file_id: str, largest: int) -> AsyncIterator[AsyncI
         raise Gone("the file is not there any more") from moved
 
 
-async def _read(path: Path) -> AsyncIterator[bytes]:
-    """A file that a local server put on this machine."""
+async def read_chunks(path: Path) -> AsyncIterator[bytes]:
+    """A file of this machine. Raises Rejected where it cannot be read."""
     try:
         file = await asyncio.to_thread(path.open, "rb")
     except OSError as error:
-        raise Rejected(f"the local server's file cannot be read: {error.strerror}") from error
+        raise Rejected(f"{path} cannot be read: {error.strerror}") from error
     try:
         while chunk := await asyncio.to_thread(file.read, _CHUNK):
             yield chunk

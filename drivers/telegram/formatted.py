@@ -6,7 +6,7 @@ from one to the other is here alone.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import accumulate, pairwise
 
 from msgspec import Struct
@@ -74,7 +74,7 @@ class Formatted(Struct, frozen=True):
     @property
     def entities(self) -> list[wire.Entity]:
         """As Telegram takes them: code stands in no other format, and no link holds code."""
-        units = [0, *accumulate(2 if char > "\uffff" else 1 for char in self.text)] if self.spans else []
+        units = _units(self.text) if self.spans else ()
         literal = [span for span in self.spans if span.kind in _LITERAL]
         links = [span for span in self.spans if span.kind == "text_link"]
         entities = []
@@ -160,7 +160,8 @@ def in_units(text: str) -> int:
     return Unit.UTF16.measure(text)
 
 
-def _units(text: str) -> Iterable[int]:
+def _units(text: str) -> Sequence[int]:
+    """For each place in a text, and for its end, how many code units are before it."""
     return (0, *accumulate(2 if char > "\uffff" else 1 for char in text))
 
 

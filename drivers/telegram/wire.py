@@ -115,22 +115,11 @@ class ChatPhoto(Struct, frozen=True):
     big_file_unique_id: str
 
 
-class FullChat(Struct, frozen=True):
+class FullChat(Chat, frozen=True):
     """A chat that was asked for."""
 
-    id: int
-    type: str = ""
-    title: str = ""
-    username: str = ""
-    first_name: str = ""
-    last_name: str = ""
     is_forum: bool = False
     photo: ChatPhoto | None = None
-
-    @property
-    def name(self) -> str:
-        """What people call it."""
-        return self.title or f"{self.first_name} {self.last_name}".strip() or self.username or str(self.id)
 
 
 class ChatMember(Struct, frozen=True):

@@ -116,8 +116,24 @@ class TestFiles:
         assert local.refuses_file("-1", huge) is None
         assert (cloud.largest_file, local.largest_file) == (20 * 1024 * 1024, 1 << 40)
 
+    async def test_a_local_servers_file_is_read_where_it_lies(self, town: Town, tmp_path: Path) -> None:
+        """By the path that it gives, and only where the operator says that it is one."""
+        town.sandbox.world.files.folder = tmp_path
+        town.sandbox.say_file(town.ann, town.room, "plan.bin", b"the plan")
+        for is_local in (True, False):
+            async with town.relay(local_server=is_local) as relay:
+                town.sandbox.say_file(town.ann, town.room, "plan.bin", b"the plan")
+                await relay.until(lambda relay=relay: bool(relay.posted))  # type: ignore[misc]
+                driver: Any = relay.driver
+                opening = driver.open_attachment(relay.posted[-1].attachments[0])
+                if is_local:
+                    async with opening as chunks:
+                        assert b"".join([chunk async for chunk in chunks]) == b"the plan"
+                else:
+                    assert isinstance(await error_of(opening.__aenter__()), Gone)
+
     async def test_what_the_cloud_does_not_give_is_told(self, town: Town) -> None:
-        """A file over its limit is refused for good, with the reason; a local server's is read where it lies."""
+        """A file over its limit is refused for good, with the reason."""
         town.sandbox.world.files.largest_download = 10
         async with town.relay() as relay:
             town.sandbox.say_file(town.ann, town.room, "large.bin", b"x" * 11)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from pathlib import Path
 from typing import Literal
 
 from msgspec import Struct
@@ -44,6 +45,8 @@ class Files:
         self._by_path: dict[str, Kept] = {}
         self.largest_download = LARGEST_DOWNLOAD
         self.largest_upload = LARGEST_UPLOAD
+        self.folder: Path | None = None
+        """Where a server that runs with `--local` puts the files; None for one that does not."""
 
     def keep(self, kind: Kind, name: str, media_type: str, content: bytes) -> Kept:
         """Keep a file, under new ids."""

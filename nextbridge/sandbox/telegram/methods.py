@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 
 from msgspec import Struct
@@ -171,7 +172,12 @@ class Methods:
             raise bad_request("wrong file_id or the file is temporarily unavailable")
         if len(kept.content) > self._world.files.largest_download:
             raise bad_request("file is too big")
-        return _File(kept.id, kept.unique_id, len(kept.content), kept.path)
+        path, folder = kept.path, self._world.files.folder
+        if folder is not None:
+            local = folder / path.replace("/", "_")
+            await asyncio.to_thread(local.write_bytes, kept.content)
+            path = str(local)
+        return _File(kept.id, kept.unique_id, len(kept.content), path)
 
     async def _describe(self, bot: Account, parameters: Parameters) -> bool:
         room = room_of(self._world, parameters)
