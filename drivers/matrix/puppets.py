@@ -143,9 +143,9 @@ class Puppets:
             for user in dict.fromkeys([*leaving, *too_many]):
                 with suppress(Refusal):
                     await self.acting(user).leave(ChannelKey(room))
-                del spoke[user]
+                spoke.pop(user, None)  # it may have been removed meanwhile
             if not spoke:
-                del rooms[room]
+                rooms.pop(room, None)
             if leaving or too_many:
                 await self._keep()
 
