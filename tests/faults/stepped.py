@@ -16,6 +16,7 @@ from drivers.discord import DiscordDriver
 from drivers.irc import IrcDriver
 from drivers.matrix import MatrixDriver
 from drivers.mattermost import MattermostDriver
+from drivers.slack import SlackDriver
 from drivers.telegram import TelegramDriver
 from drivers.webhook import WebhookDriver
 from nextbridge.cli import main
@@ -30,6 +31,7 @@ PLATFORMS: dict[str, type[Driver[Any, Any]]] = {
     "irc": IrcDriver,
     "matrix": MatrixDriver,
     "mattermost": MattermostDriver,
+    "slack": SlackDriver,
     "webhook": WebhookDriver,
     "telegram": TelegramDriver,
 }
