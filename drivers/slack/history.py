@@ -92,7 +92,8 @@ class HistoryReader:
             over = survey.uncounted + sum(
                 1 for each in survey.found if each.ts not in kept and _is_after(each.ts, heard.at)
             )
-            floor = chosen[0].ts if chosen and len(young) > len(chosen) else heard.floor
+            is_cut = survey.uncounted > 0 or len(young) > len(chosen)
+            floor = chosen[0].ts if chosen and is_cut else heard.floor
             edits = [each for each in survey.edits if wire.milliseconds(_edit_of(each)) >= oldest]
             yield Past(
                 events=_events(channel, Reached(heard.at, floor), chosen, edits, make),

@@ -66,8 +66,8 @@ async def _members(call: Call) -> Json:
 async def _history(call: Call) -> Json:
     call.needs("channels:history", "groups:history", "im:history")
     channel = call.channel_to_read()
-    roots = [each for each in channel.messages.values() if each.thread_ts in {"", each.ts}]
-    found = [each for each in reversed(roots) if _is_within(call, each)]
+    shown = [each for each in channel.messages.values() if _stands_in_channel(each)]
+    found = [each for each in reversed(shown) if _is_within(call, each)]
     page, more = _page(call, found, 100, 999)
     return {"messages": _shown(call, channel, page), "has_more": "response_metadata" in more, **more}
 
@@ -82,6 +82,10 @@ async def _replies(call: Call) -> Json:
     found = [each for each in channel.answers(root.ts) if _is_within(call, each)]
     page, more = _page(call, found, 1000, 1000)
     return {"messages": _shown(call, channel, [root, *page]), "has_more": "response_metadata" in more, **more}
+
+
+def _stands_in_channel(message: Message) -> bool:
+    return message.thread_ts in {"", message.ts} or message.subtype == "thread_broadcast"
 
 
 def _is_within(call: Call, message: Message) -> bool:
