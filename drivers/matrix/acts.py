@@ -100,7 +100,7 @@ class Acts:
         file = message.files[0] if message.files else None
         placed = None
         if file is not None:
-            ciphers = self._encryption if self._rooms.is_encrypted(room) else None
+            ciphers = self._encryption if self._is_encrypted(room) else None
             placed = await self._uploads.place(message, file, self.api, ciphers)
         content = message_content(message, file, placed) | relation
         return await self._put(room, "m.room.message", transaction(message.key), content, speaker)
@@ -109,12 +109,17 @@ class Acts:
         self, room: ChannelKey, kind: str, under: str, content: Fields, speaker: Api | None = None
     ) -> MessageId:
         """Send an event, encrypted where the room is."""
-        if self._rooms.is_encrypted(room):
+        if self._is_encrypted(room):
             if self._encryption is None:
-                raise Rejected("the room is encrypted, and encryption is turned off for this instance")
+                reason = f"room {self._rooms.name(room)} is encrypted: {self.account.why_not}"
+                raise Paused(reason, scope="channel")
+            await self._encryption.note_encrypted(room)
             content = await self._encryption.encrypted(room, kind, content)
             kind = "m.room.encrypted"
         return await (speaker or self.api).send(room, kind, under, content)
+
+    def _is_encrypted(self, room: ChannelKey) -> bool:
+        return self._rooms.is_encrypted(room) or (self._encryption is not None and room in self._encryption.rooms)
 
     async def edit(self, message: MessageId, revised: Outgoing) -> None:
         """Give a message of ours another text. Its file stays."""

@@ -214,6 +214,10 @@ class Api:
         """Who is in a room. Refusal (403) where we are not."""
         return await self.look_up(f"{_room(room)}/joined_members", wire.JoinedMembers)
 
+    async def members(self, room: ChannelKey) -> wire.Page:
+        """The memberships of a room, those of whoever left aside. Refusal (403) where we are not in it."""
+        return await self.look_up(f"{_room(room)}/members?not_membership=leave", wire.Page)
+
     # --- rooms ---
 
     async def room_of(self, alias: str) -> wire.Aliased:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from typing import ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from aiohttp import web
 from msgspec import UNSET
 
 from drivers.matrix import wire
-from drivers.matrix.account import Account, Encryption
+from drivers.matrix.account import Account
 from drivers.matrix.acts import Acts
 from drivers.matrix.api import PATIENCE, Api, Refusal
 from drivers.matrix.direct import DirectRooms
@@ -56,6 +56,9 @@ from nextbridge.http.guarded import open_guarded_session
 from nextbridge.labels import in_words
 from nextbridge.markup import Dialect, emoji
 
+if TYPE_CHECKING:
+    from drivers.matrix.encryption import RoomEncryption
+
 __all__ = ["MatrixDriver"]
 
 _LARGEST_PICTURE = 5_000_000
@@ -69,7 +72,7 @@ class MatrixDriver(Driver[MatrixSettings, MatrixRoom]):
     settings_type = MatrixSettings
     channel_type = MatrixRoom
     dialect: ClassVar[Dialect] = HTML
-    libraries: ClassVar[tuple[str, ...]] = ("lxml",)
+    libraries: ClassVar[tuple[str, ...]] = ("lxml", "nio", "vodozemac", "Crypto")
     guarantees: ClassVar[Guarantees] = Guarantees(
         acknowledged_by=Acknowledgement.RESPONSE,
         retry_recognised_by=RetryRecognition.KEY_THEN_MARK,
@@ -104,7 +107,7 @@ class MatrixDriver(Driver[MatrixSettings, MatrixRoom]):
         self._puppets: Puppets | None = None
         self._history = HistoryReader()
         self._acts: Acts | None = None
-        self._encryption: Encryption | None = None
+        self._encryption: RoomEncryption | None = None
 
     # --- the operator's file --------------------------------------------------------------------------------------
 
@@ -155,10 +158,20 @@ class MatrixDriver(Driver[MatrixSettings, MatrixRoom]):
         self._name = await self._own_name(api, me)
         self._largest_upload = await upload_limit(api)
         if self._acts is None:
+            why_not = await self._open_encryption(api, who)
             direct = DirectRooms(api, me, self.host)
             self._puppets = await self._made_puppets(api, me)
             account = Account(
-                self.host, api, me, self._rooms, self._people, Seen(), direct, self._encryption, self._puppets
+                host=self.host,
+                api=api,
+                me=me,
+                rooms=self._rooms,
+                people=self._people,
+                seen=Seen(),
+                direct=direct,
+                encryption=self._encryption,
+                why_not=why_not,
+                puppets=self._puppets,
             )
             self._acts = Acts(account)
         await self._listener.listen(self._acts.account, realm_of(me))
@@ -169,6 +182,26 @@ class MatrixDriver(Driver[MatrixSettings, MatrixRoom]):
         proxy = effective_proxy(self.settings.proxy, self.host.proxy)
         pictures = await open_guarded_session(allow=self.host.fetch_allow, proxy=proxy)
         return Puppets(api, me, self._service, self.host, pictures)
+
+    async def _open_encryption(self, api: Api, who: wire.WhoAmI) -> str:
+        """Read the device's keys; why encrypted rooms stay closed, where they do."""
+        from drivers.matrix.encryption import RoomEncryption
+
+        if self._service is not None:
+            return "an application service speaks as many accounts, which have no devices; use a bot's account there"
+        if not who.device_id:
+            return "the access token belongs to no device; give the relay one that comes of a login"
+        encryption = self._encryption or RoomEncryption(api, self.host, who.user_id, who.device_id)
+        self._encryption = encryption
+        try:
+            why_not = await encryption.open()
+        except Refusal as refusal:
+            why_not = f"the homeserver takes no keys ({refusal.status}): {refusal.message}"
+        if why_not:
+            self.host.log.error("encryption_unavailable", reason=why_not)
+            await encryption.close()
+            self._encryption = None
+        return why_not
 
     async def _own_name(self, api: Api, me: UserId) -> str:
         try:
@@ -298,6 +331,9 @@ class MatrixDriver(Driver[MatrixSettings, MatrixRoom]):
             self._pushed.close()
         if self._puppets is not None:
             await self._puppets.close()
+        if self._encryption is not None:
+            await self._encryption.close()
+            self._encryption = None
         if self._api is not None:
             await self._api.session.close()
             self._api = None

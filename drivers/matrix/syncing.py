@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine
+from contextlib import suppress
 
 from msgspec import Raw
 
@@ -16,10 +17,11 @@ from drivers.matrix.account import Account
 from drivers.matrix.api import Api, Refusal
 from drivers.matrix.direct import DirectRooms
 from drivers.matrix.events import EventReader, Skipped
+from drivers.matrix.late_keys import LateKeys
 from drivers.matrix.people import People
 from drivers.matrix.rooms import Rooms, position
 from nextbridge.driver import Cursor, Host
-from nextbridge.envelope import ChannelKey, Event
+from nextbridge.envelope import ChannelKey, Edited, Event, Posted
 from nextbridge.errors import Retry
 
 __all__ = ["Listener"]
@@ -59,6 +61,7 @@ class Listener:
         self._people = people
         self.since: str | None = None
         """The token of what was heard up to; None before the first sync."""
+        self._late = LateKeys()
         self._joining: set[asyncio.Task[None]] = set()
 
     def heard(self, room: ChannelKey) -> str:  # noqa: ARG002 - a sync's token is that of all rooms
@@ -70,6 +73,8 @@ class Listener:
         api, me = account.api, account.me
         reader = EventReader(account)
         self._people.forget_all()
+        if account.encryption is not None:
+            account.encryption.unheard()
         is_first = self.since is None
         if is_first:
             self._rooms.began()
@@ -84,12 +89,15 @@ class Listener:
         await self._host.connected(me, realm=realm)
         try:
             while True:
+                keys = set[str]() if account.encryption is None else await account.encryption.take(batch)
                 if not is_first:
                     await self._take(batch, account, reader)
+                await self._read_late(keys, account, reader)
                 for room, invitation in batch.rooms.invite.items():
                     self._invited(ChannelKey(room), invitation, account)
                 is_first, self.since = False, batch.next_batch
-                batch = await self._ask(api, wait=_WAIT)
+                remaining = self._late.remaining()
+                batch = await self._ask(api, wait=_WAIT if remaining is None else min(_WAIT, remaining))
         finally:
             await self._end()
 
@@ -140,6 +148,8 @@ class Listener:
             events = self._since_joined(room, events, before, account)
         elif joined.timeline.limited:
             self._rooms.gap(room)
+            if account.encryption is not None:
+                account.encryption.unheard(room)
         moved = False
         for place, raw in enumerate(events):
             cursor = Cursor(room, upto if place == len(events) - 1 else before)
@@ -162,7 +172,7 @@ class Listener:
         return events[place:]
 
     async def _event(self, room: ChannelKey, raw: Raw, cursor: Cursor, account: Account, reader: EventReader) -> bool:
-        """Tell the core of an event; whether the room was upgraded by it."""
+        """Tell the core of an event, or let it wait; whether the room was upgraded by it."""
         try:
             event = wire.event_of(raw)
         except wire.UNREADABLE as error:
@@ -171,6 +181,22 @@ class Listener:
             return False
         self._rooms.note(room, event)
         self._note_people(room, [raw])
+        if account.encryption is not None:
+            account.encryption.note(room, event)
+        if self._late.is_waiting(room):
+            self._late.hold(room, raw, cursor)
+            return False
+        key = await _missing_key(room, event, account)
+        if key and self._late.is_worth_waiting(key):
+            self._late.hold(room, raw, cursor, key)
+            return False
+        if key:
+            self._late.told(room, event.event_id, key, raw)
+        return await self._pass_on(room, event, cursor, account, reader)
+
+    async def _pass_on(
+        self, room: ChannelKey, event: wire.Event, cursor: Cursor, account: Account, reader: EventReader
+    ) -> bool:
         if room in account.direct.rooms and event.type == "m.room.member":
             await account.direct.joined_by_another(room, event)
         try:
@@ -180,6 +206,29 @@ class Listener:
         else:
             await self._tell(made, cursor)
         return event.type == "m.room.tombstone" and self._rooms.is_configured(room)
+
+    async def _read_late(self, keys: set[str], account: Account, reader: EventReader) -> None:
+        """What waited and can be read now, or has waited for long enough; and what becomes readable afterwards."""
+        moved = False
+        for room in self._late.rooms:
+            while (held := self._late.first(room)) is not None:
+                event = wire.event_of(held.raw)
+                key = await _missing_key(room, event, account)
+                if key and not held.key and self._late.is_worth_waiting(key):
+                    held = self._late.wait_for(room, key)
+                if key and not self._late.is_over(room, held):
+                    break
+                self._late.release(room)
+                if key:
+                    self._late.told(room, event.event_id, key, held.raw)
+                moved = await self._pass_on(room, event, held.cursor, account, reader) or moved
+        for room, raw in self._late.readable(keys):
+            with suppress(Skipped):
+                said = await reader.event(room, wire.event_of(raw))
+                if isinstance(said, Posted):
+                    await self._host.accept(_as_edit(said))
+        if moved:
+            await self._rooms.resolve(account.api, account.me)
 
     async def _tell(self, made: Event, cursor: Cursor) -> None:
         await self._host.accept(made, cursor=cursor)
@@ -228,3 +277,27 @@ class Listener:
             await doing
         except Retry as error:
             self._host.log.info("invitation_not_followed", reason=error.reason)
+
+
+async def _missing_key(room: ChannelKey, event: wire.Event, account: Account) -> str:
+    """The key that an event would be read with and that is not here; empty where there is none such."""
+    if event.type != "m.room.encrypted" or account.encryption is None or account.is_ours(event.sender):
+        return ""
+    key = wire.Content(event.content).text("session_id")
+    return "" if event.is_redacted or await account.encryption.has_key(room, event) else key
+
+
+def _as_edit(said: Posted) -> Edited:
+    """What a message says that was told to be unreadable."""
+    return Edited(
+        channel=said.channel,
+        message=said.message,
+        author=said.author,
+        at=said.at,
+        channel_name=said.channel_name,
+        version=f"key {said.message}",
+        mark=said.mark,
+        text=said.text,
+        attachments=said.attachments,
+        action=said.action,
+    )

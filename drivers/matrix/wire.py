@@ -24,6 +24,7 @@ __all__ = [
     "Annotations",
     "Content",
     "Context",
+    "Decrypted",
     "DeviceLists",
     "Event",
     "Events",
@@ -141,6 +142,14 @@ class Event(Struct, frozen=True):
     def is_redacted(self) -> bool:
         """Whether it was taken back: of its content nothing is left."""
         return "redacted_because" in Content(self.unsigned)
+
+
+class Decrypted(Struct, frozen=True):
+    """What is in an encrypted event."""
+
+    type: str
+    room_id: str
+    content: Raw = _NO_JSON
 
 
 def event_of(raw: Raw) -> Event:
