@@ -55,6 +55,22 @@ if TYPE_CHECKING:
 __all__ = ["SlackDriver"]
 
 _FILES_A_MESSAGE = 10
+_KNOWN = {
+    "message",
+    "reaction_added",
+    "reaction_removed",
+    "member_joined_channel",
+    "member_left_channel",
+    "channel_left",
+    "group_left",
+    "channel_deleted",
+    "group_deleted",
+    "channel_archive",
+    "group_archive",
+    "channel_unarchive",
+    "group_unarchive",
+}
+"""Events that are read, beside `user_change`."""
 _LOOK_AGAIN = 300.0
 """Seconds between two looks whether the token is still good, where no connection tells."""
 
@@ -210,6 +226,12 @@ class SlackDriver(Driver[SlackSettings, SlackChannel]):
                 message = msgspec.json.decode(raw, type=wire.Message)
                 channel, at = place.channel, message.ts
                 event: Event | None = await self._message(message, place, acts, reader)
+            elif kind.type == "user_change":
+                self._people.updated(msgspec.json.decode(raw, type=wire.UserChanged).user)
+                return None
+            elif kind.type not in _KNOWN:
+                self.host.skipped("other_event")
+                return None
             else:
                 about = msgspec.json.decode(raw, type=wire.Event)
                 if kind.type == "message" or kind.type.startswith("member_"):
@@ -283,12 +305,8 @@ class SlackDriver(Driver[SlackSettings, SlackChannel]):
                 self._channels.left(event.channel, acts.me)
             case "channel_archive" | "group_archive":
                 self._channels.archived(event.channel)
-            case "channel_unarchive" | "group_unarchive":
-                await self._channels.recheck(acts.api, acts.me)
-            case "user_change" | "user_profile_changed":
-                self._people.forget_all()
             case _:
-                self.host.skipped("other_event")
+                await self._channels.recheck(acts.api, acts.me)
 
     @asynccontextmanager
     async def history(self, channel: ChannelKey, cursor: Cursor, *, age: float, most: int) -> AsyncIterator[Past]:

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import re
 import zlib
+from contextlib import suppress
 
 import msgspec
 from msgspec import Struct
 
 from drivers.slack import wire
-from drivers.slack.api import Api
+from drivers.slack.api import Api, Refusal
 from drivers.slack.blocks import ids_in, read_attachments, read_blocks
 from drivers.slack.mrkdwn import NOBODY, read
 from drivers.slack.mrkdwn.notation import decoded
@@ -34,6 +35,7 @@ from nextbridge.envelope import (
     TopicChanged,
     UserId,
 )
+from nextbridge.errors import Retry
 from nextbridge.markup import PLAIN, Block, Emoji, Mention, RichText, Text
 from nextbridge.markup.normal import normalise
 
@@ -127,17 +129,16 @@ class EventReader:
         if blocks is None:
             blocks = read(message.text or "", names)
         blocks = normalise((*blocks, *read_attachments(message.attachments, names)))
-        attachments = tuple(
-            Attachment(
-                id=file.id,
-                name=file.name or file.id,
-                media_type=file.mimetype or "application/octet-stream",
-                size=file.size,
-            )
-            for file in message.files or ()
-            if file.mode not in _NO_FILE
-        )
-        return Content(RichText(blocks), attachments, _calls(blocks, self.me.user))
+        attachments = [await self._attachment(file) for file in message.files or () if file.mode not in _NO_FILE]
+        return Content(RichText(blocks), tuple(attachments), _calls(blocks, self.me.user))
+
+    async def _attachment(self, file: wire.File) -> Attachment:
+        if file.name is None:
+            # of a channel that is shared with another workspace a message tells the id alone
+            with suppress(Refusal, Retry):
+                file = (await self._api.look_up("files.info", wire.FileAnswer, file=file.id)).file
+        media_type = file.mimetype or "application/octet-stream"
+        return Attachment(id=file.id, name=file.name or file.id, media_type=media_type, size=file.size)
 
     async def author(self, message: wire.Message) -> Author:
         """Who a message is shown to be from."""

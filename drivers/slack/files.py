@@ -78,15 +78,11 @@ class Uploads:
                 raise Retry("Slack has taken the files and does not show them yet")
         ids = [await self._id(message, place, file, api) for place, file in enumerate(message.files)]
         await self._remember(message, ids[0])
-        self._waiting[ids[0]] = asyncio.get_running_loop().create_future()
-        try:
-            await self._complete(message, ids, blocks, api)
-            self._answered[message.key] = None
-            if len(self._answered) > _KEPT:
-                self._answered.popitem(last=False)
-            ts = await self._shown(ids[0], message, api)
-        finally:
-            self._waiting.pop(ids[0], None)
+        await self._complete(message, ids, blocks, api)
+        self._answered[message.key] = None
+        if len(self._answered) > _KEPT:
+            self._answered.popitem(last=False)
+        ts = await self._shown(ids[0], message, api)
         if ts is None:
             raise Retry("Slack has taken the files and does not show them yet")
         for file in message.files:
@@ -108,7 +104,7 @@ class Uploads:
 
     async def _shown(self, file: str, message: Outgoing, api: Api) -> MessageId | None:
         """The message that shows a file of ours in the channel, once there is one; None where it takes too long."""
-        waiting = self._waiting.setdefault(file, asyncio.get_running_loop().create_future())
+        waiting = self._waiting[file] = asyncio.get_running_loop().create_future()
         pause = _FIRST_LOOK
         try:
             async with asyncio.timeout(self._patience):

@@ -38,6 +38,7 @@ __all__ = [
     "UploadAddress",
     "User",
     "UserAnswer",
+    "UserChanged",
     "UserList",
     "compare",
     "mark_of",
@@ -182,6 +183,12 @@ class Event(Struct, frozen=True):
     inviter: str = ""
     message: Message | None = None
     previous_message: Message | None = None
+
+
+class UserChanged(Struct, frozen=True, gc=False):
+    """The event `user_change`: the user as they are now."""
+
+    user: User
 
 
 class Place(Struct, frozen=True, gc=False):

@@ -181,3 +181,31 @@ async def test_a_bot_that_is_taken_out_or_archived_waits(bench: SlackBench) -> N
     await relay.until(lambda: not relay.host.unavailable_channels)
     bench.sandbox.leave(bench.app.user, town)
     await relay.until(lambda: "/invite @relay" in relay.host.unavailable_channels.get(relay.room(0), ""))
+
+
+async def test_whoever_takes_another_name_has_it_from_then_on(bench: SlackBench) -> None:
+    """Slack tells of it; what else it tells is counted, whatever its shape."""
+    relay = await bench.relay()
+    await bench.say("one")
+    await relay.received("one")
+    delivery = bench.sandbox.delivery(bench.app)
+    bench.alice.display_name = "Lady Alice"
+    delivery.tell({"type": "user_change", "user": bench.alice.as_json(), "event_ts": "1.000001"})
+    delivery.tell({"type": "channel_rename", "channel": {"id": "C1", "name": "new"}, "event_ts": "1.000002"})
+    await bench.say("two")
+    assert (await relay.received("two")).author.name == "Lady Alice"
+    assert relay.host.skips == {"other_event": 1}
+
+
+async def test_a_file_of_which_only_the_id_is_told_is_looked_up(bench: SlackBench) -> None:
+    """As in a channel that is shared with another workspace."""
+    relay = await bench.relay()
+    file = bench.sandbox.upload_as(bench.alice, "plan.txt", b"the plan")
+    stub = {"id": file.id, "created": 1, "file_access": "check_file_info"}
+    event: dict[str, Any] = {"type": "message", "subtype": "file_share", "channel": bench.channels[0].id}
+    event |= {"channel_type": "channel", "user": bench.alice.id, "text": "", "files": [stub]}
+    event |= {"ts": bench.sandbox.clock.ts()}
+    bench.sandbox.delivery(bench.app).tell(event)
+    await relay.until(lambda: bool(relay.posted))
+    (attachment,) = relay.posted[0].attachments
+    assert (attachment.id, attachment.name, attachment.size) == (file.id, "plan.txt", 8)
