@@ -191,7 +191,7 @@ class MatrixDriver(Driver[MatrixSettings, MatrixRoom]):
             return "an application service speaks as many accounts, which have no devices; use a bot's account there"
         if not who.device_id:
             return "the access token belongs to no device; give the relay one that comes of a login"
-        encryption = self._encryption or RoomEncryption(api, self.host, who.user_id, who.device_id)
+        encryption = self._encryption or RoomEncryption(api, self.host, self._rooms, who.user_id, who.device_id)
         self._encryption = encryption
         try:
             why_not = await encryption.open()

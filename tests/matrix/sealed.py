@@ -63,10 +63,15 @@ class SealedPerson(Person):
 
     async def give_key(self, room: str) -> None:
         """Give the key of what was said last to all devices of all members of the room."""
-        session, key = self._last
+        await self.give_key_to(await self._devices(room), room, *self._last)
+
+    async def give_key_to(
+        self, devices: list[tuple[str, str, dict[str, str]]], room: str, session: str, key: str
+    ) -> None:
+        """Give the key of a room to these devices, wherever they are."""
         about = {"algorithm": _MEGOLM, "room_id": room, "session_id": session, "session_key": key}
         messages: dict[str, dict[str, Any]] = {}
-        for user, device, keys in await self._devices(room):
+        for user, device, keys in devices:
             curve, signing = keys[f"curve25519:{device}"], keys[f"ed25519:{device}"]
             payload = {
                 "type": "m.room_key",

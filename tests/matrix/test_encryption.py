@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
+from drivers.matrix.encryption.machine import Machine
 from drivers.matrix.events import NO_KEY
 from nextbridge.driver import Deletes, Downloads, Edits, Recall
 from nextbridge.envelope import Edited, Posted
@@ -217,3 +218,32 @@ async def test_somebody_with_a_plain_client_is_heard(scene: Scene, synapse: Syna
         await eve.join(scene.room)
         await eve.say(scene.room, "in the open")
         assert (await scene.relay.received("in the open")).author.id == eve.id
+
+
+async def test_keys_of_rooms_that_we_are_not_in_are_not_kept(scene: Scene) -> None:
+    """A stranger could fill the state folder with them."""
+    elsewhere = await scene.bob.room(initial_state=[SEALED])
+    await scene.bob.say_sealed(elsewhere, {"msgtype": "m.text", "body": "alone"})
+    devices = await scene.bob._devices(scene.room)
+    session, key = scene.bob._last
+    await scene.bob.give_key_to(devices, elsewhere, session, key)
+    await scene.say("end")
+    await scene.relay.received("end")
+    olm = scene.relay.driver._encryption._machine._olm  # type: ignore[attr-defined]
+    assert set(olm.inbound_group_store._entries) == {scene.room}
+
+
+async def test_what_one_person_publishes_hides_nobody_else(scene: Scene, tmp_path: Path) -> None:
+    """Keys of one that are no keys cost that one alone."""
+    machine = Machine("@relay:x", "RELAY", lambda _room: True)
+    await machine.open(tmp_path / "keys")
+    try:
+        answer = await scene.bob.call("POST", "/keys/query", {"device_keys": {scene.bob.id: []}})
+        malformed: list[Any] = [5, {"DEVICE": []}, {"DEVICE": {"keys": 1}}, {"DEVICE": {"device_id": "DEVICE"}}]
+        for wrong in malformed:
+            await machine.queried({"device_keys": {"@eve:x": wrong, **answer["device_keys"]}})
+            await machine.claimed({"one_time_keys": {"@eve:x": {"DEVICE": {}}, "@mallory:x": wrong}})
+        found = await machine.devices(frozenset({scene.bob.id, "@eve:x"}))
+        assert found == {(scene.bob.id, scene.bob.account.device)}
+    finally:
+        await machine.close()

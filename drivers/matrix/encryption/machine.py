@@ -11,6 +11,7 @@ import logging
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -36,15 +37,23 @@ _CHANNELS_OF_A_DEVICE = 5
 _DEVICES = 20_000
 _WEDGED = 100
 
+_MALFORMED = (ValueError, LookupError, TypeError, AttributeError, StopIteration, EncryptionError)
+"""What the library raises where somebody's keys are not what they should be; vodozemac's errors are ValueErrors."""
+
 logging.getLogger("nio").setLevel(logging.CRITICAL)  # what it has to say is in how a call ends
 
 
 class _BoundedOlm(Olm):  # type: ignore[misc]
-    """Forgets the oldest of what others can make without end."""
+    """Takes keys of the rooms that we are in, and forgets the oldest of what others can make without end."""
+
+    is_ours: Callable[[str], bool] = staticmethod(lambda _room: False)
+    """Whether we are in a room."""
 
     def create_group_session(
         self, sender_key: str, sender_fp_key: str, room_id: str, session_id: str, session_key: str
     ) -> None:
+        if sender_key != self.account.identity_keys["curve25519"] and not self.is_ours(room_id):
+            return
         of_room = self.inbound_group_store[room_id]
         if sender_key not in of_room and len(of_room) >= _SENDERS_OF_A_ROOM:
             self._forget(room_id, next(iter(of_room)), _SESSIONS_OF_A_SENDER)
@@ -90,8 +99,10 @@ class _BoundedStore(SqliteStore):  # type: ignore[misc]
 class Machine:
     """The keys of one device of one account. Everything is done in its turn."""
 
-    def __init__(self, user: str, device: str) -> None:
+    def __init__(self, user: str, device: str, is_ours: Callable[[str], bool]) -> None:
+        """`is_ours` says whether we are in a room; it is asked on another thread."""
         self.user, self.device = user, device
+        self._is_ours = is_ours
         self._thread = ThreadPoolExecutor(1, "matrix-keys")
         self._olm: Any = None
 
@@ -128,6 +139,8 @@ class Machine:
 
         def taken() -> set[str]:
             olm = self._olm
+            # of a room that this very answer tells of we know only afterwards that we are in it
+            olm.is_ours = lambda room: room in batch.rooms.join or self._is_ours(room)
             known = {user for user in batch.device_lists.changed if user in olm.tracked_users}
             olm.add_changed_users(known)
             count = batch.device_one_time_keys_count.get("signed_curve25519")
@@ -145,8 +158,8 @@ class Machine:
                 return []  # requests for keys and for verification are not answered
             event = ToDeviceEvent.parse_event(said)
             made = olm.handle_to_device_event(event)
-        except (ValueError, KeyError, TypeError, AttributeError, EncryptionError):
-            return []  # what others send may be anything; vodozemac's errors are ValueErrors
+        except _MALFORMED:
+            return []
         sender_key = getattr(event, "sender_key", "")
         if sender_key:
             olm.trim_channels(sender_key)
@@ -273,7 +286,7 @@ class Machine:
     async def uploaded(self, answer: dict[str, Any]) -> None:
         """They are published."""
         counts = {"curve25519": 0, "signed_curve25519": 0} | answer.get("one_time_key_counts", {})
-        await self._answer(KeysUploadResponse.from_dict({"one_time_key_counts": counts}))
+        await self._answer(KeysUploadResponse, [{"one_time_key_counts": counts}])
 
     async def to_query(self, users: frozenset[str]) -> set[str]:
         """Those of these people whose devices are not known, or are others now."""
@@ -286,14 +299,19 @@ class Machine:
 
     async def queried(self, answer: dict[str, Any]) -> None:
         """The devices of people."""
-        await self._answer(KeysQueryResponse.from_dict({"failures": {}} | answer))
+        await self._answer(KeysQueryResponse, _each(answer, "device_keys"))
 
     async def claimed(self, answer: dict[str, Any]) -> None:
         """One-time keys of devices."""
-        await self._answer(KeysClaimResponse.from_dict({"failures": {}} | answer))
+        await self._answer(KeysClaimResponse, _each(answer, "one_time_keys"))
 
-    async def _answer(self, answer: Any) -> None:  # noqa: ANN401 - the library has no types
-        await self.do(lambda: self._olm.handle_response(answer))
+    async def _answer(self, kind: Any, answers: list[dict[str, Any]]) -> None:  # noqa: ANN401 - the library has no types
+        def heard() -> None:
+            for each in answers:
+                with suppress(*_MALFORMED):
+                    self._olm.handle_response(kind.from_dict(each))
+
+        await self.do(heard)
 
     async def wedged(self) -> dict[str, list[str]]:
         """Devices whose session with us is broken: a new one is to be begun."""
@@ -330,6 +348,12 @@ class Machine:
     async def note_encrypted(self, room: str) -> None:
         """A room is encrypted, and stays so whatever anybody says later."""
         await self.do(lambda: self._olm.store.save_encrypted_rooms({room}))
+
+
+def _each(answer: dict[str, Any], key: str) -> list[dict[str, Any]]:
+    """An answer about several people as one about each: what one of them published may be anything."""
+    found = answer.get(key)
+    return [{"failures": {}, key: {user: found[user]}} for user in found] if isinstance(found, dict) else []
 
 
 class _Place(msgspec.Struct, frozen=True):

@@ -12,6 +12,7 @@ from drivers.matrix.encryption.ciphers import Decrypting, Encrypting
 from drivers.matrix.encryption.keys import Keys
 from drivers.matrix.encryption.machine import Machine
 from drivers.matrix.media import Cipher
+from drivers.matrix.rooms import Rooms
 from nextbridge.driver import Host
 from nextbridge.envelope import ChannelKey
 from nextbridge.errors import DriverError
@@ -28,12 +29,12 @@ _MEMBERS = {"join", "invite"}
 class RoomEncryption:
     """One account's, on one device."""
 
-    def __init__(self, api: Api, host: Host, user: str, device: str) -> None:
+    def __init__(self, api: Api, host: Host, rooms: Rooms, user: str, device: str) -> None:
         self._api = api
         self._host = host
         self._user, self._device = user, device
         self._keys = Keys(api)
-        self._machine = Machine(user, device)
+        self._machine = Machine(user, device, lambda room: rooms.is_joined(ChannelKey(room)))
         self._turn = asyncio.Lock()
         self._members: dict[ChannelKey, set[str]] = {}
         """Who is in the rooms that we speak in; a room whose members changed unheard is not among them."""
