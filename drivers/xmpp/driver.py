@@ -110,7 +110,7 @@ class XmppDriver(Driver[XmppSettings, XmppChannel]):
 
     @property
     def shows_identity(self) -> bool:
-        return False
+        return self.settings.is_component
 
     @property
     def largest_file(self) -> int:
@@ -170,9 +170,9 @@ class XmppDriver(Driver[XmppSettings, XmppChannel]):
     async def tell(self, user: UserId, text: str) -> None:
         await self._sender.tell(user, text)
 
-    async def typing(self, channel: ChannelKey, author: Author) -> None:  # noqa: ARG002 - it is the relay that types
+    async def typing(self, channel: ChannelKey, author: Author) -> None:
         if self._session is not None and self._session.sender is not None:
-            self._session.sender.typing(channel, "")
+            self._session.sender.typing(channel, author)
 
     async def member(self, channel: ChannelKey, name: str) -> Author | None:
         room = None if self._session is None else self._session.rooms.get(channel)

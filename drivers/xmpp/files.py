@@ -15,6 +15,7 @@ from xml.etree import ElementTree as ET
 import aiohttp
 from msgspec import Struct
 
+from drivers.xmpp.settings import XmppSettings
 from drivers.xmpp.stanzas import (
     FILE,
     OOB,
@@ -31,7 +32,7 @@ from nextbridge.errors import FileRejected, Retry
 from nextbridge.http.client import CONNECTION_ERRORS, unreachable
 from nextbridge.labels import in_words
 
-__all__ = ["UPLOAD", "Service", "Uploads", "found_service", "refusal_of", "shown_files"]
+__all__ = ["UPLOAD", "Service", "Uploads", "found_service", "home_of", "refusal_of", "shown_files"]
 
 UPLOAD: Final = "urn:xmpp:http:upload:0"
 _ITEMS: Final = "http://jabber.org/protocol/disco#items"
@@ -50,11 +51,16 @@ class Service(Struct, frozen=True):
     """Bytes, where it says so."""
 
 
-async def found_service(stream: Stream, domain: str, *, seconds: float, sender: str = "") -> Service | None:
+def home_of(settings: XmppSettings) -> str:
+    """The domain whose services are for us: a component's own is mostly below its server's."""
+    return settings.domain.partition(".")[2] if settings.is_component else settings.domain
+
+
+async def found_service(stream: Stream, domain: str, *, seconds: float) -> Service | None:
     """The server's own store, if it has one. Raises Retry."""
     addresses = [domain]
     try:
-        answer = await stream.request(domain, element(_ITEMS, "query"), seconds=seconds, sender=sender)
+        answer = await stream.request(domain, element(_ITEMS, "query"), seconds=seconds)
     except Refused:
         pass
     else:
@@ -62,7 +68,7 @@ async def found_service(stream: Stream, domain: str, *, seconds: float, sender: 
         addresses += [each.get("jid", "") for each in items if each.get("jid")][:_MOST_ITEMS]
     for address in addresses:
         try:
-            answer = await stream.request(address, element(_INFO, "query"), seconds=seconds, sender=sender)
+            answer = await stream.request(address, element(_INFO, "query"), seconds=seconds)
         except (Refused, Retry):
             continue
         query = answer.find(name(_INFO, "query"))
@@ -85,13 +91,11 @@ def _largest(query: ET.Element) -> int | None:
 class Uploads:
     """Uploads the files of messages. What was uploaded for one that is not sent yet is not uploaded again."""
 
-    def __init__(self, stream: Stream, service: Service | None, http: aiohttp.ClientSession, seconds: float,
-                 sender: str) -> None:  # fmt: skip
+    def __init__(self, stream: Stream, service: Service | None, http: aiohttp.ClientSession, seconds: float) -> None:
         self._stream = stream
         self._service = service
         self._http = http
         self._seconds = seconds
-        self._sender = sender
         self._known: OrderedDict[tuple[DeliveryKey, Path], Shared] = OrderedDict()
 
     async def shared(self, message: Outgoing) -> tuple[Shared, ...]:
@@ -112,9 +116,7 @@ class Uploads:
         request = element(UPLOAD, "request", filename=clean(file.name) or "file", size=str(file.size))
         request.set("content-type", clean(file.media_type))
         try:
-            answer = await self._stream.request(
-                self._service.address, request, seconds=self._seconds, sender=self._sender
-            )
+            answer = await self._stream.request(self._service.address, request, seconds=self._seconds)
         except Refused as error:
             said = error.failure.text or error.failure.condition
             if error.failure.condition == "resource-constraint":

@@ -23,13 +23,13 @@ _LARGEST: Final = 1_000_000
 """Bytes. A stanza has no room for much more."""
 
 
-async def picture_of(stream: Stream, room: Room, occupant: Occupant, *, seconds: float, sender: str) -> bytes:
+async def picture_of(stream: Stream, room: Room, occupant: Occupant, *, seconds: float) -> bytes:
     """The picture of somebody in a room. Raises Gone, Rejected and Retry."""
     if not occupant.photo:
         raise Gone("they have no picture")
     address = f"{room.key}/{occupant.nick}"
     try:
-        answer = await stream.request(address, element(_VCARD, "vCard"), seconds=seconds, sender=sender)
+        answer = await stream.request(address, element(_VCARD, "vCard"), seconds=seconds)
     except Refused as error:
         raise Gone(f"the room does not give their picture out ({error.failure.condition})") from None
     found = answer.find(f"{name(_VCARD, 'vCard')}/{name(_VCARD, 'PHOTO')}/{name(_VCARD, 'BINVAL')}")

@@ -8,12 +8,12 @@ from collections.abc import Sequence
 
 from drivers.xmpp.archive import MAM
 from drivers.xmpp.connecting import tls_context
-from drivers.xmpp.files import found_service
+from drivers.xmpp.files import found_service, home_of
 from drivers.xmpp.membership import refusal
 from drivers.xmpp.room import DISCO
 from drivers.xmpp.settings import XmppChannel, XmppSettings
 from drivers.xmpp.stanzas import OCCUPANT, element, name
-from drivers.xmpp.stream import Refused, Stream
+from drivers.xmpp.stream import InUse, Refused, Stream
 from nextbridge.driver import ConfiguredChannel, Finding
 from nextbridge.errors import DriverError
 from nextbridge.labels import in_words
@@ -35,6 +35,10 @@ async def probe(
         findings = [Finding(True, "login", f"the server knows us as {settings.jid}")]
         findings += [await _room(stream, each.settings, settings) for each in channels]
         return [*findings, await _files(stream, settings)]
+    except InUse as error:
+        if settings.is_component:  # it has one connection at a time
+            return [Finding(True, "login", f"a running relay has the component's connection: {error.reason}")]
+        return [Finding(False, "login", error.reason)]
     except DriverError as error:
         return [Finding(False, "login", error.reason)]
     finally:
@@ -61,7 +65,7 @@ async def _room(stream: Stream, channel: XmppChannel, settings: XmppSettings) ->
 
 
 async def _files(stream: Stream, settings: XmppSettings) -> Finding:
-    service = await found_service(stream, settings.domain, seconds=settings.answer_timeout)
+    service = await found_service(stream, home_of(settings), seconds=settings.answer_timeout)
     if service is None:
         return Finding(True, "files", "the server takes no files; they are shown by links or by their names")
     most = min(service.largest or settings.max_file_size, settings.max_file_size)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import Final
+from typing import Any, Final
 from xml.etree import ElementTree as ET
 
 from drivers.xmpp.archive import EXTENDED, MAM, Archive, Kept
@@ -64,9 +64,7 @@ class Room:
         stream: Stream,
         settings: XmppSettings,
         host: Host,
-        sender: str,
     ) -> None:
-        """`sender` is the address that a component's relay is in the rooms by; empty for an account."""
         self.key = key
         self.configured = list(configured)
         self.nick = settings.nick
@@ -77,8 +75,10 @@ class Room:
         self.features: frozenset[str] = frozenset()
         self.past: deque[tuple[Message, int]] = deque(maxlen=_MOST_PAST)
         """What the room sent of its history when it was joined."""
-        self.others: set[str] = set()
-        """Nicks of those whom a component lets in for people from elsewhere."""
+        self.others: dict[str, str] = {}
+        """Nicks of those whom a component lets in for people from elsewhere, with the room's ids of them."""
+        self.entering: dict[str, asyncio.Future[Any]] = {}
+        """Nicks under which somebody of them is about to enter."""
         self.reason = f"{key}: the room is not joined yet"
         self.is_joined = False
         self.settled = asyncio.Event()
@@ -87,7 +87,6 @@ class Room:
         self._stream = stream
         self._settings = settings
         self._host = host
-        self._sender = sender
         self._refusals = 0
         self._gives_ids = False
         self._reached = (0, "")
@@ -150,6 +149,7 @@ class Room:
         self.is_joined = False
         self.reason = f"{self.key}: {reason}"
         self.occupants.clear()
+        self.others.clear()
         self.echoes.lost(Retry(self.reason), keep=False)
         self.settled.set()
         self._host.unavailable(self.key, self.reason)
@@ -171,7 +171,7 @@ class Room:
         """Ask the room itself something. Raises as `Stream.request`."""
         kind = "set" if payload.tag == name(MAM, "query") else "get"
         seconds = self._settings.answer_timeout
-        return await self._stream.request(self.key, payload, kind=kind, seconds=seconds, sender=self._sender)  # type: ignore[arg-type]
+        return await self._stream.request(self.key, payload, kind=kind, seconds=seconds)  # type: ignore[arg-type]
 
     # --- joining ----------------------------------------------------------------------------------------------------
 
@@ -201,10 +201,10 @@ class Room:
     async def _enter(self, nick: str) -> bool:
         """Ask to be let in under a nick. Whether we are; false where somebody else has the nick."""
         join = element(MUC, "x")
-        if (password := self._password) is not None:
-            join.append(element(MUC, "password", password.reveal()))
+        if self.password is not None:
+            join.append(element(MUC, "password", self.password.reveal()))
         join.append(element(MUC, "history", maxstanzas="0" if self.has_archive else str(_MOST_PAST)))
-        self._stream.presence(f"{self.key}/{nick}", [join], sender=self._sender)
+        self._stream.presence(f"{self.key}/{nick}", [join])
         deadline = asyncio.get_running_loop().time() + self._settings.answer_timeout
         while (left := deadline - asyncio.get_running_loop().time()) > 0:
             stanza = await self._next(left)
@@ -218,7 +218,7 @@ class Room:
                 raise Out(refusal(presence.error))
             if "110" in presence.codes and not presence.kind:
                 if "201" in presence.codes:
-                    self._stream.presence(f"{self.key}/{whose}", kind="unavailable", sender=self._sender)
+                    self._stream.presence(f"{self.key}/{whose}", kind="unavailable")
                     raise Out("there is no such room: make it with a chat program, or correct its address")
                 self.nick = self._incoming.own_name = whose
                 self.occupants.came(whose, presence)
@@ -228,7 +228,8 @@ class Room:
         raise Out("the room does not answer; it is tried again")
 
     @property
-    def _password(self) -> Secret | None:
+    def password(self) -> Secret | None:
+        """The room's, where it has one."""
         return next((each.settings.password for each in self.configured if each.settings.password is not None), None)
 
     async def _settle(self) -> None:
@@ -297,16 +298,14 @@ class Room:
         """Whether we are still in the room: a server that restarted does not tell. And try for our own nick."""
         ping = element(_PING, "ping")
         try:
-            await self._stream.request(
-                f"{self.key}/{self.nick}", ping, seconds=self._settings.answer_timeout, sender=self._sender
-            )
+            await self._stream.request(f"{self.key}/{self.nick}", ping, seconds=self._settings.answer_timeout)
         except Refused as error:
             if error.failure.condition not in _STILL_THERE:
                 raise Out(f"the room does not know the relay any more ({error.failure.condition})", soon=True) from None
         except Retry:
             return  # it may be the ping alone that got lost
         if self.nick != self._settings.nick and self._settings.nick not in self.occupants:
-            self._stream.presence(f"{self.key}/{self._settings.nick}", sender=self._sender)
+            self._stream.presence(f"{self.key}/{self._settings.nick}")
 
     async def _present(self, presence: Presence) -> None:
         nick = presence.sender.partition("/")[2]
@@ -321,6 +320,8 @@ class Room:
             self.nick = self._incoming.own_name = presence.nick or self.nick
             self.occupants.renamed(nick, self.nick)
         elif not presence.kind:
+            if (entering := self.entering.get(nick)) is not None:
+                await asyncio.wait({entering})  # it may be one of us
             is_new = self.occupants.came(nick, presence)
             occupant = self.occupants.get(nick)
             if is_new and self.is_joined and occupant is not None and not self._is_one_of_us(nick):
@@ -339,8 +340,7 @@ class Room:
     def is_ours(self, message: Message) -> bool:
         me = self.occupants.get(self.nick)
         if message.occupant and me is not None and me.occupant:
-            ours = {each.occupant for each in self.occupants if self._is_one_of_us(each.nick)}
-            return message.occupant in ours
+            return message.occupant == me.occupant or message.occupant in self.others.values()
         return self._is_one_of_us(message.sender.partition("/")[2])
 
     async def _heard(self, message: Message) -> None:

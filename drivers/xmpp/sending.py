@@ -37,7 +37,7 @@ from drivers.xmpp.stream import Refused, Stream, clean
 from drivers.xmpp.styling import GUARD
 from nextbridge.driver import Host, Outgoing, Receipt
 from nextbridge.emoji import read_emoji
-from nextbridge.envelope import ChannelKey, MessageId, UserId
+from nextbridge.envelope import Author, ChannelKey, MessageId, UserId
 from nextbridge.errors import DriverError, Gone, Paused, Rejected, Retry
 from nextbridge.markup.legible import one_line
 
@@ -76,7 +76,9 @@ class Sender:
     async def send(self, message: Outgoing) -> Receipt:
         """Send one message. See Driver.send."""
         room = await self._room(message.channel)
-        sender_id = PREFIX + blake2s(message.key.encode(), digest_size=16).hexdigest()
+        plain = PREFIX + blake2s(message.key.encode(), digest_size=16).hexdigest()
+        sender_id = self._puppets.sender_id(plain, message)
+        sender = await self._puppets.speaker(room, message)
         if message.attempted is not None and sender_id not in room.echoes:
             found = await room.find_ours(sender_id, message.attempted)
             if found is not None:
@@ -84,7 +86,6 @@ class Sender:
         answers = await self._answered(room, message.reply_to)
         files = await self._uploads.shared(message)
         children = [*answers, *_about(message), *shown_files(files)]
-        sender = await self._puppets.speaker(room, message)
         return Receipt(await self._say(room, sender_id, _body(message, files), children, sender))
 
     async def _answered(self, room: Room, parent: MessageId | None) -> list[ET.Element]:
@@ -112,7 +113,8 @@ class Sender:
             raise Rejected("the room gives messages no ids, by which they are taken back")
         said = await self._ours(room, message)
         children = [element(_RETRACT, "retract", id=said.message), element(HINTS, "store")]
-        await self._say(room, _fresh_id(), "", children, self._puppets.address_of(room, said.nick))
+        sender = await self._puppets.speaker_of(room, said.sender_id, said.nick)
+        await self._say(room, _fresh_id(), "", children, sender)
         room.backlog.retracted(message)
 
     async def _ours(self, room: Room, message: MessageId) -> Said:
@@ -174,7 +176,7 @@ class Sender:
         given = [each for each in before if each != read] + [read] * add
         reactions = element(REACTIONS, "reactions", id=clean(message))
         reactions.extend(element(REACTIONS, "reaction", each) for each in given)
-        await self._say(room, _fresh_id(), "", [reactions, element(HINTS, "store")], self._puppets.own_address)
+        await self._say(room, _fresh_id(), "", [reactions, element(HINTS, "store")], "")
         await self._host.store.set(key, json.dumps([message, given]) if given else None)
 
     async def _given(self, key: str, message: MessageId) -> list[str]:
@@ -188,7 +190,7 @@ class Sender:
         sender_id = _fresh_id()
         echo = room.echoes.expect(sender_id)
         text = one_line(topic)[:_LONGEST_TOPIC]
-        self._stream.message(room.key, "groupchat", (), id=sender_id, subject=text, sender=self._puppets.own_address)
+        self._stream.message(room.key, "groupchat", (), id=sender_id, subject=text)
         try:
             await self._passed(room, sender_id, echo)
         except RefusedMessage as refusal:
@@ -217,12 +219,10 @@ class Sender:
             occupant = room.occupants.by_id(user)
             if occupant is None or not room.is_joined:
                 continue
-            sender_id, own = _fresh_id(), self._puppets.own_address
+            sender_id = _fresh_id()
             echo = room.echoes.expect(sender_id)
             children = [element(MUC_USER, "x"), element(HINTS, "no-store")]
-            self._stream.message(
-                f"{room.key}/{occupant.nick}", "chat", children, id=sender_id, body=_literal(text), sender=own
-            )
+            self._stream.message(f"{room.key}/{occupant.nick}", "chat", children, id=sender_id, body=_literal(text))
             try:
                 await self._passed(room, sender_id, echo)
             except RefusedMessage as refusal:
@@ -232,8 +232,9 @@ class Sender:
             raise Retry("there is no connection to the server")
         raise Rejected("they are in none of the rooms")
 
-    def typing(self, channel: ChannelKey, sender: str) -> None:
+    def typing(self, channel: ChannelKey, author: Author) -> None:
         """Show that somebody is typing, and no longer than it lasts. See Typing."""
+        sender = self._puppets.typist(channel, author)
         room = self._rooms.get(channel)
         clock = asyncio.get_running_loop().time()
         shown = self._typed.get((channel, sender))

@@ -18,7 +18,7 @@ from slixmpp import JID, InvalidJID
 
 from drivers.xmpp.archive import result_of
 from drivers.xmpp.connecting import Broken, tls_context
-from drivers.xmpp.files import Service, Uploads, found_service, refusal_of
+from drivers.xmpp.files import Service, Uploads, found_service, home_of, refusal_of
 from drivers.xmpp.history import read_history
 from drivers.xmpp.pictures import picture_of
 from drivers.xmpp.puppets import Puppets
@@ -55,14 +55,14 @@ class Session:
         self._settings = settings
         self._host = host
         self._http = http
-        self.puppets = Puppets()
+        self.puppets = Puppets(stream, settings)
         self.rooms: dict[ChannelKey, Room] = {}
         for each in configured:
             key = room_key(each.settings.room)
             if key in self.rooms:
                 self.rooms[key].configured.append(each)
             else:
-                self.rooms[key] = Room(key, [each], stream, settings, host, self.puppets.own_address)
+                self.rooms[key] = Room(key, [each], stream, settings, host)
         self.sender: Sender | None = None
 
     @classmethod
@@ -88,6 +88,7 @@ class Session:
         finally:
             if session.sender is not None:
                 session.sender.close()
+                session.leave()
             await stream.close()
 
     # --- its life ---------------------------------------------------------------------------------------------------
@@ -97,10 +98,8 @@ class Session:
         settings = self._settings
         if not settings.is_component:
             self.stream.presence("")
-        self.service = await found_service(
-            self.stream, settings.domain, seconds=settings.answer_timeout, sender=self.puppets.own_address
-        )
-        uploads = Uploads(self.stream, self.service, self._http, settings.answer_timeout, self.puppets.own_address)
+        self.service = await found_service(self.stream, home_of(settings), seconds=settings.answer_timeout)
+        uploads = Uploads(self.stream, self.service, self._http, settings.answer_timeout)
         self.sender = Sender(self.stream, self.rooms, settings, self._host, uploads, self.puppets)
         for room in self.rooms.values():
             for each in room.configured:
@@ -115,6 +114,13 @@ class Session:
             await asyncio.wait(tasks)
             for room in self.rooms.values():
                 room.echoes.lost(Retry("the connection ended"), keep=False)
+
+    @property
+    def _whom_to_ask(self) -> str:
+        """Who is asked whether the server is there. A component asks where the rooms are: its domain is its own."""
+        if not self._settings.is_component:
+            return self._settings.domain
+        return next((key.partition("@")[2] for key in self.rooms), self._settings.domain)
 
     async def _connected(self) -> None:
         await self._host.connected(UserId(self._settings.jid.lower()), realm=REALM)
@@ -133,7 +139,7 @@ class Session:
 
     async def _connection(self, rooms: Sequence[asyncio.Task[None]]) -> DriverError:
         """Why the connection ended. Raises what a room's task failed with, which is a bug."""
-        keeping = asyncio.create_task(self.stream.keep())
+        keeping = asyncio.create_task(self.stream.keep(self._whom_to_ask))
         ending = asyncio.create_task(self.stream.ended())
         try:
             await asyncio.wait({ending, *rooms}, return_when=asyncio.FIRST_COMPLETED)
@@ -154,6 +160,13 @@ class Session:
                 return await self.stream.open()
         return False
 
+    def leave(self) -> None:
+        """Leave the rooms, where the server does not do it for us."""
+        if self._settings.is_component and self.stream.is_open:
+            self.puppets.farewell()
+            for room in self.rooms.values():
+                self.stream.presence(f"{room.key}/{room.nick}", kind="unavailable")
+
     # --- what else is asked -----------------------------------------------------------------------------------------
 
     def refuses(self, size: int) -> str | None:
@@ -165,7 +178,7 @@ class Session:
         for room in self.rooms.values():
             if (occupant := room.occupants.by_id(user)) is not None:
                 seconds = self._settings.answer_timeout
-                return await picture_of(self.stream, room, occupant, seconds=seconds, sender=self.puppets.own_address)
+                return await picture_of(self.stream, room, occupant, seconds=seconds)
         raise Gone("they are in none of the rooms")
 
     @asynccontextmanager
@@ -183,7 +196,14 @@ class Session:
         place = stanza.get("from", "").partition("/")[0].lower()
         room = self.rooms.get(ChannelKey(place))
         result = result_of(stanza)
-        if room is not None and result is not None:
+        to = stanza.get("to", "")
+        if room is not None and self._settings.is_component and to != self.stream.own_address:
+            if stanza.get("type") == "error" and stanza.tag.endswith("}message"):
+                room.take(stanza)
+                return
+            self.puppets.take(room, stanza)
+            self.stream.done()
+        elif room is not None and result is not None:
             room.archive.collect(result)
             self.stream.done()
         elif room is not None:

@@ -25,7 +25,7 @@ from drivers.xmpp.settings import XmppSettings
 from drivers.xmpp.stanzas import Failure, failure
 from nextbridge.errors import DriverError, Paused, Retry
 
-__all__ = ["Refused", "Stream", "clean"]
+__all__ = ["InUse", "Refused", "Stream", "clean"]
 
 # it logs what chat users write, and at its finest what we authenticate with; what matters is raised here
 logging.getLogger("slixmpp").setLevel(logging.CRITICAL + 1)
@@ -37,6 +37,10 @@ _MOST_WAITING = 2_000
 _FAREWELL = 2.0
 _FOR_THE_OPERATOR = {"not-authorized", "host-unknown", "host-gone", "invalid-from", "policy-violation"}
 _NO_XML = dict.fromkeys((*range(9), 11, 12, *range(14, 32), 0xFFFE, 0xFFFF, *range(0xD800, 0xE000)))
+
+
+class InUse(Retry):
+    """The account's resource, or the component, has another connection."""
 
 
 class Refused(Exception):
@@ -105,6 +109,8 @@ class Stream:
         self.take: Callable[[ET.Element], None] = lambda _: self.done()
         self.settings = settings
         self.waiting = 0
+        self.own_address = f"relay@{settings.domain}/nextbridge" if settings.is_component else ""
+        """What the relay itself is known by, where the server does not say so for us."""
         self.is_open = False
         self._context = context
         self._proxy = proxy
@@ -205,8 +211,8 @@ class Stream:
         if self._xmpp.transport is not None:
             self._xmpp.transport.abort()
 
-    async def keep(self) -> None:
-        """Ask the server whether it is there, whenever it was silent for a while; ends with the connection."""
+    async def keep(self, whom: str) -> None:
+        """Ask whether the server is there, whenever it was silent for a while; ends with the connection."""
         interval, seconds = self.settings.ping_interval, self.settings.answer_timeout
         while self.is_open:
             silent = asyncio.get_running_loop().time() - self._heard
@@ -214,7 +220,7 @@ class Stream:
                 await asyncio.sleep(interval - silent)
                 continue
             try:
-                await self.request(self._xmpp.boundjid.host, ET.Element("{urn:xmpp:ping}ping"), seconds=seconds)
+                await self.request(whom, ET.Element("{urn:xmpp:ping}ping"), seconds=seconds)
             except Refused:
                 pass  # an answer is an answer
             except Retry:
@@ -244,9 +250,9 @@ class Stream:
         condition, text = error["condition"], error["text"][:300]
         said = f"{condition}: {text}" if text else condition
         what = "component_secret and jid" if self.settings.is_component else "jid and host"
-        if condition == "conflict" and not self.settings.is_component:
-            self.fail(Retry(f"another client took the relay's place ({said}); let only one daemon use the account"))
-        elif condition in _FOR_THE_OPERATOR or (condition == "conflict" and self.settings.is_component):
+        if condition == "conflict":
+            self.fail(InUse(f"something else uses the relay's place ({said}); let only one daemon have it"))
+        elif condition in _FOR_THE_OPERATOR:
             self.fail(Paused(f"the server refuses us ({said}): check {what}", scope="instance"))
         else:
             self.fail(Retry(f"the server ended the connection ({said})"))
@@ -320,8 +326,8 @@ class Stream:
         stanza = kind()
         if to:
             stanza["to"] = JID(to)
-        if sender:
-            stanza["from"] = JID(sender)
+        if sender or self.own_address:
+            stanza["from"] = JID(sender or self.own_address)
         return stanza
 
     async def request(

@@ -1,4 +1,4 @@
-"""The XMPP driver keeps the contract, on a server that has everything and on one that has little."""
+"""The XMPP driver keeps the contract: an account where there is everything and where there is little; a component."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from nextbridge.sandbox.contract import DriverContract
-from tests.contract.xmpp_bench import BareXmppBench, XmppBench
+from tests.contract.xmpp_bench import BareXmppBench, ComponentXmppBench, XmppBench
 from tests.xmpp.conftest import prosody  # noqa: F401 - a fixture
 from tests.xmpp.prosody import Prosody
 
@@ -27,4 +27,13 @@ class TestBareXmpp(DriverContract):
     @pytest.fixture
     async def bench(self, prosody: Prosody) -> AsyncIterator[BareXmppBench]:  # noqa: F811 - the fixture
         async with BareXmppBench(prosody) as bench:
+            yield bench
+
+
+class TestXmppComponent(DriverContract):
+    bench_type = ComponentXmppBench
+
+    @pytest.fixture
+    async def bench(self, prosody: Prosody) -> AsyncIterator[ComponentXmppBench]:  # noqa: F811 - the fixture
+        async with ComponentXmppBench(prosody) as bench:
             yield bench

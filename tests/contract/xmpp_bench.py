@@ -20,7 +20,7 @@ from nextbridge.driver import Deletes, Identity, Pages, Portraits, Reactions, Re
 from nextbridge.sandbox.cable import Cable
 from nextbridge.sandbox.contract import Bench, Heard, Situation, Supervised
 from tests.xmpp.person import CLIENT, MUC, Person, element_of
-from tests.xmpp.prosody import BARE, MAIN, PASSWORD, Prosody
+from tests.xmpp.prosody import BARE, COMPONENT_SECRET, MAIN, PASSWORD, Prosody
 
 GUARD = "\u2060"
 PNG = base64.b64decode(
@@ -29,6 +29,7 @@ PNG = base64.b64decode(
 _SPAN = re.compile(r"(?:^|(?<=[\s*_~`]))([*_~`])(?=\S)[^\n]*?(?<=\S)\1", re.MULTILINE)
 _BLOCK = re.compile(r"^(?:```|>)", re.MULTILINE)
 _SECONDS = 15
+_ENTERING = "(enters)"
 _IDS = "the room gives messages ids, as it does where it keeps an archive"
 
 
@@ -198,6 +199,8 @@ class XmppBench(Bench):
         """New messages of a room, and where they stand among all that came."""
         found = []
         for place, each in enumerate(self._person.stanzas):
+            if element_of(each, CLIENT, "body") is not None and each.findtext(f"{{{CLIENT}}}body") == _ENTERING:
+                continue
             if _is_said(each, room) and element_of(each, "urn:xmpp:message-correct:0", "replace") is None:
                 found.append((place, _message(each)))
         return found
@@ -396,6 +399,31 @@ class XmppBench(Bench):
         await self._until(look)
         self._told += 1
         return await self._as_heard(_message(found[self._told - 1]))
+
+
+class ComponentXmppBench(XmppBench):
+    """The relay is a component: each author is in the room by their own name."""
+
+    example = (
+        {"jid": "bridge.example.com", "component_secret": "eleven-green-bottles", "host": "127.0.0.1"},
+        {"room": "ops@conference.example.com"},
+    )
+    lacking: ClassVar = {}
+    depends: ClassVar = {**XmppBench.depends, Identity: "the relay is a component of the server"}
+
+    async def meet(self, relay: Supervised) -> None:
+        await super().meet(relay)
+        # whoever speaks for the first time has to be let in, which is not what a test of sending is about
+        await relay.send(relay.outgoing(_ENTERING))
+
+    @property
+    def _port(self) -> int:
+        return self._server.component_port
+
+    def _settings(self, **more: Any) -> XmppSettings:
+        secret = more.pop("password", Secret(COMPONENT_SECRET))
+        own = {"jid": f"bridge.{MAIN}", "password": None, "component_secret": secret, "ca_file": None}
+        return super()._settings(**own, **more)
 
 
 class BareXmppBench(XmppBench):
