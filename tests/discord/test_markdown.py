@@ -7,7 +7,7 @@ import time
 import unicodedata
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from drivers.discord.markdown import MARKDOWN
@@ -129,7 +129,11 @@ def test_what_a_user_typed_is_text(text: str) -> None:
 @_ALONE
 @given(blocks())
 def test_what_is_written_is_read_the_same(tree: tuple[Block, ...]) -> None:
-    """No word is lost or moved, whatever the tree; and a second time nothing changes any more."""
+    """No word is lost or moved, whatever the tree; and a second time nothing changes any more.
+
+    Discord has no quote within a list's item: its signs are words there, and so are the numbers of a list in it.
+    """
+    assume(not _has_numbers_as_words(tree))
     written = MARKDOWN.write(tree)
     once = MARKDOWN.read(written)
     assert _letters(visible(once.blocks)) == _letters(visible(tree))
@@ -144,7 +148,7 @@ def test_reading_loses_no_letter(text: str) -> None:
     kept = re.sub(r"\]\([^)]*\)|<[^<>]*>", "", kept)
     have = _letters(PLAIN.write(MARKDOWN.read(text).blocks))
     position = 0
-    for letter in _letters(re.sub(r":[a-z_+-]+:|[0-9]+\.?", "", kept)):
+    for letter in _letters(re.sub(r"(?<=:)[a-z_+-]+(?=:)|[0-9]+\.?", "", kept)):
         position = have.find(letter, position)
         assert position >= 0, (text, have)
         position += 1
@@ -185,6 +189,21 @@ def _nodes(text: RichText) -> list[object]:
 def _bare(text: str) -> str:
     """Without what shows nothing, and without white space."""
     return "".join(char for char in text if not char.isspace() and unicodedata.category(char) not in {"Cf", "Cc"})
+
+
+def _has_numbers_as_words(tree: tuple[Block, ...], *, item: bool = False, quote: bool = False) -> bool:
+    """Whether a numbered list stands in a quote that stands in an item."""
+    for node in tree:
+        match node:
+            case ListBlock(items, start):
+                if quote and start is not None:
+                    return True
+                if any(_has_numbers_as_words(each, item=True, quote=quote) for each in items):
+                    return True
+            case Quote(children):
+                if _has_numbers_as_words(children, item=item, quote=quote or item):
+                    return True
+    return False
 
 
 def _letters(text: str) -> str:
