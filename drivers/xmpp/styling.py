@@ -208,7 +208,8 @@ def _inline(node: Inline, before: str) -> str:
             return ("" if GUARD in code else _span("`", code, before)) or _text(text, before)
         case Link(url, label):
             words, address = _inlines(label, before), _text(url, "")
-            if not words or _unguarded(words) in {address, address.removeprefix("http://")}:
+            bare = _unguarded(address)
+            if not words or _unguarded(words) in {bare, bare.removeprefix("http://")}:
                 return words or address
             return f"{words} ({address})"
         case Mention(name, kind):
