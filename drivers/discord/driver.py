@@ -47,6 +47,7 @@ from nextbridge.errors import DriverError, Gone, Paused, Rejected, Retry
 from nextbridge.http.client import open_session
 from nextbridge.labels import in_words
 from nextbridge.markup import Dialect, emoji
+from nextbridge.media.bounded import over
 
 __all__ = ["DiscordDriver"]
 
@@ -130,7 +131,7 @@ class DiscordDriver(Driver[DiscordSettings, DiscordChannel]):
 
     def refuses_file(self, channel: ChannelKey, file: LocalFile) -> str | None:
         if file.size > self.settings.max_file_size:
-            return f"over the {in_words(self.settings.max_file_size)} that are relayed"
+            return over(self.settings.max_file_size)
         largest = largest_of(self._places.guild(self._places.guild_of(channel)))
         if file.size > largest:
             return f"over the {in_words(largest)} that the server takes"

@@ -14,8 +14,8 @@ from drivers.discord import wire
 from drivers.discord.api import Api, Body, Refused
 from nextbridge.driver import LocalFile
 from nextbridge.envelope import Attachment
-from nextbridge.errors import FileRejected, Gone, Rejected
-from nextbridge.labels import in_words
+from nextbridge.errors import FileRejected, Gone
+from nextbridge.media.bounded import bounded, too_large
 
 __all__ = ["MOST_FILES", "download", "largest_of", "named", "opened"]
 
@@ -95,18 +95,5 @@ async def download(api: Api, attachment: Attachment, largest: int) -> AsyncItera
         if response.status >= 400:
             raise Gone("Discord does not have the file any more")
         if (response.content_length or 0) > largest:
-            raise Rejected(_too_large(largest))
-        yield _counted(api.chunks(response), largest)
-
-
-async def _counted(chunks: AsyncIterator[bytes], largest: int) -> AsyncIterator[bytes]:
-    total = 0
-    async for chunk in chunks:
-        total += len(chunk)
-        if total > largest:
-            raise Rejected(_too_large(largest))
-        yield chunk
-
-
-def _too_large(largest: int) -> str:
-    return f"it is over the {in_words(largest)} that are relayed"
+            raise too_large(largest)
+        yield bounded(api.chunks(response), largest)

@@ -8,7 +8,14 @@ from typing import Annotated, Literal
 
 from msgspec import UNSET, Meta, UnsetType
 
-from nextbridge.config.types import NonBlank, OptionalProxy, Secret, Settings
+from nextbridge.config.types import (
+    MaxFileSize,
+    OptionalCaFile,
+    OptionalProxy,
+    ReconnectDelay,
+    Secret,
+    Settings,
+)
 from nextbridge.driver import Remark
 from nextbridge.envelope import ChannelKey
 
@@ -50,19 +57,10 @@ class DiscordSettings(Settings, frozen=True):
             extra_json_schema={"x-hint": "write it as https://discord.com/api, without a question mark or a #"},
         ),
     ] = "https://discord.com/api"
-    max_file_size: Annotated[
-        int, Meta(ge=0, description="Bytes; a larger file is shown by its name, in either direction.")
-    ] = 52428800
+    max_file_size: MaxFileSize = 52428800
     proxy: OptionalProxy = UNSET
-    ca_file: (
-        Annotated[
-            NonBlank, Meta(description="A PEM file with the certificate of a private CA, trusted beside the system's.")
-        ]
-        | UnsetType
-    ) = UNSET
-    reconnect_delay: Annotated[
-        float, Meta(ge=0.1, description="Seconds before a lost connection is made again; it grows with each failure.")
-    ] = 5.0
+    ca_file: OptionalCaFile = UNSET
+    reconnect_delay: ReconnectDelay = 5.0
 
 
 class DiscordChannel(Settings, frozen=True):

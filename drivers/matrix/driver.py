@@ -55,6 +55,7 @@ from nextbridge.http.client import open_session
 from nextbridge.http.guarded import open_guarded_session
 from nextbridge.labels import in_words
 from nextbridge.markup import Dialect, emoji
+from nextbridge.media.bounded import over
 
 if TYPE_CHECKING:
     from drivers.matrix.encryption import RoomEncryption
@@ -143,7 +144,7 @@ class MatrixDriver(Driver[MatrixSettings, MatrixRoom]):
 
     def refuses_file(self, channel: ChannelKey, file: LocalFile) -> str | None:  # noqa: ARG002 - all rooms are alike
         if file.size > self.settings.max_file_size:
-            return f"over the {in_words(self.settings.max_file_size)} that are relayed"
+            return over(self.settings.max_file_size)
         if self._largest_upload is not None and file.size > self._largest_upload:
             return f"over the {in_words(self._largest_upload)} that the homeserver takes"
         return None

@@ -22,7 +22,7 @@ from drivers.matrix.api import Api, Refusal, transfer_time
 from nextbridge.driver import LocalFile, Outgoing
 from nextbridge.envelope import Attachment, DeliveryKey
 from nextbridge.errors import FileRejected, Gone, Rejected, Retry
-from nextbridge.labels import in_words
+from nextbridge.media.bounded import bounded, too_large
 
 __all__ = ["Uploads", "download", "picture", "upload_limit"]
 
@@ -155,8 +155,9 @@ async def download(
             raise Rejected(f"its key cannot be used: {error}") from error
     async with _opened(api, "download", place, transfer_time(largest)) as response:
         if (response.content_length or 0) > largest:
-            raise Rejected(_too_large(largest))
-        yield _counted(api.chunks(response), largest, cipher)
+            raise too_large(largest)
+        chunks = bounded(api.chunks(response), largest)
+        yield chunks if cipher is None else _decrypted(chunks, cipher)
 
 
 @asynccontextmanager
@@ -164,7 +165,7 @@ async def picture(api: Api, place: str, largest: int) -> AsyncIterator[AsyncIter
     """Somebody's picture, small. Raises as `download`."""
     query = urlencode({"width": _PICTURE_SIZE, "height": _PICTURE_SIZE, "method": "scale"})
     async with _opened(api, "thumbnail", place, transfer_time(largest), query) as response:
-        yield _counted(api.chunks(response), largest, None)
+        yield bounded(api.chunks(response), largest)
 
 
 @asynccontextmanager
@@ -189,19 +190,10 @@ async def _opened(
     raise Retry("the homeserver has no call for files")
 
 
-async def _counted(chunks: AsyncIterator[bytes], largest: int, cipher: Cipher | None) -> AsyncIterator[bytes]:
-    total = 0
+async def _decrypted(chunks: AsyncIterator[bytes], cipher: Cipher) -> AsyncIterator[bytes]:
     async for chunk in chunks:
-        total += len(chunk)
-        if total > largest:
-            raise Rejected(_too_large(largest))
-        yield chunk if cipher is None else await asyncio.to_thread(cipher.update, chunk)
-    if cipher is not None:
-        try:
-            cipher.finish()
-        except ValueError as error:
-            raise Rejected(f"the file is not what was encrypted: {error}") from error
-
-
-def _too_large(largest: int) -> str:
-    return f"it is over the {in_words(largest)} that are relayed"
+        yield await asyncio.to_thread(cipher.update, chunk)
+    try:
+        cipher.finish()
+    except ValueError as error:
+        raise Rejected(f"the file is not what was encrypted: {error}") from error

@@ -7,6 +7,7 @@ from msgspec import Struct
 from drivers.mattermost import wire
 from nextbridge.driver import Limits
 from nextbridge.labels import in_words
+from nextbridge.media.bounded import over
 
 __all__ = ["Allowance"]
 
@@ -52,7 +53,7 @@ class Allowance(Struct, frozen=True):
         if size == 0:
             return "empty, which Mattermost refuses"
         if size > own_limit:
-            return f"over the {in_words(own_limit)} that are relayed"
+            return over(own_limit)
         if self.file_size is not None and size > self.file_size:
             return f"over the {in_words(self.file_size)} that the server takes"
         return None

@@ -13,7 +13,7 @@ from drivers.mattermost.api import Api, Refusal
 from nextbridge.driver import LocalFile, Outgoing
 from nextbridge.envelope import Attachment, DeliveryKey, UserId
 from nextbridge.errors import FileRejected, Gone, Rejected
-from nextbridge.labels import in_words
+from nextbridge.media.bounded import bounded, too_large
 
 __all__ = ["Uploaded", "download", "portrait"]
 
@@ -83,22 +83,9 @@ async def download(api: Api, attachment: Attachment, largest: int) -> AsyncItera
     try:
         async with api.download(attachment.id, largest=largest) as response:
             if (response.content_length or 0) > largest:
-                raise Rejected(_too_large(largest))
-            yield _counted(api.chunks(response), largest)
+                raise too_large(largest)
+            yield bounded(api.chunks(response), largest)
     except Refusal as refusal:
         if refusal.status == 404:
             raise Gone(f"the file is not there any more: {refusal.message}") from refusal
         raise Rejected(f"the server does not give the file out: {refusal.message}") from refusal
-
-
-async def _counted(chunks: AsyncIterator[bytes], largest: int) -> AsyncIterator[bytes]:
-    total = 0
-    async for chunk in chunks:
-        total += len(chunk)
-        if total > largest:
-            raise Rejected(_too_large(largest))
-        yield chunk
-
-
-def _too_large(largest: int) -> str:
-    return f"it is over the {in_words(largest)} that are relayed"

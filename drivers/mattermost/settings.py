@@ -12,7 +12,14 @@ from urllib.parse import urlsplit
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from nextbridge.config.types import NonBlank, OptionalProxy, Secret, Settings
+from nextbridge.config.types import (
+    MaxFileSize,
+    OptionalCaFile,
+    OptionalProxy,
+    ReconnectDelay,
+    Secret,
+    Settings,
+)
 from nextbridge.driver import Remark
 from nextbridge.envelope import ChannelKey
 
@@ -55,16 +62,9 @@ class MattermostSettings(Settings, frozen=True):
     team: (
         Annotated[str, _NAME, Meta(description="The team of channels that are given by name without one.")] | UnsetType
     ) = UNSET
-    max_file_size: Annotated[
-        int, Meta(ge=0, description="Bytes; a larger file is shown by its name, in either direction.")
-    ] = 52428800
+    max_file_size: MaxFileSize = 52428800
     proxy: OptionalProxy = UNSET
-    ca_file: (
-        Annotated[
-            NonBlank, Meta(description="A PEM file with the certificate of a private CA, trusted beside the system's.")
-        ]
-        | UnsetType
-    ) = UNSET
+    ca_file: OptionalCaFile = UNSET
     slash_command: Annotated[
         bool,
         Meta(
@@ -72,9 +72,7 @@ class MattermostSettings(Settings, frozen=True):
             "account has the right to."
         ),
     ] = True
-    reconnect_delay: Annotated[
-        float, Meta(ge=0.1, description="Seconds before a lost connection is made again; it grows with each failure.")
-    ] = 5.0
+    reconnect_delay: ReconnectDelay = 5.0
 
 
 class MattermostChannel(Settings, frozen=True):

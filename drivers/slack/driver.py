@@ -46,8 +46,8 @@ from nextbridge.driver import (
 from nextbridge.envelope import Attachment, Author, ChannelKey, Event, MessageId, UserId
 from nextbridge.errors import DriverError, Paused, Retry
 from nextbridge.http.client import open_session
-from nextbridge.labels import in_words
 from nextbridge.markup import Dialect, emoji
+from nextbridge.media.bounded import over
 
 if TYPE_CHECKING:
     from drivers.slack.web import Signatures
@@ -158,7 +158,7 @@ class SlackDriver(Driver[SlackSettings, SlackChannel]):
         if file.size == 0:
             return "empty, which Slack refuses"
         if file.size > self.settings.max_file_size:
-            return f"over the {in_words(self.settings.max_file_size)} that are relayed"
+            return over(self.settings.max_file_size)
         return None
 
     def _may(self, scope: str) -> bool:

@@ -25,7 +25,7 @@ from nextbridge.driver import LocalFile, Outgoing, Store
 from nextbridge.envelope import Attachment, DeliveryKey, MessageId
 from nextbridge.errors import FileRejected, Gone, Rejected, Retry
 from nextbridge.http.client import CONNECTION_ERRORS, unreachable
-from nextbridge.labels import in_words
+from nextbridge.media.bounded import bounded, too_large
 
 __all__ = ["Uploads", "download"]
 
@@ -185,7 +185,7 @@ async def download(api: Api, token: str, attachment: Attachment, largest: int) -
             raise Gone("the file is not there any more")
         async with api.download(url, token, largest=largest) as response:
             if (response.content_length or 0) > largest:
-                raise Rejected(_too_large(largest))
+                raise too_large(largest)
             yield _counted(response, largest)
     except Refusal as refusal:
         if refusal.error in {"file_not_found", "file_deleted"}:
@@ -194,16 +194,8 @@ async def download(api: Api, token: str, attachment: Attachment, largest: int) -
 
 
 async def _counted(response: aiohttp.ClientResponse, largest: int) -> AsyncIterator[bytes]:
-    total = 0
     try:
-        async for chunk in response.content.iter_chunked(65536):
-            total += len(chunk)
-            if total > largest:
-                raise Rejected(_too_large(largest))
+        async for chunk in bounded(response.content.iter_chunked(65536), largest):
             yield chunk
     except CONNECTION_ERRORS as error:
         raise Retry(f"the file breaks off: {unreachable(error)}") from None
-
-
-def _too_large(largest: int) -> str:
-    return f"it is over the {in_words(largest)} that are relayed"

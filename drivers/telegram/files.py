@@ -13,6 +13,7 @@ from nextbridge.driver import LocalFile
 from nextbridge.envelope import Attachment
 from nextbridge.errors import Gone, Rejected
 from nextbridge.labels import in_words
+from nextbridge.media.bounded import bounded, over, too_large
 
 __all__ = [
     "ANIMATED",
@@ -57,7 +58,7 @@ def refuses(file: LocalFile, own_limit: int, *, is_local: bool) -> str | None:
     if file.size == 0:
         return "empty, which Telegram refuses"
     if file.size > own_limit:
-        return f"over the {in_words(own_limit)} that are relayed"
+        return over(own_limit)
     if file.size > limit:
         return f"over the {in_words(limit)} that Telegram takes"
     return None
@@ -138,14 +139,14 @@ async def download(api: Api, file_id: str, largest: int) -> AsyncIterator[AsyncI
     try:
         found = await api.call("getFile", wire.File, file_id=file_id)
         if (found.file_size or 0) > largest:
-            raise Rejected(_too_large(largest))
+            raise too_large(largest)
         if api.is_local and found.file_path.startswith("/"):
-            yield _counted(read_chunks(Path(found.file_path)), largest)
+            yield bounded(read_chunks(Path(found.file_path)), largest)
             return
         async with api.download(found.file_path, largest=largest) as response:
             if (response.content_length or 0) > largest:
-                raise Rejected(_too_large(largest))
-            yield _counted(api.chunks(response), largest)
+                raise too_large(largest)
+            yield bounded(api.chunks(response), largest)
     except Refusal as refusal:
         if refusal.says("file is too big"):
             raise Rejected(f"it is over the {in_words(_DOWNLOAD)} that Telegram's cloud gives to bots") from refusal
@@ -165,16 +166,3 @@ async def read_chunks(path: Path) -> AsyncIterator[bytes]:
             yield chunk
     finally:
         await asyncio.to_thread(file.close)
-
-
-async def _counted(chunks: AsyncIterator[bytes], largest: int) -> AsyncIterator[bytes]:
-    total = 0
-    async for chunk in chunks:
-        total += len(chunk)
-        if total > largest:
-            raise Rejected(_too_large(largest))
-        yield chunk
-
-
-def _too_large(largest: int) -> str:
-    return f"it is over the {in_words(largest)} that are relayed"

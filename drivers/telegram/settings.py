@@ -9,7 +9,14 @@ from urllib.parse import urlsplit
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from nextbridge.config.types import NonBlank, OptionalProxy, Secret, Settings
+from nextbridge.config.types import (
+    MaxFileSize,
+    OptionalCaFile,
+    OptionalProxy,
+    ReconnectDelay,
+    Secret,
+    Settings,
+)
 from nextbridge.driver import Remark
 from nextbridge.envelope import ChannelKey
 
@@ -63,9 +70,7 @@ class TelegramSettings(Settings, frozen=True):
             "names. False: every file is sent as it is."
         ),
     ] = True
-    max_file_size: Annotated[
-        int, Meta(ge=0, description="Bytes; a larger file is shown by its name, in either direction.")
-    ] = 52428800
+    max_file_size: MaxFileSize = 52428800
     messages_per_minute: Annotated[
         int,
         Meta(
@@ -79,15 +84,8 @@ class TelegramSettings(Settings, frozen=True):
         int, Meta(ge=1, le=100_000, description="How many messages go out in a second, to all chats together.")
     ] = 25
     proxy: OptionalProxy = UNSET
-    ca_file: (
-        Annotated[
-            NonBlank, Meta(description="A PEM file with the certificate of a private CA, trusted beside the system's.")
-        ]
-        | UnsetType
-    ) = UNSET
-    reconnect_delay: Annotated[
-        float, Meta(ge=0.1, description="Seconds before a lost connection is made again; it grows with each failure.")
-    ] = 5.0
+    ca_file: OptionalCaFile = UNSET
+    reconnect_delay: ReconnectDelay = 5.0
 
     @property
     def server(self) -> str:

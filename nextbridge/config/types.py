@@ -14,10 +14,13 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 
 __all__ = [
     "Duration",
+    "MaxFileSize",
     "NonBlank",
     "Off",
+    "OptionalCaFile",
     "OptionalProxy",
     "ProxyUrl",
+    "ReconnectDelay",
     "Secret",
     "Settings",
     "effective_proxy",
@@ -97,6 +100,25 @@ ProxyUrl: TypeAlias = Annotated[
 
 OptionalProxy: TypeAlias = ProxyUrl | UnsetType | None
 """An instance's `proxy`: absent, it is the global one; null, there is none."""
+
+
+MaxFileSize: TypeAlias = Annotated[
+    int, Meta(ge=0, description="Bytes; a larger file is shown by its name, in either direction.")
+]
+"""An instance's `max_file_size`, where the platform takes files both ways."""
+
+OptionalCaFile: TypeAlias = (
+    Annotated[
+        NonBlank, Meta(description="A PEM file with the certificate of a private CA, trusted beside the system's.")
+    ]
+    | UnsetType
+)
+"""An instance's `ca_file`, as `nextbridge.http.client.open_session` takes it."""
+
+ReconnectDelay: TypeAlias = Annotated[
+    float, Meta(ge=0.1, description="Seconds before a lost connection is made again; it grows with each failure.")
+]
+"""An instance's `reconnect_delay`: what becomes its driver's."""
 
 
 def effective_proxy(own: str | UnsetType | None, general: str | None) -> str | None:

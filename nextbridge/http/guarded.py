@@ -26,7 +26,7 @@ from nextbridge import __version__
 from nextbridge.errors import Gone, Rejected, Retry
 from nextbridge.http.addresses import AddressGuard
 from nextbridge.http.client import CONNECTION_ERRORS, proxy_connector, tls_context, unreachable
-from nextbridge.labels import in_words
+from nextbridge.media.bounded import too_large
 from nextbridge.media.content import HEAD, signature
 
 if TYPE_CHECKING:
@@ -220,7 +220,7 @@ def _check(response: aiohttp.ClientResponse, largest: int) -> None:
     if response.headers.get(hdrs.CONTENT_ENCODING, "identity").lower() != "identity":
         raise Rejected("its server sends it packed, which was not asked for")
     if (response.content_length or 0) > largest:
-        raise _too_large(largest)
+        raise too_large(largest)
 
 
 @contextmanager
@@ -236,10 +236,6 @@ def _explained() -> Iterator[None]:
         if (forbidden := _forbidden_in(error)) is not None:
             raise Rejected(str(forbidden)) from None
         raise Retry(f"its server cannot be reached: {unreachable(error)}") from None
-
-
-def _too_large(largest: int) -> Rejected:
-    return Rejected(f"it is over the {in_words(largest)} that are relayed")
 
 
 def _forbidden_in(error: BaseException | None) -> _Forbidden | None:
@@ -259,7 +255,7 @@ async def _bounded(
     while chunk := await _read(response, until):
         total += len(chunk)
         if total > largest:
-            raise _too_large(largest)
+            raise too_large(largest)
         if not kinds:
             yield chunk
             continue

@@ -27,6 +27,7 @@ from nextbridge.envelope import Attachment, InstanceId, Posted
 from nextbridge.errors import DriverError, JournalError, Retry, SpoolError
 from nextbridge.journal import Journal
 from nextbridge.labels import Missing, in_words
+from nextbridge.media.bounded import over
 from nextbridge.media.content import head_of, media_type_of
 from nextbridge.media.links import Links
 
@@ -387,5 +388,5 @@ def _local(path: Path, attachment: Attachment) -> LocalFile | None:
 
 
 def _over(largest: int) -> Missing:
-    limit = f"over the {in_words(largest)} that are relayed"
+    limit = over(largest)
     return Missing(f"it is {limit}", limit)
