@@ -51,7 +51,7 @@ def main() -> None:
     type=click.Path(path_type=Path, file_okay=False),
     help="The folder for everything that must survive. By default $STATE_DIRECTORY, else ./state.",
 )
-@click.option("--debug", is_flag=True, help="Log every message's way, without its text.")
+@click.option("--debug", is_flag=True, help="Log every message's way, whatever global.log.level says.")
 def run(config_path: Path | None, state: Path | None, *, debug: bool) -> None:
     """Run the relay until SIGTERM or Ctrl-C."""
     import uvloop
@@ -60,11 +60,11 @@ def run(config_path: Path | None, state: Path | None, *, debug: bool) -> None:
     from nextbridge.config.problem import render
     from nextbridge.service import Service
 
-    logs.configure(level="debug" if debug else "info")
     try:
         loaded = config.load(config.find(config_path))
     except ConfigError as error:
         _end(error, _EX_CONFIG)
+    logs.configure(level="debug" if debug else loaded.config.general.log.level)
     if loaded.warnings:
         click.echo(render(loaded.warnings), err=True)
 

@@ -1,5 +1,6 @@
-"""How the daemon logs: one event, one line, named values. JSON where nobody reads along, readable at a terminal.
+"""How the daemon logs: one event, one line, named values; docs/logs.md names them all.
 
+Under systemd each goes into the journal with its values as fields, at a terminal it is readable, else it is JSON.
 Secrets are masked in the finished line, tracebacks included, whatever put them there. What chat users wrote (a file's
 name, say) steers no terminal: control characters are shown, not sent.
 """
@@ -8,38 +9,59 @@ from __future__ import annotations
 
 import io
 import logging
+import os
 import sys
+from collections.abc import Callable, Mapping
 from contextlib import suppress
+from pathlib import Path
 from typing import Literal, TextIO
 
 import structlog
 from structlog.typing import EventDict, ExcInfo, Processor
 
+from nextbridge import journald
 from nextbridge.redaction import redact
 
 __all__ = ["configure"]
 
 
-def configure(*, level: Literal["debug", "info", "warning", "critical"] = "info", stream: TextIO | None = None) -> None:
-    """Set up logging for the process, from `level` on, to `stream` (standard error by default)."""
+def configure(
+    *,
+    level: Literal["debug", "info", "warning", "error", "critical"] = "info",
+    stream: TextIO | None = None,
+    environ: Mapping[str, str] | None = None,
+    journal_socket: Path = journald.SOCKET,
+) -> None:
+    """Set up logging for the process, from `level` on, to `stream` (standard error by default).
+
+    Where `environ` (the process's own by default) says that the stream ends in systemd's journal, it goes there
+    straight, with its fields. May be called again, with another level.
+    """
     stream = stream or sys.stderr
-    processors: list[Processor] = [
-        structlog.contextvars.merge_contextvars,
-        structlog.processors.add_log_level,
-        structlog.processors.TimeStamper(fmt="iso", utc=True),
-    ]
-    if stream.isatty():
+    processors: list[Processor] = [structlog.contextvars.merge_contextvars, structlog.processors.add_log_level]
+    factory: Callable[..., object] = structlog.WriteLoggerFactory(_Unfailing(stream))  # type: ignore[arg-type]
+    if journald.is_read_by_journald(stream, os.environ if environ is None else environ):
+        processors += [redact, _show_controls]
+        journal = journald.Journald(_Unfailing(stream), journal_socket)
+        factory = lambda *_: journal  # noqa: E731
+    elif stream.isatty():
         processors += [
             structlog.processors.TimeStamper(fmt="%H:%M:%S", utc=False),
             _show_controls,
             structlog.dev.ConsoleRenderer(exception_formatter=_write_traceback),
+            redact,
         ]
     else:
-        processors += [structlog.processors.format_exc_info, structlog.processors.JSONRenderer(default=str)]
+        processors += [
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            structlog.processors.JSONRenderer(default=str),
+            redact,
+        ]
     structlog.configure(
-        processors=[*processors, redact],
+        processors=processors,
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.WriteLoggerFactory(_Unfailing(stream)),  # type: ignore[arg-type]
+        logger_factory=factory,
         cache_logger_on_first_use=False,
     )
     # libraries that log by the standard library's way (aiohttp, asyncio) come out alike

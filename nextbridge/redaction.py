@@ -159,8 +159,9 @@ def _unraisable(args: sys.UnraisableHookArgs) -> None:
 def _uncaught_in_loop(_loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
     error = context.get("exception")
     about = {key: repr(each) for key, each in context.items() if key not in {"exception", "message"}}
-    structlog.get_logger("asyncio").error(
-        redaction.mask(str(context.get("message", "an exception that nobody caught"))),
+    structlog.get_logger().error(
+        "uncaught",
+        text=redaction.mask(str(context.get("message", "an exception that nobody caught"))),
         **{key: redaction.mask(each) for key, each in about.items()},
         exception=redaction.mask("".join(traceback.format_exception(error))) if error else None,
     )

@@ -23,7 +23,7 @@ from nextbridge.errors import EntryRefused, JournalError
 from nextbridge.identities import OwnIdentities
 from nextbridge.journal import Delivery, Journal, NewDelivery
 from nextbridge.loops import LoopBreaker
-from nextbridge.markup import RichText
+from nextbridge.markup import PLAIN, RichText
 from nextbridge.names import Namesakes
 from nextbridge.rules import Route, Routes, RuleTable
 from nextbridge.tally import Tally
@@ -48,7 +48,10 @@ class Relay:
         deliveries: Deliveries,
         commands: Commands,
         tally: Tally,
+        logs_content: bool = False,
     ) -> None:
+        """With `logs_content`, what is said stands in the log, beside who said it."""
+        self._logs_content = logs_content
         self._journal = journal
         self._rules = rules
         self._identities = identities
@@ -195,7 +198,8 @@ class Relay:
             return
         self._tally.accepted(event.channel.instance)
         rules = ",".join(dict.fromkeys(each.rule for each in deliveries))
-        self._log.debug("message_accepted", **_about(event), rule=rules, deliveries=len(deliveries))
+        said = _said(event) if self._logs_content else {}
+        self._log.debug("message_accepted", **_about(event), rule=rules, deliveries=len(deliveries), **said)
         self._deliveries.enqueue(deliveries)
         if command is not None and isinstance(event, Posted):
             self._commands.obey(event, command)
@@ -234,6 +238,13 @@ def _about(event: Event) -> dict[str, str]:
         "channel": event.channel.key,
         "event_id": f"{event.channel}/{event.message}",
     }
+
+
+def _said(event: Event) -> dict[str, str]:
+    """What the log has only where the operator wants it to."""
+    if not isinstance(event, Posted | Edited):
+        return {}
+    return {"author": event.author.name, "text": PLAIN.write(event.text.blocks)}
 
 
 def _done() -> Awaitable[object]:

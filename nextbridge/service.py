@@ -179,7 +179,7 @@ class Service:
         answers = Answers(self.instances, journal, identities, guard)
         commands = Commands(general.command_prefix, rules, bindings, accounts, answers, self.tally, self._clock)
         stack.push_async_callback(commands.stop)
-        relay = Relay(journal, rules, identities, deliveries, commands, self.tally)
+        relay = Relay(journal, rules, identities, deliveries, commands, self.tally, logs_content=general.log.content)
         limits = BackfillLimits(age=in_seconds(general.backfill), messages=general.backfill_messages)
         backfill = Backfill(journal, rules, relay, self.tally, self.instances.drivers, limits)
         typing = TypingSigns(rules, self.instances, identities, guard, self.tally)

@@ -259,9 +259,9 @@ class Session:
 
     def _slowed(self) -> None:
         self._host.log.warning(
-            "the server found us too fast; going on slower",
+            "sending_slowed",
             messages_per_second=self._pacer.rate,
-            remedy="set messages_per_second and burst to what the network allows",
+            reason="the server found us too fast; set messages_per_second and burst to what the network allows",
         )
 
     # --- our nick and host ------------------------------------------------------------------------------------------

@@ -20,6 +20,7 @@ __all__ = [
     "GlobalSettings",
     "HttpSettings",
     "Instance",
+    "LogSettings",
     "MessageSettings",
     "NamedUser",
     "ReplaceSettings",
@@ -52,6 +53,19 @@ class MetricsSettings(Settings, frozen=True):
         Secret | None,
         Meta(description="What a scrape has to give as its bearer token; without one, whoever reaches the server may."),
     ] = None
+
+
+class LogSettings(Settings, frozen=True):
+    """What stands in the log."""
+
+    level: Annotated[
+        Literal["debug", "info", "warning", "error"],
+        Meta(description="The least that is logged; debug has a line for every step of a message's way."),
+    ] = "info"
+    content: Annotated[
+        bool,
+        Meta(description="Whether debug lines have what is said, and by whom: for a test, not for every day."),
+    ] = False
 
 
 class GlobalSettings(Settings, frozen=True):
@@ -120,6 +134,7 @@ class GlobalSettings(Settings, frozen=True):
         ),
     ] = ()
 
+    log: LogSettings = LogSettings()
     metrics: MetricsSettings | None = None
     watch: Annotated[
         bool,

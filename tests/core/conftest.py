@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from nextbridge.config.loader import Loaded
-from nextbridge.config.model import Config, GlobalSettings, HttpSettings, MetricsSettings, Rule
+from nextbridge.config.model import Config, GlobalSettings, HttpSettings, LogSettings, MetricsSettings, Rule
 from nextbridge.config.model import Instance as ConfiguredInstance
 from nextbridge.control.client import reach
 from nextbridge.control.protocol import Answer, Reloaded, ReloadFile
@@ -73,6 +73,7 @@ def daemon(tmp_path: Path) -> RunDaemon:
         backfill: str | int = "24h",
         backfill_messages: int = 1000,
         metrics: MetricsSettings | None = None,
+        log: LogSettings = LogSettings(),  # noqa: B008 - it is frozen
         state: str = "state",
         clock: Callable[[], float] = monotonic,
         disabled: Sequence[str] = (),
@@ -87,6 +88,7 @@ def daemon(tmp_path: Path) -> RunDaemon:
             backfill=backfill,
             backfill_messages=backfill_messages,
             metrics=metrics,
+            log=log,
         )
         path = tmp_path / "config.json"
         files = [configured(path, *rules, disabled=disabled, platforms=platforms, general=general)]

@@ -1,4 +1,4 @@
-"""The log as somebody at a terminal reads it."""
+"""The log as somebody at a terminal reads it, and what it does not hold."""
 
 from __future__ import annotations
 
@@ -8,6 +8,10 @@ import subprocess
 import sys
 
 import pytest
+from structlog.testing import capture_logs
+
+from nextbridge.config.model import LogSettings
+from tests.core.script import RunDaemon, ScriptDriver, rule
 
 PROGRAM = r"""
 import structlog
@@ -45,3 +49,18 @@ def test_nothing_that_a_chat_user_wrote_steers_the_operators_terminal() -> None:
     assert "weiß ich nicht" in shown
     for sign in ("\x1b]", "\x1b[2J", "\x07", "\u202e"):
         assert sign not in shown
+
+
+@pytest.mark.parametrize("content", [False, True])
+async def test_what_is_said_is_in_the_log_only_where_the_operator_wants_it(daemon: RunDaemon, content: bool) -> None:
+    """With `log.content` the accepted message's line has its text and its author's name, else no line has."""
+    with capture_logs() as lines:
+        async with daemon(
+            rule("r", "a/1", "b/1"), log=LogSettings(content=content), a=ScriptDriver, b=ScriptDriver
+        ) as running:
+            await running["a"].post("meet me at noon")
+            await running["b"].until(lambda: running["b"].texts == ["meet me at noon"])
+    told = [line for line in lines if "noon" in str(line)]
+    assert [(line["event"], line["text"]) for line in told] == [("message_accepted", "meet me at noon")] * content
+    assert "message_accepted" in {line["event"] for line in lines}
+    assert all("author" in line for line in told)
