@@ -19,7 +19,7 @@ from nextbridge.config.types import Secret
 from nextbridge.driver import Deletes, Identity, Pages, Portraits, Reactions, Recall, Threads, Topics, Uploads
 from nextbridge.sandbox.cable import Cable
 from nextbridge.sandbox.contract import Bench, Heard, Situation, Supervised
-from tests.xmpp.person import CLIENT, MUC, Person, element_of
+from tests.xmpp.person import CLIENT, MUC, Person, element_of, shared_files
 from tests.xmpp.prosody import BARE, COMPONENT_SECRET, MAIN, PASSWORD, Prosody
 
 GUARD = "\u2060"
@@ -41,7 +41,8 @@ class _Message(Struct):
     room_id: str
     author: str
     body: str
-    urls: tuple[str, ...]
+    files: tuple[tuple[str, str], ...]
+    """The name and the address of each."""
     answers: str
 
 
@@ -213,20 +214,14 @@ class XmppBench(Bench):
             text=text.removeprefix("/me ").replace(GUARD, ""),
             notation=frozenset(notation),
             action=action,
-            files=tuple([await self._fetch(url) for url in message.urls]),
+            files=tuple([await self._fetch(*each) for each in message.files]),
             **more,
         )
 
-    async def _fetch(self, url: str) -> tuple[str, bytes]:
-        named = next(
-            each.findtext("{urn:xmpp:file:metadata:0}file/{urn:xmpp:file:metadata:0}name", "")
-            for stanza in reversed(self._person.stanzas)
-            for each in stanza.iterfind("{urn:xmpp:sfs:0}file-sharing")
-            if any(target.get("target") == url for target in each.iter("{http://jabber.org/protocol/url-data}url-data"))
-        )
+    async def _fetch(self, name: str, url: str) -> tuple[str, bytes]:
         async with self._http.get(url) as response:
             assert response.status == 200, await response.text()
-            return named, await response.read()
+            return name, await response.read()
 
     # --- what can go wrong ------------------------------------------------------------------------------------------
 
@@ -253,29 +248,8 @@ class XmppBench(Bench):
         return XmppChannel(room=room)
 
     async def say_file(self, name: str, content: bytes) -> None:
-        filename = quoteattr(name)
-        answer = await self._person.ask(
-            f"files.{MAIN}",
-            f"<request xmlns='urn:xmpp:http:upload:0' filename={filename} size='{len(content)}' "
-            "content-type='application/octet-stream'/>",
-        )
-        upload = "{urn:xmpp:http:upload:0}"
-        put, get = (answer.find(f"{upload}slot/{upload}{each}") for each in ("put", "get"))
-        assert put is not None
-        assert get is not None
-        headers = {str(each.get("name")): each.text or "" for each in put}
-        headers["Content-Type"] = "application/octet-stream"
-        async with self._http.put(str(put.get("url")), data=content, headers=headers) as response:
-            assert response.status == 201, await response.text()
-        url = str(get.get("url"))
-        self._person.say(
-            self._rooms[0],
-            url,
-            children=f"<x xmlns='jabber:x:oob'><url>{escape(url)}</url></x>"
-            "<file-sharing xmlns='urn:xmpp:sfs:0'><file xmlns='urn:xmpp:file:metadata:0'>"
-            f"<name>{escape(name)}</name></file><sources><url-data xmlns='http://jabber.org/protocol/url-data' "
-            f"target={quoteattr(url)}/></sources></file-sharing>",
-        )
+        url = await self._person.upload(self._http, name, content)
+        self._person.share(self._rooms[0], name, url)
 
     def settings_with_largest_file(self, size: int) -> XmppSettings:
         return self._settings(max_file_size=size)
@@ -293,7 +267,7 @@ class XmppBench(Bench):
             if corrected is not None and _is_said(each, room):
                 before, now = shown.get(str(corrected.get("id"))), _message(each)
                 if before is not None and before.author == now.author:
-                    before.body, before.urls = now.body, now.urls
+                    before.body, before.files = now.body, now.files
             retracted = element_of(each, "urn:xmpp:message-retract:1", "retract")
             if retracted is not None and each.get("from", "").startswith(f"{room}/"):
                 gone.add(str(retracted.get("id")))
@@ -453,9 +427,9 @@ def _is_said(stanza: ET.Element, room: str) -> bool:
 
 def _message(stanza: ET.Element) -> _Message:
     ids = [each.get("id", "") for each in stanza.iterfind("{urn:xmpp:sid:0}stanza-id")]
-    urls = tuple(each.findtext("{jabber:x:oob}url", "") for each in stanza.iterfind("{jabber:x:oob}x"))
+    files = tuple(shared_files(stanza))
     lines = stanza.findtext(f"{{{CLIENT}}}body", "").split("\n")
-    while lines and lines[-1] in urls:
+    while lines and lines[-1] in {url for _, url in files}:
         lines.pop()
     answered = element_of(stanza, "urn:xmpp:reply:0", "reply")
     return _Message(
@@ -463,6 +437,6 @@ def _message(stanza: ET.Element) -> _Message:
         ids[0] if ids else "",
         stanza.get("from", "").partition("/")[2],
         "\n".join(lines),
-        urls,
+        files,
         "" if answered is None else answered.get("id", ""),
     )

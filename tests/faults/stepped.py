@@ -19,6 +19,7 @@ from drivers.mattermost import MattermostDriver
 from drivers.slack import SlackDriver
 from drivers.telegram import TelegramDriver
 from drivers.webhook import WebhookDriver
+from drivers.xmpp import XmppDriver
 from nextbridge.cli import main
 from nextbridge.delivery import Deliveries
 from nextbridge.driver import Driver, Outgoing, Receipt
@@ -34,6 +35,7 @@ PLATFORMS: dict[str, type[Driver[Any, Any]]] = {
     "slack": SlackDriver,
     "webhook": WebhookDriver,
     "telegram": TelegramDriver,
+    "xmpp": XmppDriver,
 }
 STEPS = ("before the commit", "after the commit", "before the send", "after the send", "after the receipt")
 

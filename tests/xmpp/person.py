@@ -10,13 +10,14 @@ from typing import Any
 from xml.etree import ElementTree as ET
 from xml.sax.saxutils import escape, quoteattr
 
+import aiohttp
 from slixmpp import ClientXMPP
 from slixmpp.xmlstream.handler import Callback
 from slixmpp.xmlstream.matcher import MatchXPath
 
-from tests.xmpp.prosody import PASSWORD, Prosody
+from tests.xmpp.prosody import MAIN, PASSWORD, Prosody
 
-__all__ = ["Person", "element_of"]
+__all__ = ["CLIENT", "MUC", "Person", "element_of", "shared_files"]
 
 _numbers = itertools.count(1)
 CLIENT = "jabber:client"
@@ -113,6 +114,33 @@ class Person:
         finally:
             self._client.remove_handler(name)
 
+    async def upload(self, http: aiohttp.ClientSession, name: str, content: bytes) -> str:
+        """Give a file to the server of uploads; its address."""
+        request = (
+            f"<request xmlns='urn:xmpp:http:upload:0' filename={quoteattr(name)} size='{len(content)}' "
+            "content-type='application/octet-stream'/>"
+        )
+        answer = await self.ask(f"files.{MAIN}", request)
+        upload = "{urn:xmpp:http:upload:0}"
+        put, get = (answer.find(f"{upload}slot/{upload}{each}") for each in ("put", "get"))
+        assert put is not None
+        assert get is not None
+        headers = {str(each.get("name")): each.text or "" for each in put}
+        headers["Content-Type"] = "application/octet-stream"
+        async with http.put(str(put.get("url")), data=content, headers=headers) as response:
+            assert response.status == 201, await response.text()
+        return str(get.get("url"))
+
+    def share(self, room: str, name: str, url: str, *, caption: str = "", number: str = "") -> str:
+        """Show a file in a room, and return the message's id."""
+        sharing = (
+            f"<x xmlns='jabber:x:oob'><url>{escape(url)}</url></x>"
+            "<file-sharing xmlns='urn:xmpp:sfs:0'><file xmlns='urn:xmpp:file:metadata:0'>"
+            f"<name>{escape(name)}</name></file><sources><url-data xmlns='http://jabber.org/protocol/url-data' "
+            f"target={quoteattr(url)}/></sources></file-sharing>"
+        )
+        return self.say(room, f"{caption}\n{url}" if caption else url, children=sharing, number=number)
+
     async def settled(self) -> None:
         """Return once the server has worked through all that was sent, and told what came before that."""
         await self.ask(self.jid.partition("@")[2], "<ping xmlns='urn:xmpp:ping'/>")
@@ -148,6 +176,17 @@ class Person:
 def element_of(stanza: ET.Element, namespace: str, tag: str) -> ET.Element | None:
     """A child of a stanza."""
     return stanza.find(f"{{{namespace}}}{tag}")
+
+
+def shared_files(stanza: ET.Element) -> list[tuple[str, str]]:
+    """The files that a message shows: the name and the address of each."""
+    names = {
+        str(target.get("target")): sharing.findtext("{urn:xmpp:file:metadata:0}file/{urn:xmpp:file:metadata:0}name", "")
+        for sharing in stanza.iterfind("{urn:xmpp:sfs:0}file-sharing")
+        for target in sharing.iter("{http://jabber.org/protocol/url-data}url-data")
+    }
+    urls = [each.findtext("{jabber:x:oob}url", "") for each in stanza.iterfind("{jabber:x:oob}x")]
+    return [(names.get(url, ""), url) for url in urls]
 
 
 def _has_code(stanza: ET.Element, code: str) -> bool:
