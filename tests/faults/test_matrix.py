@@ -13,13 +13,16 @@ from tests.faults.test_kill import die_at
 from tests.faults.town import Town
 from tests.matrix.synapse import Synapse
 
+MODES = pytest.mark.parametrize("settling", [MatrixSettlement, MatrixServiceSettlement], ids=["account", "service"])
 
+
+@MODES
 @pytest.mark.parametrize("step", ["before the send", "after the send", "after the receipt"])
 async def test_nothing_is_lost_or_repeated_by_a_kill_at_a_named_step(
-    tmp_path: Path, synapse: Synapse, step: str
+    tmp_path: Path, synapse: Synapse, step: str, settling: type[MatrixSettlement]
 ) -> None:
     """A message that was sent and whose receipt was not on disk is known again by its transaction id, or its mark."""
-    async with Town.standing(tmp_path, seed=11, another=MatrixSettlement(synapse)) as town:
+    async with Town.standing(tmp_path, seed=11, another=settling(synapse)) as town:
         await die_at(town, step, 12, "matrix")
         complete = await town.quiet(within=30)
         assert await town.daemon.stop() == 0
@@ -44,9 +47,12 @@ async def test_an_application_service_loses_and_repeats_nothing_by_kills(tmp_pat
         assert (town.wrong(), complete) == ({}, True)
 
 
-async def test_nothing_is_lost_or_repeated_by_a_bad_network(tmp_path: Path, synapse: Synapse) -> None:
+@MODES
+async def test_nothing_is_lost_or_repeated_by_a_bad_network(
+    tmp_path: Path, synapse: Synapse, settling: type[MatrixSettlement]
+) -> None:
     """Late, cut anywhere, deaf on one side, away."""
-    async with Town.standing(tmp_path, seed=13, another=MatrixSettlement(synapse), cables=True) as town:
+    async with Town.standing(tmp_path, seed=13, another=settling(synapse), cables=True) as town:
         await suffer(town, seed=3)
         complete = await town.quiet(within=60)
         assert await town.daemon.stop() == 0
