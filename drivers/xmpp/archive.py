@@ -15,12 +15,11 @@ from xml.etree import ElementTree as ET
 from msgspec import Struct
 from msgspec.structs import replace
 
-from drivers.xmpp.stanzas import DELAY, Message, element, name, read_message, stamp
+from drivers.xmpp.stanzas import DELAY, MAM, Message, element, name, stamp
 from nextbridge.errors import Retry
 
-__all__ = ["EXTENDED", "MAM", "Archive", "Kept", "Page", "result_of"]
+__all__ = ["EXTENDED", "Archive", "Kept", "Page", "result_of"]
 
-MAM: Final = "urn:xmpp:mam:2"
 EXTENDED: Final = f"{MAM}#extended"
 _RSM: Final = "http://jabber.org/protocol/rsm"
 _FORWARD: Final = "urn:xmpp:forward:0"
@@ -45,15 +44,21 @@ class Page(Struct, frozen=True):
 
 
 class Archive:
-    """One room's. What an answer holds comes ahead of it as messages, which are to be given to `collect`."""
+    """One room's. What an answer holds comes ahead of it as messages, which are to be given to `collect`.
 
-    def __init__(self, room: str, ask: Callable[[ET.Element], Awaitable[ET.Element]]) -> None:
+    `ask` asks the room, and `read` reads a message as far as the room can be believed.
+    """
+
+    def __init__(
+        self, room: str, ask: Callable[[ET.Element], Awaitable[ET.Element]], read: Callable[[ET.Element], Message]
+    ) -> None:
         self._room = room
         self._ask = ask
+        self._read = read
         self._collecting: dict[str, list[Kept]] = {}
 
     def collect(self, result: ET.Element) -> None:
-        """Take a result of a query."""
+        """Take a result of a query, which nobody but the room itself can have sent."""
         kept = self._collecting.get(result.get("queryid", ""))
         forwarded = result.find(name(_FORWARD, "forwarded"))
         if kept is None or forwarded is None or len(kept) > _PAGE:
@@ -64,7 +69,7 @@ class Archive:
         room_id = result.get("id", "")
         if found is None or at is None or not room_id:
             return
-        message = read_message(found)
+        message = self._read(found)
         if message.sender.partition("/")[0].lower() == self._room:
             kept.append(Kept(room_id, at, replace(message, room_id=room_id, at=at)))
 

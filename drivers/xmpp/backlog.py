@@ -51,6 +51,7 @@ class Backlog:
         self._by_sender: dict[tuple[str, str], MessageId] = {}
         self._gone: OrderedDict[MessageId, None] = OrderedDict()
         self._ours: OrderedDict[str, MessageId] = OrderedDict()
+        self._former: OrderedDict[str, None] = OrderedDict()
         self._reactions: OrderedDict[tuple[MessageId, str], tuple[str, ...]] = OrderedDict()
 
     def heard(self, message: Message, sender: str, *, ours: bool) -> Said:
@@ -92,6 +93,17 @@ class Backlog:
         """It says something else now."""
         if (said := self._by_id.get(message)) is not None:
             self._by_id[message] = replace(said, text=text[:_LONGEST_TEXT])
+
+    def departed(self, sender: str) -> None:
+        """Whoever says something under this name from now on may be somebody else: nothing said so far is theirs."""
+        _keep(self._former, sender, None, _KEPT_IDS)
+        for said in [each for each in self._by_id.values() if each.sender == sender]:
+            self._by_sender.pop((sender, said.sender_id), None)
+            self._by_id[said.message] = replace(said, sender="")
+
+    def is_former(self, sender: str) -> bool:
+        """Whether somebody else may have said under this name what is not remembered here."""
+        return sender in self._former
 
     def retracted(self, message: MessageId) -> None:
         """It is gone."""

@@ -25,7 +25,7 @@ from drivers.xmpp.stanzas import (
     element,
     name,
 )
-from drivers.xmpp.stream import Refused, Stream, clean
+from drivers.xmpp.stream import Refused, Stream
 from nextbridge.driver import LocalFile, Outgoing
 from nextbridge.envelope import DeliveryKey
 from nextbridge.errors import FileRejected, Retry
@@ -113,8 +113,8 @@ class Uploads:
     async def _upload(self, file: LocalFile, place: int) -> Shared:
         if self._service is None:
             raise FileRejected("the server has no room for files", index=place)
-        request = element(UPLOAD, "request", filename=clean(file.name) or "file", size=str(file.size))
-        request.set("content-type", clean(file.media_type))
+        about = {"filename": file.name or "file", "size": str(file.size), "content-type": file.media_type}
+        request = element(UPLOAD, "request", **about)
         try:
             answer = await self._stream.request(self._service.address, request, seconds=self._seconds)
         except Refused as error:
@@ -133,7 +133,7 @@ class Uploads:
             if each.get("name", "").lower() in _HEADERS
         }
         await self._put(put.get("url", ""), headers, file, place)
-        return Shared(get.get("url", ""), clean(file.name), clean(file.media_type), file.size)
+        return Shared(get.get("url", ""), file.name, file.media_type, file.size)
 
     async def _put(self, url: str, headers: dict[str, str], file: LocalFile, place: int) -> None:
         try:

@@ -87,7 +87,7 @@ class _Survey:
                     self.complete = True
                     return
                 if _is_relayed(kept.message) and not self._room.is_ours(kept.message):
-                    self.found.append(_Note(kept.id, kept.at, _is_new(kept.message)))
+                    self.found.append(_Note(kept.id, kept.at, kept.message.is_new))
             if page.complete:
                 self.complete = True
                 return
@@ -96,10 +96,6 @@ class _Survey:
 
 def _is_relayed(message: Message) -> bool:
     return bool(message.body or message.files or message.retracts or message.reacts_to or message.subject is not None)
-
-
-def _is_new(message: Message) -> bool:
-    return bool(message.body or message.files) and not (message.corrects or message.retracts or message.reacts_to)
 
 
 @asynccontextmanager
@@ -159,14 +155,14 @@ def _remembered(room: Room, heard: _Heard, oldest: int, most: int, moment: int) 
         # what was heard already is known by its id, where it has one
         past = [(message, at) for message, at in past if at > heard.at - (_CLOCKS_DIFFER if message.id else 0)]
     young = [(message, at) for message, at in past if at >= oldest]
-    left_out = max(sum(_is_new(message) for message, _ in young) - most, 0)
-    over = sum(_is_new(message) for message, at in past if at < oldest) + left_out
+    left_out = max(sum(message.is_new for message, _ in young) - most, 0)
+    over = sum(message.is_new for message, at in past if at < oldest) + left_out
 
     async def events() -> AsyncIterator[tuple[Event, Cursor]]:
         number = 0
         for message, at in young:
-            number += _is_new(message)
-            if _is_new(message) and number <= left_out:
+            number += message.is_new
+            if message.is_new and number <= left_out:
                 continue
             for event in await room.events_of(message, at + _HALF):
                 yield event, _cursor(room, at, room.id_of(message))

@@ -78,12 +78,14 @@ class Incoming:
         """The events of somebody else's message. Raises Skipped."""
         if message.retracts is not None:
             return [await self._deleted(message, at)]
+        if message.subject is not None and not message.body:
+            return [self._topic(message, at)]
+        if "/" not in message.sender:
+            raise Skipped("notice")
         if message.reacts_to:
             return self._reacted(message, at)
         if message.corrects:
             return [await self._edited(message, at)]
-        if message.subject is not None and not message.body:
-            return [self._topic(message, at)]
         if message.body or message.files:
             return [self.posted(message, at)]
         raise Skipped("no_text")
@@ -119,7 +121,7 @@ class Incoming:
         return Posted(
             channel=Channel(self._channel.instance, ChannelKey(message.sender)),
             message=new_id(),
-            author=self._occupants.author_of(message),
+            author=self._occupants.author(self._occupants.get(nick) or Occupant(nick)),
             at=at,
             channel_name=nick,
             text=text,
@@ -135,6 +137,8 @@ class Incoming:
     async def _edited(self, message: Message, at: int) -> Edited:
         sender = self.sender(message)
         corrected = self._backlog.by_sender(sender, message.corrects)
+        if corrected is None and self._backlog.is_former(sender):
+            raise Skipped("correction_by_another")
         if corrected is None and not message.room_id:
             corrected = MessageId(f"{message.corrects} {sender}")
         elif corrected is None and self._may_look():
@@ -165,7 +169,7 @@ class Incoming:
             raise Skipped("forged_moderation")
         else:
             said = self._backlog.find(target)
-            if said is None and self._may_look():
+            if said is None and not self._backlog.is_former(self.sender(message)) and self._may_look():
                 said = await self._find(target)
             if said is None or said.is_gone:
                 raise Skipped("retraction_of_unknown")

@@ -6,13 +6,12 @@ import asyncio
 import secrets
 from collections.abc import Sequence
 
-from drivers.xmpp.archive import MAM
 from drivers.xmpp.connecting import tls_context
 from drivers.xmpp.files import found_service, home_of
 from drivers.xmpp.membership import refusal
 from drivers.xmpp.room import DISCO
 from drivers.xmpp.settings import XmppChannel, XmppSettings
-from drivers.xmpp.stanzas import OCCUPANT, element, name
+from drivers.xmpp.stanzas import MAM, OCCUPANT, element, name
 from drivers.xmpp.stream import InUse, Refused, Stream
 from nextbridge.driver import ConfiguredChannel, Finding
 from nextbridge.errors import DriverError

@@ -9,6 +9,7 @@ that name, also after a restart.
 from __future__ import annotations
 
 import asyncio
+import secrets
 from collections import OrderedDict
 from hashlib import blake2s
 from typing import Final
@@ -77,7 +78,10 @@ class Puppets:
     async def speaker_of(self, room: Room, sender_id: str, nick: str) -> str:
         """Likewise the one that said a message."""
         local = sender_id.partition(_SEPARATOR)[2]
-        return await self._present(room, local, nick) if local and self._settings.is_component else ""
+        if not local or not self._settings.is_component:
+            return ""
+        known = self._puppets.get(room.key, OrderedDict[str, _Puppet]()).get(self._address(local))
+        return await self._present(room, local, nick if known is None else known.wanted)
 
     def typist(self, room: ChannelKey, author: Author) -> str:
         """The address of somebody who types, where they are in the room; else empty, for the relay."""
@@ -89,11 +93,14 @@ class Puppets:
             return ""
         return "u" + blake2s(f"{message.platform}\0{message.author.id}".encode(), digest_size=10).hexdigest()
 
+    def _address(self, local: str) -> str:
+        return f"{local}@{self._settings.domain}/nextbridge"
+
     # --- entering and leaving ---------------------------------------------------------------------------------------
 
     async def _present(self, room: Room, local: str, nick: str) -> str:
         present = self._puppets.setdefault(room.key, OrderedDict())
-        address = f"{local}@{self._settings.domain}/nextbridge"
+        address = self._address(local)
         puppet = present.get(address)
         if puppet is None:
             puppet = present[address] = _Puppet(address, nick)
@@ -108,11 +115,11 @@ class Puppets:
     async def _enter(self, room: Room, puppet: _Puppet, nick: str) -> None:
         """Into the room, or to another nick in it."""
         puppet.wanted = nick
-        for each in alternatives(_prepared(room, nick)):
+        prepared = _prepared(room, nick)
+        # the last one nobody has to spite the author, since nobody knows it before
+        for each in (*alternatives(prepared), f"{prepared} {secrets.token_hex(3)}"):
             entered = await self._try(room, puppet, each)
             if entered.error is None:
-                if puppet.nick and puppet.nick != entered.nick:
-                    room.others.pop(puppet.nick, None)
                 puppet.nick = entered.nick
                 return
             if entered.error.condition != "conflict":
@@ -156,7 +163,7 @@ class Puppets:
         """Something that a room sends to a puppet. What it sends to everybody the relay itself gets as well."""
         if not stanza.tag.endswith("}presence"):
             return
-        presence = read_presence(stanza)
+        presence = read_presence(stanza, room.features)
         outcome = self._entering.get((room.key, presence.to))
         nick = presence.sender.partition("/")[2]
         puppet = self._puppets.get(room.key, OrderedDict[str, _Puppet]()).get(presence.to)
@@ -167,10 +174,13 @@ class Puppets:
             return
         elif not presence.kind:
             room.others[nick] = presence.occupant
+            room.parting.discard(nick)
             if outcome is not None and not outcome.done():
                 outcome.set_result(_Entered(nick, presence.occupant))
-        elif puppet is not None and puppet.nick == nick and "303" not in presence.codes:
-            puppet.nick = ""  # put out; whoever speaks next enters again
+        elif presence.kind == "unavailable":
+            room.parts(nick)
+            if puppet is not None and puppet.nick == nick and "303" not in presence.codes:
+                puppet.nick = ""  # put out; whoever speaks next enters again
 
     def farewell(self) -> None:
         """Everybody leaves. A server does not do it by itself when a component is gone."""

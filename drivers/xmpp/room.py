@@ -11,21 +11,25 @@ from collections.abc import Callable, Sequence
 from typing import Any, Final
 from xml.etree import ElementTree as ET
 
-from drivers.xmpp.archive import EXTENDED, MAM, Archive, Kept
+from msgspec.structs import replace
+
+from drivers.xmpp.archive import EXTENDED, Archive, Kept
 from drivers.xmpp.backlog import Backlog, Said, message_id
 from drivers.xmpp.echoes import Echoes
-from drivers.xmpp.incoming import Incoming, Skipped, now
+from drivers.xmpp.incoming import Incoming, Skipped, new_id, now
 from drivers.xmpp.membership import Out, refusal, why_put_out
 from drivers.xmpp.names import alternatives
 from drivers.xmpp.occupants import Occupants
 from drivers.xmpp.settings import XmppChannel, XmppSettings
 from drivers.xmpp.stanzas import (
+    MAM,
     MUC,
     Failure,
     Message,
     Presence,
     element,
     failure,
+    gives_ids,
     name,
     read_message,
     read_presence,
@@ -77,18 +81,19 @@ class Room:
         """What the room sent of its history when it was joined."""
         self.others: dict[str, str] = {}
         """Nicks of those whom a component lets in for people from elsewhere, with the room's ids of them."""
+        self.parting: set[str] = set()
+        """Those nicks whose bearer has left, as is to be heard of in the room in a moment."""
         self.entering: dict[str, asyncio.Future[Any]] = {}
         """Nicks under which somebody of them is about to enter."""
         self.reason = f"{key}: the room is not joined yet"
         self.is_joined = False
         self.settled = asyncio.Event()
         """Set while it is known whether we are in it."""
-        self.archive = Archive(key, self.ask)
+        self.archive = Archive(key, self.ask, self._message)
         self._stream = stream
         self._settings = settings
         self._host = host
         self._refusals = 0
-        self._gives_ids = False
         self._reached = (0, "")
         self._inbox: deque[ET.Element] = deque()
         self._arrived = asyncio.Event()
@@ -97,7 +102,7 @@ class Room:
     @property
     def has_ids(self) -> bool:
         """Whether the room gives messages ids, which answers, reactions and retractions need."""
-        return MAM in self.features or self._gives_ids
+        return gives_ids(self.features)
 
     @property
     def has_archive(self) -> bool:
@@ -116,7 +121,7 @@ class Room:
         """Something that came from the room. `Stream.done` is told once it is worked through."""
         if stanza.tag.endswith("}message") and (error := failure(stanza)) is not None:
             # who waits for the answer to something later is to know by then
-            self.echoes.refused(stanza.get("id", ""), error)
+            self.echoes.refused(stanza.get("id", ""), stanza.get("from", ""), error)
             self._stream.done()
             return
         self._inbox.append(stanza)
@@ -150,6 +155,7 @@ class Room:
         self.reason = f"{self.key}: {reason}"
         self.occupants.clear()
         self.others.clear()
+        self.parting.clear()
         self.echoes.lost(Retry(self.reason), keep=False)
         self.settled.set()
         self._host.unavailable(self.key, self.reason)
@@ -172,6 +178,12 @@ class Room:
         kind = "set" if payload.tag == name(MAM, "query") else "get"
         seconds = self._settings.answer_timeout
         return await self._stream.request(self.key, payload, kind=kind, seconds=seconds)  # type: ignore[arg-type]
+
+    def _message(self, stanza: ET.Element) -> Message:
+        return read_message(stanza, self.features)
+
+    def _presence(self, stanza: ET.Element) -> Presence:
+        return read_presence(stanza, self.features)
 
     # --- joining ----------------------------------------------------------------------------------------------------
 
@@ -210,7 +222,7 @@ class Room:
             stanza = await self._next(left)
             if stanza is None or not stanza.tag.endswith("}presence"):
                 continue
-            presence = read_presence(stanza)
+            presence = self._presence(stanza)
             whose = presence.sender.partition("/")[2]
             if presence.error is not None:
                 if presence.error.condition == "conflict":
@@ -234,21 +246,21 @@ class Room:
 
     async def _settle(self) -> None:
         """Take in the room's history up to its subject, and say where the room stands."""
+        if not self.features:
+            await self._look_again()
         deadline = asyncio.get_running_loop().time() + _SUBJECT_WITHIN
         while (left := deadline - asyncio.get_running_loop().time()) > 0:
             stanza = await self._next(left)
             if stanza is None:
                 break
             if stanza.tag.endswith("}presence"):
-                await self._present(read_presence(stanza))
+                await self._present(self._presence(stanza))
                 continue
-            message = read_message(stanza)
+            message = self._message(stanza)
             if message.subject is not None and not message.body:
                 break
             if message.at is not None:
-                self._take_past(message, message.at)
-        if not self.features:
-            await self._look_again()
+                self._take_past(message, min(message.at, now()))
         newest = await self.archive.newest() if self.has_archive else None
         self._host.gap(self.key, self._position(newest))
         self.is_joined, self.reason, self._refusals = True, "", 0
@@ -265,6 +277,8 @@ class Room:
         """A message out of the room's own history; ours is known to have arrived by it."""
         if self.is_ours(message):
             self.backlog.heard(message, self._incoming.sender(message), ours=True)
+        elif not message.room_id and not message.id:
+            message = replace(message, room_id=new_id())
         self.past.append((message, at))
 
     def _position(self, newest: Kept | None) -> Position:
@@ -290,9 +304,9 @@ class Room:
                 await self._check()
                 asked = clock()
             elif stanza.tag.endswith("}presence"):
-                await self._present(read_presence(stanza))
+                await self._present(self._presence(stanza))
             else:
-                await self._heard(read_message(stanza))
+                await self._heard(self._message(stanza))
 
     async def _check(self) -> None:
         """Whether we are still in the room: a server that restarted does not tell. And try for our own nick."""
@@ -327,11 +341,20 @@ class Room:
             if is_new and self.is_joined and occupant is not None and not self._is_one_of_us(nick):
                 await self._accept(self._incoming.joined(occupant))
         elif presence.kind == "unavailable":
-            if "303" in presence.codes:
-                self.occupants.renamed(nick, presence.nick)
-            elif (
-                (occupant := self.occupants.went(nick)) is not None and self.is_joined and not self._is_one_of_us(nick)
-            ):
+            await self._gone(nick, presence)
+
+    async def _gone(self, nick: str, presence: Presence) -> None:
+        """Somebody bears a nick no more: they left, or have another. It may be somebody else's from now on."""
+        was_one_of_us = self._is_one_of_us(nick)
+        if nick in self.parting:
+            self.parting.discard(nick)
+            self.others.pop(nick, None)
+        if "303" in presence.codes:
+            self.occupants.renamed(nick, presence.nick)
+            self.backlog.departed(nick)
+        elif (occupant := self.occupants.went(nick)) is not None:
+            self.backlog.departed(nick)
+            if self.is_joined and not was_one_of_us:
                 await self._accept(self._incoming.left(occupant, presence))
 
     def _is_one_of_us(self, nick: str) -> bool:
@@ -348,7 +371,7 @@ class Room:
             await self._said_alone(message)
         elif self.is_ours(message):
             self._reach(message, now())
-            if (message.body or message.files) and not message.corrects:
+            if message.is_new:
                 self.backlog.heard(message, self._incoming.sender(message), ours=True)
             self.echoes.came(message.id, self.id_of(message))
             self._host.skipped("own_message", cursor=self.cursor)
@@ -359,8 +382,16 @@ class Room:
             self._host.typing(self.key, self.occupants.author_of(message))
         else:
             at = now()
+            if self._looks_known(message):
+                message = replace(message, room_id=new_id())
             self._reach(message, at)
             await self._tell(message, at)
+
+    def _looks_known(self, message: Message) -> bool:
+        """Whether a new message has no id of its own: some programs give none, or the same ones in each session."""
+        if message.room_id or not message.is_new:
+            return False
+        return not message.id or self.backlog.by_sender(self._incoming.sender(message), message.id) is not None
 
     async def _tell(self, message: Message, at: int) -> None:
         try:
@@ -374,7 +405,7 @@ class Room:
     async def _said_alone(self, message: Message) -> None:
         """A private message of somebody in the room."""
         nick = message.sender.partition("/")[2]
-        if not nick or not message.body or nick not in self.occupants:
+        if message.kind not in {"chat", "normal"} or not message.body or nick not in self.occupants:
             self._host.skipped("private_message")
             return
         event = self._incoming.alone(message, now())
@@ -385,13 +416,19 @@ class Room:
 
     def _reach(self, message: Message, at: int) -> None:
         """The cursor stands behind this message, where the room's history has it."""
-        self._gives_ids = self._gives_ids or bool(message.room_id)
         if message.room_id or (not self.has_archive and message.body):
             self._reached = (max(at, self._reached[0]), self.id_of(message))
 
     def id_of(self, message: Message) -> MessageId:
         """By what the core knows a message."""
         return message_id(message, self._incoming.sender(message))
+
+    def parts(self, nick: str) -> None:
+        """One of us bears this nick no more: whoever has it after what the room has told so far is somebody else."""
+        if nick in self.occupants:
+            self.parting.add(nick)
+        else:
+            self.others.pop(nick, None)
 
     # --- looking back -----------------------------------------------------------------------------------------------
 

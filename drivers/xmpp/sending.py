@@ -33,7 +33,7 @@ from drivers.xmpp.stanzas import (
     element,
     marked,
 )
-from drivers.xmpp.stream import Refused, Stream, clean
+from drivers.xmpp.stream import Refused, Stream
 from drivers.xmpp.styling import GUARD
 from nextbridge.driver import Host, Outgoing, Receipt
 from nextbridge.emoji import read_emoji
@@ -95,7 +95,7 @@ class Sender:
         if said is None or said.is_gone:
             raise Gone("what it answers is not there any more")
         # whose words they are is for programs that show it: the address is the one that the room told
-        return [element(REPLY, "reply", to=f"{room.key}/{said.nick}", id=clean(said.message))]
+        return [element(REPLY, "reply", to=f"{room.key}/{said.nick}", id=said.message)]
 
     async def edit(self, message: MessageId, revised: Outgoing) -> None:
         """Correct what we said. See Edits."""
@@ -134,7 +134,7 @@ class Sender:
     ) -> MessageId:
         """Send a message to a room, and return once it came back."""
         is_on_its_way = sender_id in room.echoes
-        echo = room.echoes.expect(sender_id)
+        echo = room.echoes.expect(sender_id, room.key)
         if not is_on_its_way:
             origin = element(IDS, "origin-id", id=sender_id)
             try:
@@ -174,7 +174,7 @@ class Sender:
         key = f"reactions {zlib.crc32(f'{channel} {message}'.encode()) % _SLOTS}"
         before = await self._given(key, message)
         given = [each for each in before if each != read] + [read] * add
-        reactions = element(REACTIONS, "reactions", id=clean(message))
+        reactions = element(REACTIONS, "reactions", id=message)
         reactions.extend(element(REACTIONS, "reaction", each) for each in given)
         await self._say(room, _fresh_id(), "", [reactions, element(HINTS, "store")], "")
         await self._host.store.set(key, json.dumps([message, given]) if given else None)
@@ -188,7 +188,7 @@ class Sender:
         """Give a room its subject. See Topics."""
         room = await self._room(channel)
         sender_id = _fresh_id()
-        echo = room.echoes.expect(sender_id)
+        echo = room.echoes.expect(sender_id, room.key)
         text = one_line(topic)[:_LONGEST_TOPIC]
         self._stream.message(room.key, "groupchat", (), id=sender_id, subject=text)
         try:
@@ -220,9 +220,10 @@ class Sender:
             if occupant is None or not room.is_joined:
                 continue
             sender_id = _fresh_id()
-            echo = room.echoes.expect(sender_id)
+            address = f"{room.key}/{occupant.nick}"
+            echo = room.echoes.expect(sender_id, address)
             children = [element(MUC_USER, "x"), element(HINTS, "no-store")]
-            self._stream.message(f"{room.key}/{occupant.nick}", "chat", children, id=sender_id, body=_literal(text))
+            self._stream.message(address, "chat", children, id=sender_id, body=_literal(text))
             try:
                 await self._passed(room, sender_id, echo)
             except RefusedMessage as refusal:

@@ -193,9 +193,10 @@ class Session:
     # --- receiving --------------------------------------------------------------------------------------------------
 
     def _take(self, stanza: ET.Element) -> None:
-        place = stanza.get("from", "").partition("/")[0].lower()
-        room = self.rooms.get(ChannelKey(place))
-        result = result_of(stanza)
+        place, _, nick = stanza.get("from", "").partition("/")
+        room = self.rooms.get(ChannelKey(place.lower()))
+        # whoever is in the room could send one: only its own are the archive's
+        result = None if nick or stanza.get("type") == "groupchat" else result_of(stanza)
         to = stanza.get("to", "")
         if room is not None and self._settings.is_component and to != self.stream.own_address:
             if stanza.get("type") == "error" and stanza.tag.endswith("}message"):

@@ -22,10 +22,10 @@ from slixmpp.xmlstream.matcher import MatchXPath
 from drivers.xmpp import connecting
 from drivers.xmpp.connecting import Broken
 from drivers.xmpp.settings import XmppSettings
-from drivers.xmpp.stanzas import Failure, failure
+from drivers.xmpp.stanzas import Failure, clean, failure
 from nextbridge.errors import DriverError, Paused, Retry
 
-__all__ = ["InUse", "Refused", "Stream", "clean"]
+__all__ = ["InUse", "Refused", "Stream"]
 
 # it logs what chat users write, and at its finest what we authenticate with; what matters is raised here
 logging.getLogger("slixmpp").setLevel(logging.CRITICAL + 1)
@@ -36,7 +36,6 @@ _MOST_WAITING = 2_000
 """Stanzas that are read and not yet worked through; then no more is read."""
 _FAREWELL = 2.0
 _FOR_THE_OPERATOR = {"not-authorized", "host-unknown", "host-gone", "invalid-from", "policy-violation"}
-_NO_XML = dict.fromkeys((*range(9), 11, 12, *range(14, 32), 0xFFFE, 0xFFFF, *range(0xD800, 0xE000)))
 
 
 class InUse(Retry):
@@ -49,11 +48,6 @@ class Refused(Exception):
     def __init__(self, failure: Failure) -> None:
         super().__init__(failure.condition)
         self.failure = failure
-
-
-def clean(text: str) -> str:
-    """`text` without the characters that XML has no room for."""
-    return text.translate(_NO_XML)
 
 
 class _Client(ClientXMPP):

@@ -17,7 +17,7 @@ from slixmpp.xmlstream.matcher import MatchXPath
 
 from tests.xmpp.prosody import MAIN, PASSWORD, Prosody
 
-__all__ = ["CLIENT", "MUC", "Person", "element_of", "shared_files"]
+__all__ = ["CLIENT", "MUC", "Person", "element_of", "has_code", "shared_files"]
 
 _numbers = itertools.count(1)
 CLIENT = "jabber:client"
@@ -65,10 +65,10 @@ class Person:
         old = list(self.stanzas)
 
         def is_ours(stanza: ET.Element) -> bool:
-            return stanza.get("from") == f"{room}/{nick}" and _has_code(stanza, "110")
+            return stanza.get("from") == f"{room}/{nick}" and has_code(stanza, "110")
 
         presence = await self.until(lambda each: each not in old and is_ours(each))
-        if _has_code(presence, "201"):
+        if has_code(presence, "201"):
             await self.configure(room, persistentroom="1", changesubject="1", **options)
 
     async def configure(self, room: str, **options: str) -> None:
@@ -189,6 +189,7 @@ def shared_files(stanza: ET.Element) -> list[tuple[str, str]]:
     return [(names.get(url, ""), url) for url in urls]
 
 
-def _has_code(stanza: ET.Element, code: str) -> bool:
+def has_code(stanza: ET.Element, code: str) -> bool:
+    """Whether a presence of a room has a status code."""
     path = f"{{{MUC}#user}}x/{{{MUC}#user}}status"
     return any(each.get("code") == code for each in stanza.iterfind(path))
