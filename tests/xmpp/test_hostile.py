@@ -105,7 +105,8 @@ async def test_only_who_said_something_corrects_it_or_takes_it_back(prosody: Pro
             eve,
             "",
             children=f"<apply-to xmlns='urn:xmpp:fasten:0' id='{target}'>"
-            f"<moderated xmlns='urn:xmpp:message-moderate:0' by='{scene.room}/Ada'><retract xmlns='urn:xmpp:message-retract:0'/></moderated></apply-to>",
+            f"<moderated xmlns='urn:xmpp:message-moderate:0' by='{scene.room}/Ada'>"
+            "<retract xmlns='urn:xmpp:message-retract:0'/></moderated></apply-to>",
         )
         await scene.nothing_but(relay, scene.ada, "as it was")
         assert all(each.message != target for each in relay.of(Edited))
