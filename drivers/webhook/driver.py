@@ -89,6 +89,14 @@ class WebhookDriver(Driver[WebhookSettings, HookChannel]):
         if channel.hook.lower() not in {name.lower() for name in settings.hooks}:
             yield Remark(("hook",), f"the instance has no hook of this name; it has {', '.join(settings.hooks)}")
 
+    @classmethod
+    def target_remarks(cls, channel: HookChannel, settings: WebhookSettings) -> Iterable[Remark]:
+        hooks = {name.lower(): hook for name, hook in settings.hooks.items()}
+        hook = hooks.get(channel.hook.lower())
+        if hook is not None and hook.outgoing is None:
+            sentence = "the hook posts nowhere, so nothing can be sent to it: give it outgoing, or make the rule a"
+            yield Remark(("hook",), f'{sentence} "forward" one that has it in "from"')
+
     def limits(self, channel: ChannelKey) -> Limits:
         for name, hook in self.settings.hooks.items():
             if name.lower() == channel and hook.outgoing is not None:

@@ -83,7 +83,7 @@ class RuleReader:
                 self._report.error(node.entries[key].start, (*path, key), f'a {kind} rule has no "{key}", but {own}')
         placed: dict[str, list[_Placed]] = {}
         for key in sides or ("channels", "from", "to"):
-            found = list(self._side(node.get(key), (*path, key)))
+            found = list(self._side(node.get(key), (*path, key), is_target=key != "from"))
             placed[key] = [each for each in found if each is not None]
             right = right and None not in found
         right = self._each_once([each for side in placed.values() for each in side]) and right
@@ -125,16 +125,16 @@ class RuleReader:
 
     # --- the channels of a rule ---
 
-    def _side(self, node: Node | None, path: Path) -> Iterator[_Placed | None]:
+    def _side(self, node: Node | None, path: Path, *, is_target: bool) -> Iterator[_Placed | None]:
         """The channels of one side; None for each that is wrong."""
         if isinstance(node, Mapping):
             for name, entry in node.entries.items():
-                yield self._channel(name, entry.start, entry.node, entry.start, (*path, name))
+                yield self._channel(name, entry.start, entry.node, entry.start, (*path, name), is_target=is_target)
         elif isinstance(node, Sequence):
             for place, each in enumerate(node.items):
-                yield self._listed(each, (*path, place))
+                yield self._listed(each, (*path, place), is_target=is_target)
 
-    def _listed(self, node: Node, path: Path) -> _Placed | None:
+    def _listed(self, node: Node, path: Path, *, is_target: bool) -> _Placed | None:
         if not isinstance(node, Mapping):
             self._report.error(
                 node.start, path, 'an object is expected: { "instance": …, and the keys of its channel }'
@@ -151,9 +151,9 @@ class RuleReader:
             return None
         instance.public = True
         rest = Mapping({key: each for key, each in node.entries.items() if key != "instance"}, node.start, node.end)
-        return self._channel(instance.value, instance.start, rest, node.start, path)
+        return self._channel(instance.value, instance.start, rest, node.start, path, is_target=is_target)
 
-    def _channel(self, name: str, name_at: int, node: Node, at: int, path: Path) -> _Placed | None:
+    def _channel(self, name: str, name_at: int, node: Node, at: int, path: Path, *, is_target: bool) -> _Placed | None:
         known = self._named.get(name)
         if known is None:
             if name not in self._explained:
@@ -176,10 +176,12 @@ class RuleReader:
         settings = converted(own, kind.driver.channel_type, at, path, self._report)
         if settings is None:
             return None
-        if known.instance is not None and not remarked(
-            kind.driver.channel_remarks(settings, known.instance.settings), node, at, path, self._report
-        ):
-            return None
+        if known.instance is not None:
+            remarks = list(kind.driver.channel_remarks(settings, known.instance.settings))
+            if is_target:
+                remarks += kind.driver.target_remarks(settings, known.instance.settings)
+            if not remarked(remarks, node, at, path, self._report):
+                return None
         message = MessageSettings()
         if isinstance(msg, Mapping):
             message = converted(msg, MessageSettings, at, path, self._report) or message

@@ -76,6 +76,11 @@ class Driver(ABC, Generic[S, C]):
         return ()
 
     @classmethod
+    def target_remarks(cls, channel: C, settings: S) -> Iterable[Remark]:  # noqa: ARG003 - for subclasses
+        """Likewise for a channel that a rule has messages sent to: why none can be. No I/O."""
+        return ()
+
+    @classmethod
     def registration(cls, settings: S, instance: InstanceId, base_url: str) -> str | None:  # noqa: ARG003 - for subclasses
         """The file that the platform's server has to be given to know this instance; None where it needs none.
 

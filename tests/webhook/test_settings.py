@@ -18,16 +18,20 @@ IN: dict[str, Any] = {"incoming": {"token": "${SECRET}"}}
 OUT: dict[str, Any] = {"outgoing": {"url": "${URL}"}}
 
 
-def written(folder: Path, hook: object, name: str = "ci", channel: str = "ci") -> Path:
+FROM_HOOK = {"type": "forward", "from": {"hooks": {"hook": "ci"}}, "to": {"web": {"room": "ops"}}}
+BOTH_WAYS = {"type": "connect", "channels": {"hooks": {"hook": "ci"}, "web": {"room": "ops"}}}
+TO_HOOK = {"type": "forward", "from": {"web": {"room": "ops"}}, "to": {"hooks": {"hook": "ci"}}}
+
+
+def written(folder: Path, hook: object, name: str = "ci", rule: object = FROM_HOOK) -> Path:
     path = folder / "config.json"
-    rule = {"type": "connect", "channels": {"hooks": {"hook": channel}, "web": {"room": "ops"}}}
     file = {"webhook": {"hooks": {"hooks": {name: hook}}}, "webchat": {"web": {}}, "rules": [rule]}
     path.write_text(json.dumps(file, indent=1))
     path.chmod(0o600)
     return path
 
 
-def loaded(folder: Path, hook: object, **more: str) -> tuple[str, ...]:
+def loaded(folder: Path, hook: object, **more: Any) -> tuple[str, ...]:
     """The warnings of a file with this hook. Raises ConfigError."""
     environment = {"SECRET": SECRET, "SHORT": "abcdefg", "URL": "https://hooks.example.com/T0/B0", "TWO": f"{SECRET}/x"}
     return tuple(each.sentence for each in config.load(written(folder, hook, **more), environment=environment).warnings)
@@ -36,12 +40,12 @@ def loaded(folder: Path, hook: object, **more: str) -> tuple[str, ...]:
 def test_a_token_or_an_address_is_enough(tmp_path: Path) -> None:
     """So is all that the page of the docs shows, and a name in other letters."""
     assert loaded(tmp_path, IN) == ()
-    assert loaded(tmp_path, IN | OUT, name="CI") == ()
+    assert loaded(tmp_path, IN | OUT, name="CI", rule=BOTH_WAYS) == ()
     both = {"secret": "${SECRET}", "signature": "standard", "template": "{{ body.text }}"}
     headers = {"Authorization": "Bearer ${SECRET}"}
     template = '{"content": {{ text|tojson }}}'
     out = {"url": "${URL}", "template": template, "headers": headers, "secret": "whsec_MDEyMzQ1Njc4OWFiY2RlZg=="}
-    assert loaded(tmp_path, {"incoming": both, "outgoing": out}) == ()
+    assert loaded(tmp_path, {"incoming": both, "outgoing": out}, rule=BOTH_WAYS) == ()
 
 
 @pytest.mark.parametrize(
@@ -76,7 +80,15 @@ def test_a_mistake_is_told_with_the_way_out(tmp_path: Path, hook: dict[str, Any]
 def test_a_channel_names_a_hook_that_is_there(tmp_path: Path) -> None:
     """Otherwise the hooks that are there are said."""
     with pytest.raises(ConfigError, match="it has ci"):
-        loaded(tmp_path, IN, channel="cd")
+        loaded(tmp_path, IN, rule={**FROM_HOOK, "from": {"hooks": {"hook": "cd"}}})
+
+
+@pytest.mark.parametrize("rule", [BOTH_WAYS, TO_HOOK])
+def test_nothing_can_be_sent_to_a_hook_that_posts_nowhere(tmp_path: Path, rule: object) -> None:
+    """A rule that would send there is a mistake, and not a dead letter for each message."""
+    with pytest.raises(ConfigError, match='give it outgoing, or make the rule a "forward" one'):
+        loaded(tmp_path, IN, rule=rule)
+    assert loaded(tmp_path, OUT, rule=rule) == ()
 
 
 def test_jinja_is_loaded_only_where_there_is_a_template(tmp_path: Path) -> None:
