@@ -61,8 +61,7 @@ class _Client(ClientXMPP):
     async def _handle_stream_features(self, features: Any) -> Any:  # noqa: ANN401 - slixmpp's
         # whoever sits in between could leave STARTTLS out
         if not isinstance(self.socket, ssl.SSLSocket | ssl.SSLObject) and "starttls" not in features["features"]:
-            where = self.owner.settings.domain
-            self.owner.fail(Paused(f"{where} offers no encryption, and nothing is said without", scope="instance"))
+            self.owner.unencrypted()
             return None
         return await super()._handle_stream_features(features)
 
@@ -126,6 +125,8 @@ class Stream:
             xmpp.register_handler(Callback(f"relay {kind}", matcher, self._taken))
         stream_error = MatchXPath(f"{{{xmpp.stream_ns}}}error")
         xmpp.register_handler(Callback("relay stream error", stream_error, self._stream_error))
+        no_tls = MatchXPath("{urn:ietf:params:xml:ns:xmpp-tls}failure")
+        xmpp.register_handler(Callback("relay no TLS", no_tls, lambda _: self.unencrypted()))
         xmpp.add_filter("in", self._note)
         for event, handler in (
             ("session_start", lambda _: self._begin(resumed=False)),
@@ -237,6 +238,11 @@ class Stream:
         ):
             self.fail(Paused(f"the server refuses the login ({condition}): check jid and password", scope="instance"))
 
+    def unencrypted(self) -> None:
+        """End a connection that cannot be encrypted."""
+        domain = self.settings.domain
+        self.fail(Paused(f"{domain} offers no encryption, and nothing is said without", scope="instance"))
+
     def _no_mechanism(self) -> None:
         self.fail(Paused("the server offers no way of logging in with a password", scope="instance"))
 
@@ -253,7 +259,9 @@ class Stream:
 
     def _disconnected(self, reason: object) -> None:
         self.is_open = False
-        if not self._ended.done():
+        if isinstance(reason, ssl.SSLCertVerificationError):
+            self.fail(connecting.untrusted(self.settings, reason))
+        elif not self._ended.done():
             broke = f"the connection broke: {reason}" if isinstance(reason, Exception) else "the connection ended"
             self._ended.set_result(Broken(broke))
 

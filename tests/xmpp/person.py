@@ -50,7 +50,9 @@ class Person:
         return self
 
     async def leave(self) -> None:
-        """Go offline."""
+        """Go offline; at once where it is done already."""
+        if self._client._run_out_filters is None:
+            return
         await self._client.disconnect(wait=2.0, ignore_send_queue=True)
         filters, self._client._run_out_filters = self._client._run_out_filters, None
         filters.cancel()

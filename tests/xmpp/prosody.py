@@ -15,7 +15,8 @@ __all__ = ["BARE", "COMPONENT_SECRET", "MAIN", "PASSWORD", "Prosody", "running_p
 MAIN = "main.test"
 """The host that has everything; its rooms are at `rooms.main.test`, and relays may be at `bridge.main.test`."""
 BARE = "bare.test"
-"""The host that has no archive, no uploads, no resumption; its rooms tell neither ids of messages nor of occupants."""
+"""The host that has no archive, no uploads, no resumption; its rooms tell neither ids of messages nor of
+occupants, and once destroyed can be made again at once."""
 PASSWORD = "ten green bottles"
 COMPONENT_SECRET = "eleven green bottles"
 
@@ -50,6 +51,7 @@ class Prosody:
 _CONFIG = """
 run_as_root = true
 pidfile = "{folder}/prosody.pid"
+plugin_paths = {{ "{folder}/modules" }}
 data_path = "{folder}/data"
 log = {{ info = "{folder}/prosody.log" }}
 interfaces = {{ "127.0.0.1" }}
@@ -73,7 +75,7 @@ smacks_hibernation_time = 60
 VirtualHost "{main}"
     modules_enabled = {{ "smacks", "carbons" }}
 Component "rooms.{main}" "muc"
-    modules_enabled = {{ "muc_mam", "vcard_muc", {moderation} }}
+    modules_enabled = {{ "muc_mam", "vcard_muc", "forgetting", {moderation} }}
     muc_log_expires_after = "never"
     max_archive_query_results = 50
 Component "files.{main}" "http_file_share"
@@ -87,7 +89,20 @@ Component "bridge.{main}"
 VirtualHost "{bare}"
 Component "rooms.{bare}" "muc"
     muc_occupant_id = false
+    muc_tombstones = false
     max_history_messages = 60
+"""
+
+_FORGETTING = """
+-- A room forgets whoever bears the nick that a message names, and tells nobody, as after a crash of its server.
+module:hook("muc-occupant-groupchat", function (event)
+    local nick = event.stanza:get_child_text("forget", "urn:nextbridge:test");
+    local occupant = nick and event.room:get_occupant_by_nick(event.room.jid.."/"..nick);
+    if not occupant then return end
+    for address in occupant:each_session() do event.room._jid_nick[address] = nil; end
+    event.room._occupants[occupant.nick] = nil;
+    return true;
+end, 1000);
 """
 
 
@@ -98,6 +113,8 @@ def running_prosody(folder: Path, certificates: Certificates) -> Iterator[Prosod
     ports = free_ports(4)
     moderation = Path("/usr/lib/prosody/modules/mod_muc_moderation").exists()
     (folder / "data").mkdir()
+    (folder / "modules").mkdir()
+    (folder / "modules" / "mod_forgetting.lua").write_text(_FORGETTING)
     (folder / "prosody.cfg.lua").write_text(
         _CONFIG.format(
             folder=folder,

@@ -39,12 +39,12 @@ class Scene:
     async def __aexit__(self, *error: object) -> None:
         await self._stack.aclose()
 
-    async def person(self, nick: str = "", *, jid: str = "", **options: str) -> Person:
+    async def person(self, nick: str = "", *, jid: str = "", resource: str = "home") -> Person:
         """Somebody, who is in the room where they have a nick."""
-        person = await Person(self.server, jid or self.server.account(self.host)).connect()
+        person = await Person(self.server, jid or self.server.account(self.host)).connect(resource)
         self._stack.push_async_callback(person.leave)
         if nick:
-            await person.join(self.room, nick, **options)
+            await person.join(self.room, nick)
         return person
 
     def settings(self, **changes: Any) -> XmppSettings:
@@ -132,7 +132,7 @@ class Scene:
         there: dict[str, str] = {}
         for each in self.ada.stanzas:
             place, _, nick = each.get("from", "").partition("/")
-            if each.tag != f"{{{CLIENT}}}presence" or place != self.room:
+            if each.tag != f"{{{CLIENT}}}presence" or place != self.room or not nick:
                 continue
             item = each.find(f"{{{MUC}#user}}x/{{{MUC}#user}}item")
             there[nick] = "" if item is None else item.get("jid", "")
