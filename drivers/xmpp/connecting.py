@@ -124,7 +124,7 @@ def untrusted(settings: XmppSettings, error: ssl.SSLError) -> Paused:
     """What it means that a server's certificate is not the domain's."""
     why = error.verify_message if isinstance(error, ssl.SSLCertVerificationError) else error.reason or str(error)
     return Paused(
-        f"the certificate of {settings.domain} is not trusted ({why.rstrip('.')}): check jid and host, or set ca_file to the "
-        "authority that signed it",
+        f"the certificate of {settings.domain} is not trusted ({why.rstrip('.')}): check jid and host, or set "
+        "ca_file to the authority that signed it",
         scope="instance",
     )
