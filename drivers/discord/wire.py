@@ -6,9 +6,10 @@ By the public documentation of the API's version 10: Message, Channel, Guild, Us
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Annotated, TypeAlias
 
 import msgspec
-from msgspec import Raw, Struct
+from msgspec import Meta, Raw, Struct
 
 __all__ = [
     "UNREADABLE",
@@ -50,6 +51,9 @@ __all__ = [
 UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, ValueError)
 """What decoding raises (msgspec.ValidationError is one of the first)."""
 
+Snowflake: TypeAlias = Annotated[str, Meta(pattern=r"^[0-9]{1,20}$(?!\n)")]
+"""An id: 64 bits, written as a decimal number."""
+
 _EPOCH = 1_420_070_400_000
 """Milliseconds since 1970 of the first second of 2015, from which ids are counted."""
 _CONTROLS = {code: None for code in (*range(32), *range(0x7F, 0xA0), *range(0xD800, 0xE000)) if code not in {9, 10}}
@@ -58,7 +62,7 @@ _CONTROLS = {code: None for code in (*range(32), *range(0x7F, 0xA0), *range(0xD8
 class User(Struct, frozen=True):
     """A person, a bot, or what a webhook shows as its message's author."""
 
-    id: str
+    id: Snowflake
     username: str = ""
     global_name: str | None = None
     avatar: str | None = None
@@ -91,7 +95,7 @@ class Mentioned(User, frozen=True):
 class Attachment(Struct, frozen=True):
     """A file. Its name is made fit for an address; `title` is what it was called before that, without the ending."""
 
-    id: str
+    id: Snowflake
     filename: str
     size: int
     url: str
@@ -127,14 +131,14 @@ class Embed(Struct, frozen=True):
 
 
 class Sticker(Struct, frozen=True):
-    id: str
+    id: Snowflake
     name: str
     format_type: int = 1
 
 
 class Reference(Struct, frozen=True):
-    message_id: str | None = None
-    channel_id: str | None = None
+    message_id: Snowflake | None = None
+    channel_id: Snowflake | None = None
     type: int = 0
 
 
@@ -173,21 +177,21 @@ class MessageType:
 class Message(Struct, frozen=True):
     """A message; in a `MESSAGE_UPDATE` only the fields without a default are sure to be there."""
 
-    id: str
-    channel_id: str
+    id: Snowflake
+    channel_id: Snowflake
     author: User | None = None
     content: str = ""
     timestamp: datetime | None = None
     edited_timestamp: datetime | None = None
     type: int = 0
-    guild_id: str | None = None
+    guild_id: Snowflake | None = None
     member: Member | None = None
     mention_everyone: bool = False
     mentions: tuple[Mentioned, ...] = ()
     attachments: tuple[Attachment, ...] = ()
     embeds: tuple[Embed, ...] = ()
-    webhook_id: str | None = None
-    application_id: str | None = None
+    webhook_id: Snowflake | None = None
+    application_id: Snowflake | None = None
     message_reference: Reference | None = None
     referenced_message: Raw = Raw(b"null")
     sticker_items: tuple[Sticker, ...] = ()
@@ -208,7 +212,7 @@ class Message(Struct, frozen=True):
 class Overwrite(Struct, frozen=True):
     """What a role (type 0) or a member (type 1) may do otherwise in a channel."""
 
-    id: str
+    id: Snowflake
     type: int
     allow: str = "0"
     deny: str = "0"
@@ -222,12 +226,12 @@ class ThreadMetadata(Struct, frozen=True):
 class Channel(Struct, frozen=True):
     """A channel or thread."""
 
-    id: str
+    id: Snowflake
     type: int = 0
-    guild_id: str | None = None
+    guild_id: Snowflake | None = None
     name: str | None = None
-    parent_id: str | None = None
-    last_message_id: str | None = None
+    parent_id: Snowflake | None = None
+    last_message_id: Snowflake | None = None
     permission_overwrites: tuple[Overwrite, ...] = ()
     thread_metadata: ThreadMetadata | None = None
 
@@ -244,14 +248,14 @@ class Channel(Struct, frozen=True):
 class ChannelGone(Struct, frozen=True):
     """A channel or thread that was deleted."""
 
-    id: str
-    parent_id: str | None = None
+    id: Snowflake
+    parent_id: Snowflake | None = None
 
 
 class CustomEmoji(Struct, frozen=True):
     """An emoji of a guild; without an id it is a character."""
 
-    id: str | None = None
+    id: Snowflake | None = None
     name: str | None = None
     available: bool = True
 
@@ -259,7 +263,7 @@ class CustomEmoji(Struct, frozen=True):
 class Role(Struct, frozen=True):
     """A role of a guild; everybody's has the guild's own id."""
 
-    id: str
+    id: Snowflake
     name: str = ""
     permissions: str = "0"
 
@@ -267,15 +271,15 @@ class Role(Struct, frozen=True):
 class Named(Struct, frozen=True):
     """Something by its id."""
 
-    id: str
+    id: Snowflake
 
 
 class Guild(Struct, frozen=True):
     """A guild; one that is not there for now has an id alone. The gateway tells its channels and threads with it."""
 
-    id: str
+    id: Snowflake
     name: str = ""
-    owner_id: str = ""
+    owner_id: Snowflake | None = None
     roles: tuple[Role, ...] = ()
     emojis: tuple[CustomEmoji, ...] = ()
     premium_tier: int = 0
@@ -293,11 +297,11 @@ class Threads(Struct, frozen=True):
 class Webhook(Struct, frozen=True):
     """A webhook. Its token is told to the application that made it."""
 
-    id: str
-    channel_id: str | None = None
+    id: Snowflake
+    channel_id: Snowflake | None = None
     type: int = 1
     token: str | None = None
-    application_id: str | None = None
+    application_id: Snowflake | None = None
 
     def __repr__(self) -> str:
         return f"Webhook({self.id})"  # whoever has the token may post by it
@@ -306,7 +310,7 @@ class Webhook(Struct, frozen=True):
 class Application(Struct, frozen=True):
     """A bot's application, which has the bot's own id."""
 
-    id: str
+    id: Snowflake
     flags: int = 0
 
 
@@ -362,57 +366,57 @@ class Ready(Struct, frozen=True):
 class Deleted(Struct, frozen=True):
     """A message is gone."""
 
-    id: str
-    channel_id: str
-    guild_id: str | None = None
+    id: Snowflake
+    channel_id: Snowflake
+    guild_id: Snowflake | None = None
 
 
 class DeletedMany(Struct, frozen=True):
     """Several are."""
 
-    ids: tuple[str, ...]
-    channel_id: str
-    guild_id: str | None = None
+    ids: tuple[Snowflake, ...]
+    channel_id: Snowflake
+    guild_id: Snowflake | None = None
 
 
 class Reaction(Struct, frozen=True):
     """A reaction was put on a message, or taken away."""
 
-    user_id: str
-    channel_id: str
-    message_id: str
+    user_id: Snowflake
+    channel_id: Snowflake
+    message_id: Snowflake
     emoji: CustomEmoji
-    guild_id: str | None = None
+    guild_id: Snowflake | None = None
     member: Member | None = None
 
 
 class Typing(Struct, frozen=True):
     """Somebody is typing; of it `WEBHOOKS_UPDATE` has the channel too."""
 
-    channel_id: str
-    user_id: str = ""
-    guild_id: str | None = None
+    channel_id: Snowflake
+    user_id: Snowflake
+    guild_id: Snowflake | None = None
     member: Member | None = None
 
 
 class RoleChanged(Struct, frozen=True):
     """A role was made or changed."""
 
-    guild_id: str
+    guild_id: Snowflake
     role: Role
 
 
 class RoleGone(Struct, frozen=True):
     """A role was deleted."""
 
-    guild_id: str
-    role_id: str
+    guild_id: Snowflake
+    role_id: Snowflake
 
 
 class MemberChanged(Struct, frozen=True):
     """Somebody has other roles or another name."""
 
-    guild_id: str
+    guild_id: Snowflake
     user: User
     roles: tuple[str, ...] = ()
 
@@ -420,7 +424,7 @@ class MemberChanged(Struct, frozen=True):
 class EmojisChanged(Struct, frozen=True):
     """All emoji of a guild as they are now."""
 
-    guild_id: str
+    guild_id: Snowflake
     emojis: tuple[CustomEmoji, ...]
 
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from nextbridge.envelope import Deleted, Posted, Reacted
 from nextbridge.markup import MentionKind
 from nextbridge.markup.calls import calls
 from nextbridge.sandbox.contract.supervised import said
 from nextbridge.sandbox.discord import MessageType, Sticker
 from tests.discord.place import Place
+from tests.mangling import mangled
 
 
 async def test_ids_are_read_by_their_names(place: Place) -> None:
@@ -121,3 +124,33 @@ async def test_everybody_has_a_picture(place: Place) -> None:
     author = (await relay.received("hello")).author
     number = (int(place.alice.id) >> 22) % 6
     assert author.avatar == f"https://cdn.discordapp.com/embed/avatars/{number}.png"
+
+
+async def test_an_event_of_any_shape_costs_itself_alone(place: Place) -> None:
+    """Whatever stands where in it: the connection stays, and what follows is heard."""
+    relay = await place.run()
+    heard: list[tuple[str, dict[str, Any]]] = []
+    place.sandbox.world.watchers.append(lambda event, data: heard.append((event, data)))
+    embed = {"type": "rich", "title": "Build 7", "url": "https://ci.example/7", "fields": [{"name": "a", "value": "b"}]}
+    first = place.sandbox.post_as(place.bob, place.town, "hello")
+    rich = place.sandbox.post_as(
+        place.alice,
+        place.town,
+        f"<@{place.bob.id}> look",
+        answers=first,
+        embeds=[embed],
+        files=[("a.txt", b"a")],
+        stickers=[Sticker(id="7", name="Wave")],
+    )
+    place.sandbox.edit(rich, "look again")
+    place.sandbox.react_as(place.alice, first, "👍")
+    place.sandbox.delete(rich)
+    events = dict(heard)
+    assert {"MESSAGE_CREATE", "MESSAGE_UPDATE", "MESSAGE_DELETE"} <= events.keys()
+    for event, data in events.items():
+        for wrong in mangled(data):
+            place.sandbox.world.gateway.tell(event, None, lambda _, wrong=wrong: wrong)  # type: ignore[misc]
+    place.sandbox.post_as(place.alice, place.town, "end")
+    await relay.until(lambda: "end" in relay.texts or bool(relay.ends))
+    assert relay.ends == []
+    assert relay.host.skips["unreadable"] > 0

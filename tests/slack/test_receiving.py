@@ -9,6 +9,7 @@ from nextbridge.markup import Emoji, Mention, Paragraph, Text
 from nextbridge.sandbox.contract.supervised import said
 from nextbridge.sandbox.slack import Message
 from tests.contract.slack_bench import SlackBench
+from tests.mangling import mangled
 
 
 def rich(*elements: dict[str, Any]) -> list[dict[str, Any]]:
@@ -209,3 +210,32 @@ async def test_a_file_of_which_only_the_id_is_told_is_looked_up(bench: SlackBenc
     await relay.until(lambda: bool(relay.posted))
     (attachment,) = relay.posted[0].attachments
     assert (attachment.id, attachment.name, attachment.size) == (file.id, "plan.txt", 8)
+
+
+async def test_an_event_of_any_shape_costs_itself_alone(bench: SlackBench) -> None:
+    """Whatever stands where in it: the connection stays, and what follows is heard."""
+    relay = await bench.relay()
+    delivery = bench.sandbox.delivery(bench.app)
+    tell, heard = delivery.tell, list[dict[str, Any]]()
+
+    def listening(event: dict[str, Any]) -> None:
+        heard.append(event)
+        tell(event)
+
+    delivery.tell = listening  # type: ignore[method-assign]
+    await bench.say("*hello* <https://example.com|there>")
+    await bench.say_file("a.txt", b"a")
+    await bench.revise("hello all")
+    await relay.send(relay.outgoing("from elsewhere"))
+    await bench.hear()
+    await bench.react("👍", add=True)
+    await bench.take_back()
+    await relay.until(lambda: "reaction_added" in {each["type"] for each in heard})
+    delivery.tell = tell  # type: ignore[method-assign]
+    for event in heard:
+        for wrong in mangled(event):
+            tell(wrong)
+    await bench.say("end")
+    await relay.until(lambda: "end" in relay.texts or bool(relay.ends))
+    assert relay.ends == []
+    assert relay.host.skips["unreadable"] > 0

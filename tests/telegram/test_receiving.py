@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from drivers.telegram.settings import TelegramChannel
@@ -16,6 +17,7 @@ from nextbridge.errors import Rejected, Retry
 from nextbridge.markup import PLAIN, Italic
 from nextbridge.sandbox.contract.supervised import NotingHost, error_of, said
 from nextbridge.sandbox.telegram.records import Message
+from tests.mangling import mangled
 from tests.telegram.stage import PNG, Town
 
 
@@ -69,6 +71,33 @@ class TestConfirming:
             town.sandbox.say(town.ann, town.room, "end")
             await relay.received("end")
             assert (relay.texts, relay.host.skips["unreadable"]) == (["end"], 1)
+
+    async def test_an_update_of_any_shape_costs_itself_alone(self, town: Town) -> None:
+        """Whatever stands where in it: the polling goes on, and what follows is heard."""
+        town.sandbox.promote(town.room, town.bot.user)
+        async with town.relay() as relay:
+            heard: list[tuple[str, Any]] = []
+            add = town.bot.inbox.add
+
+            def listening(**what: object) -> None:
+                heard.extend((kind, msgspec.to_builtins(each)) for kind, each in what.items())
+                add(**what)
+
+            town.bot.inbox.add = listening  # type: ignore[method-assign]
+            first = town.sandbox.say(town.ann, town.room, "hello @relay_bot https://example.com")
+            town.sandbox.say_file(town.ann, town.room, "a.txt", b"a", caption="a file")
+            town.sandbox.say(town.ann, town.room, "yes", reply_to=first.message_id)
+            town.sandbox.edit(town.ann, town.room, first, "hello all")
+            town.sandbox.react(town.ann, town.room, first.message_id, "🔥")
+            town.bot.inbox.add = add  # type: ignore[method-assign]
+            assert {kind for kind, _ in heard} == {"message", "edited_message", "message_reaction"}
+            for kind, update in heard:
+                for wrong in mangled(update):
+                    add(**{kind: wrong})
+            town.sandbox.say(town.ann, town.room, "end")
+            await relay.until(lambda: "end" in relay.texts or bool(relay.ends))
+            assert relay.ends == []
+            assert relay.host.skips["unreadable"] > 0
 
     async def test_a_second_program_with_the_token_is_told_of(self, town: Town) -> None:
         """The operator reads what is the matter, and the relay goes on once it is alone."""
