@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from contextlib import suppress
+from itertools import islice
 from typing import NamedTuple
 
 import pytest
@@ -13,6 +15,7 @@ from nextbridge.envelope import Deleted, Edited, Joined, Left, Reacted
 from nextbridge.errors import Retry
 from nextbridge.sandbox.contract.revising import ask
 from nextbridge.sandbox.contract.supervised import Supervised, error_of, said
+from tests.mangling import mangled
 from tests.matrix.gateway import Gateway
 from tests.matrix.person import Person
 from tests.matrix.relaying import relaying, settings
@@ -184,3 +187,36 @@ async def test_a_sync_that_is_limited_is_tried_again_when_the_server_says(scene:
     assert [said(event) for event in scene.relay.posted] == ["one", "two"]
     assert isinstance(scene.relay.ends[0], Retry)
     assert scene.relay.ends[0].after is not None
+
+
+async def test_content_of_any_shape_costs_itself_alone(scene: Scene) -> None:
+    """What a member's program puts where it likes: as far as a homeserver takes it, it harms nothing that follows."""
+    root = await scene.bob.say(scene.room, "root")
+    said = {
+        "msgtype": "m.file",
+        "body": "a.txt",
+        "filename": "a.txt",
+        "format": "org.matrix.custom.html",
+        "formatted_body": "<b>a</b>",
+        "url": "mxc://here/there",
+        "info": {"mimetype": "text/plain", "size": 7},
+        "m.mentions": {"user_ids": ["@a:b"]},
+        "m.relates_to": {"rel_type": "m.thread", "event_id": root, "m.in_reply_to": {"event_id": root}},
+    }
+    edit = {
+        "msgtype": "m.text",
+        "body": "* b",
+        "m.new_content": {"msgtype": "m.text", "body": "b"},
+        "m.relates_to": {"rel_type": "m.replace", "event_id": root},
+    }
+    reaction = {"m.relates_to": {"rel_type": "m.annotation", "event_id": root, "key": "\N{THUMBS UP SIGN}"}}
+    taken = 0
+    for kind, content in (("m.room.message", said), ("m.room.message", edit), ("m.reaction", reaction)):
+        for wrong in islice(mangled(content), 0, None, 3):  # a real homeserver takes its time
+            with suppress(RuntimeError):  # the homeserver looks at some of it itself
+                await scene.bob.send(scene.room, kind, wrong)
+                taken += 1
+    await scene.bob.say(scene.room, "end")
+    await scene.relay.until(lambda: "end" in scene.relay.texts or bool(scene.relay.ends))
+    assert scene.relay.ends == []
+    assert taken > 50
