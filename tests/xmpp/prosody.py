@@ -33,6 +33,8 @@ class Prosody:
     tls_port: int
     component_port: int
     http_port: int
+    moderates: bool
+    """Whether it has XEP-0425, which comes in a package of its own."""
 
     def account(self, host: str = MAIN, name: str = "") -> str:
         """The address of a new account. Its password is PASSWORD."""
@@ -131,6 +133,6 @@ def running_prosody(folder: Path, certificates: Certificates) -> Iterator[Prosod
     )
     process = start([path, "-F", "--config", str(folder / "prosody.cfg.lua")], folder, ports)
     try:
-        yield Prosody(folder, certificates.authority, *ports)
+        yield Prosody(folder, certificates.authority, *ports, moderates=moderation)
     finally:
         stop(process)
