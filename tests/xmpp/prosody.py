@@ -112,7 +112,7 @@ end, 1000);
 def running_prosody(folder: Path, certificates: Certificates) -> Iterator[Prosody]:
     """Prosody with its configuration and its data in `folder`."""
     path = program("prosody", "prosody")
-    ports = free_ports(4)
+    port, tls_port, component_port, http_port = ports = free_ports(4)
     moderation = Path("/usr/lib/prosody/modules/mod_muc_moderation").exists()
     (folder / "data").mkdir()
     (folder / "modules").mkdir()
@@ -121,10 +121,10 @@ def running_prosody(folder: Path, certificates: Certificates) -> Iterator[Prosod
         _CONFIG.format(
             folder=folder,
             certificate=certificates.server,
-            port=ports[0],
-            tls_port=ports[1],
-            component_port=ports[2],
-            http_port=ports[3],
+            port=port,
+            tls_port=tls_port,
+            component_port=component_port,
+            http_port=http_port,
             main=MAIN,
             bare=BARE,
             secret=COMPONENT_SECRET,
@@ -133,6 +133,6 @@ def running_prosody(folder: Path, certificates: Certificates) -> Iterator[Prosod
     )
     process = start([path, "-F", "--config", str(folder / "prosody.cfg.lua")], folder, ports)
     try:
-        yield Prosody(folder, certificates.authority, *ports, moderates=moderation)
+        yield Prosody(folder, certificates.authority, port, tls_port, component_port, http_port, moderation)
     finally:
         stop(process)

@@ -204,8 +204,8 @@ async def test_a_long_gap_is_filled_from_the_archive_once_and_in_order(prosody: 
         await relay.close()
         for number in range(118):
             scene.ada.say(scene.room, f"m{number}")
-        number, room_id = await scene.says(scene.ada, "wrogn")
-        await scene.says(scene.ada, "right", children=_replace(number))
+        wrong, room_id = await scene.says(scene.ada, "wrogn")
+        await scene.says(scene.ada, "right", children=_replace(wrong))
         await scene.says(scene.ada, "", children=_reacting(room_id, "👍"))
         relay = await scene.relay(store=relay.host.store)
         async with relay.driver.history(key, cursor, age=3600, most=500) as past:  # type: ignore[attr-defined]

@@ -126,6 +126,25 @@ async def test_messages_without_ids_of_their_own_are_messages_each(prosody: Pros
         assert len({each.message for each in relay.posted}) == 5
 
 
+@pytest.mark.parametrize("host", [MAIN, BARE])
+async def test_what_somebody_says_of_themselves_on_entering_counts_for_nothing(prosody: Prosody, host: str) -> None:
+    """Eve enters with Ada's address and Ada's id as hers, which is for the room to say: she is not taken for Ada."""
+    async with Scene(prosody, host) as scene:
+        relay, eve = await scene.relay(), await scene.person()
+        await scene.says(scene.ada, "I am Ada")
+        ada = (await relay.received("I am Ada")).author.id
+        forged = (
+            f"<x xmlns='{MUC}#user'><item jid='{scene.ada.jid}/x' role='moderator'/><status code='110'/></x>"
+            f"<occupant-id xmlns='urn:xmpp:occupant-id:0' id='{ada.partition('?')[2] or 'Ada'}'/>"
+        )
+        eve.send(f"<presence to='{scene.room}/Eve'>{forged}<x xmlns='{MUC}'/></presence>")
+        await scene.says(eve, "so am I")
+        author = (await relay.received("so am I")).author
+        assert author.id not in {ada, scene.ada.jid}
+        assert await relay.driver.member(relay.room(0), "Eve") == author  # type: ignore[attr-defined]
+        assert relay.driver.own_name == "relay"
+
+
 # --- what is to be overlooked -----------------------------------------------------------------------------------------
 
 
