@@ -170,13 +170,73 @@ def registration(instance: str, config_path: Path | None, output: Path) -> None:
     text = found.driver.registration(found.settings, found.id, base_url)
     if text is None:
         _end(NextBridgeError(f"{instance} needs no registration: its server knows it by its login"), _EX_CONFIG)
+    _write_secretly(output, text)
+    click.echo(f"{output} is written. Give it to the server, and start that anew.")
+
+
+@main.command()
+@click.argument("source", type=click.Path(path_type=Path, dir_okay=False))
+@click.argument("rules", required=False, type=click.Path(path_type=Path, dir_okay=False))
+@click.option(
+    "--output",
+    type=click.Path(path_type=Path, dir_okay=False),
+    required=True,
+    help="The file to write, .json or .yaml. It may hold tokens: only its owner can read it.",
+)
+@click.option("--force", is_flag=True, help="Write it also where there is such a file already.")
+def convert(source: Path, rules: Path | None, output: Path, *, force: bool) -> None:
+    """Make one file of SOURCE: JSON of YAML and the other way round, one file of two, or of Matterbridge's TOML.
+
+    RULES is the second of two files. What has no counterpart is named, and so is what is still to be done in the new
+    file. Exits with 0 where that can be used as it is, with 1 where it cannot yet, with 78 where SOURCE cannot be read.
+    """
+    from nextbridge import config
+    from nextbridge.config.problem import render
+    from nextbridge.control.table import one_line
+    from nextbridge.convert import ConversionError, from_matterbridge, from_ours, in_notation
+
+    notation = {".json": "json", ".yaml": "yaml", ".yml": "yaml"}.get(output.suffix.lower())
+    if notation is None:
+        raise click.BadParameter("its name has to end with .json or .yaml", param_hint="--output")
     try:
-        with os.fdopen(os.open(output, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+        is_matterbridges = source.suffix.lower() == ".toml"
+        made = from_matterbridge(_text_of(source)) if is_matterbridges else from_ours(source, rules)
+        _write_secretly(output, in_notation(made.file, "json" if notation == "json" else "yaml"), force=force)
+    except ConversionError as error:
+        _end(error, _EX_CONFIG)
+    for note in made.notes:
+        click.echo(one_line(f"{note.place}: {note.sentence}"))
+    try:
+        loaded = config.load(output)
+    except ConfigError as error:
+        click.echo(f"{output} is written. Before it can be used:")
+        _end(error, _EX_FINDING)
+    if loaded.warnings:
+        click.echo(render(loaded.warnings), err=True)
+    click.echo(f"{output} is written, and can be used as it is. nextbridge check --online looks further.")
+
+
+def _text_of(path: Path) -> str:
+    from nextbridge.convert import ConversionError
+
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+        raise ConversionError(f"{path} cannot be read: {reason}") from None
+
+
+def _write_secretly(path: Path, text: str, *, force: bool = True) -> None:
+    """Write a file that holds secrets, so that its owner alone can read it."""
+    flags = os.O_WRONLY | os.O_CREAT | (os.O_TRUNC if force else os.O_EXCL)
+    try:
+        with os.fdopen(os.open(path, flags, 0o600), "w", encoding="utf-8") as file:
             os.fchmod(file.fileno(), 0o600)
             file.write(text)
+    except FileExistsError:
+        _end(NextBridgeError(f"{path} is there already; --force writes over it"), _EX_IOERR)
     except OSError as error:
-        _end(NextBridgeError(f"{output} cannot be written: {error.strerror}"), _EX_IOERR)
-    click.echo(f"{output} is written. Give it to the server, and start that anew.")
+        _end(NextBridgeError(f"{path} cannot be written: {error.strerror}"), _EX_IOERR)
 
 
 @main.command()
