@@ -15,9 +15,11 @@ taken) no plugin tells. Looked at in November 2026: `aioxmpp` (0.13) is kept no 
     room.py           one room: joined, listened to, left
     membership.py     why a room does not let us in, or puts us out
     occupants.py      who is in a room, and by what they are told apart
+    ourselves.py      which of them are ours
     incoming.py       what a room tells, as events
     backlog.py        what was said a while ago
     archive.py        the room's archive, asked in pages
+    lookup.py         what was said, found by its id
     history.py        what was said while a room was not heard
     echoes.py         which of our messages a room has taken
     sending.py        messages and what else goes out

@@ -18,8 +18,10 @@ from msgspec.structs import replace
 from drivers.xmpp.stanzas import DELAY, MAM, Message, element, name, stamp
 from nextbridge.errors import Retry
 
-__all__ = ["EXTENDED", "Archive", "Kept", "Page", "result_of"]
+__all__ = ["CLOCKS_DIFFER", "EXTENDED", "Archive", "Kept", "Page", "result_of"]
 
+CLOCKS_DIFFER: Final = 900_000
+"""Milliseconds by which a room's clock and ours may differ."""
 EXTENDED: Final = f"{MAM}#extended"
 _RSM: Final = "http://jabber.org/protocol/rsm"
 _FORWARD: Final = "urn:xmpp:forward:0"
@@ -52,7 +54,7 @@ class Archive:
     def __init__(
         self, room: str, ask: Callable[[ET.Element], Awaitable[ET.Element]], read: Callable[[ET.Element], Message]
     ) -> None:
-        self._room = room
+        self.room = room
         self._ask = ask
         self._read = read
         self._collecting: dict[str, list[Kept]] = {}
@@ -70,7 +72,7 @@ class Archive:
         if found is None or at is None or not room_id:
             return
         message = self._read(found)
-        if message.sender.partition("/")[0].lower() == self._room:
+        if message.sender.partition("/")[0].lower() == self.room:
             kept.append(Kept(room_id, at, replace(message, room_id=room_id, at=at)))
 
     async def newest(self) -> Kept | None:
@@ -114,7 +116,7 @@ class Archive:
             del self._collecting[number]
         fin = answer.find(name(MAM, "fin"))
         if fin is None:
-            raise Retry(f"{self._room} does not answer as an archive does")
+            raise Retry(f"{self.room} does not answer as an archive does")
         return Page(tuple(kept), fin.get("complete") in {"true", "1"} or not kept)
 
     async def backwards(self, *, pages: int) -> AsyncIterator[Kept]:

@@ -38,9 +38,9 @@ class Said(Struct, frozen=True):
     is_gone: bool = False
 
 
-def message_id(message: Message, sender: str) -> MessageId:
+def message_id(message: Message) -> MessageId:
     """By what the core knows a message: the room's id, or its sender's where the room gives none."""
-    return MessageId(message.room_id or f"{message.id} {sender}")
+    return MessageId(message.room_id or f"{message.id} {message.person}")
 
 
 class Backlog:
@@ -54,10 +54,11 @@ class Backlog:
         self._former: OrderedDict[str, None] = OrderedDict()
         self._reactions: OrderedDict[tuple[MessageId, str], tuple[str, ...]] = OrderedDict()
 
-    def heard(self, message: Message, sender: str, *, ours: bool) -> Said:
-        """Remember a message that bears a text or files, and is no correction."""
+    def heard(self, message: Message, *, ours: bool) -> Said:
+        """Remember a message that is new."""
+        sender = message.person
         said = Said(
-            message_id(message, sender),
+            message_id(message),
             message.id,
             sender,
             message.sender.partition("/")[2],

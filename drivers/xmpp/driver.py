@@ -100,7 +100,7 @@ class XmppDriver(Driver[XmppSettings, XmppChannel]):
     @property
     def own_name(self) -> str:
         rooms = () if self._session is None else self._session.rooms.values()
-        return next((room.nick for room in rooms), self.settings.nick)
+        return next((room.us.nick for room in rooms), self.settings.nick)
 
     def display_name(self, name: str) -> str:
         return display_name(name)
@@ -177,7 +177,7 @@ class XmppDriver(Driver[XmppSettings, XmppChannel]):
     async def member(self, channel: ChannelKey, name: str) -> Author | None:
         room = None if self._session is None else self._session.rooms.get(channel)
         occupant = None if room is None else room.occupants.called(name)
-        if room is None or occupant is None or occupant.nick == room.nick:
+        if room is None or occupant is None or occupant.nick == room.us.nick:
             return None
         return room.occupants.author(occupant)
 
@@ -224,7 +224,7 @@ class XmppDriver(Driver[XmppSettings, XmppChannel]):
         if room is None:
             return None
         try:
-            said = await room.find(message)
+            said = await room.lookup.find(message)
         except Retry:
             return None
         return None if said is None or said.is_gone or not said.text else Excerpt(said.nick, said.text)

@@ -13,7 +13,8 @@ from typing import Self
 
 from msgspec import Struct
 
-from drivers.xmpp.archive import Kept, Page
+from drivers.xmpp.archive import CLOCKS_DIFFER, Kept, Page
+from drivers.xmpp.backlog import message_id
 from drivers.xmpp.incoming import now
 from drivers.xmpp.room import Room
 from drivers.xmpp.stanzas import Message
@@ -26,8 +27,6 @@ __all__ = ["read_history"]
 
 _MOST_COUNTED = 5_000
 """Messages that are counted beyond those that are relayed; what is more is only said to be more."""
-_CLOCKS_DIFFER = 900_000
-"""Milliseconds by which the room's clock and ours may differ."""
 _HALF = 500
 """Milliseconds into the second that an archive gives: what was said later than a whole second is not before it."""
 
@@ -46,7 +45,7 @@ class _Heard(Struct, frozen=True):
     def passes(self, kept: Kept) -> bool:
         """Whether a message, going back, is one that was heard."""
         if self.id and " " not in self.id:
-            return kept.id == self.id or kept.at < self.at - _CLOCKS_DIFFER
+            return kept.id == self.id or kept.at < self.at - CLOCKS_DIFFER
         return kept.at < self.at - self.at % 1000
 
 
@@ -86,7 +85,7 @@ class _Survey:
                 if self._heard.passes(kept):
                     self.complete = True
                     return
-                if _is_relayed(kept.message) and not self._room.is_ours(kept.message):
+                if _is_relayed(kept.message) and not self._room.us.said(kept.message):
                     self.found.append(_Note(kept.id, kept.at, kept.message.is_new))
             if page.complete:
                 self.complete = True
@@ -148,12 +147,12 @@ async def _read_again(room: Room, survey: _Survey, chosen: set[str]) -> AsyncIte
 def _remembered(room: Room, heard: _Heard, oldest: int, most: int, moment: int) -> Past:
     """Out of what the room sent when it was joined."""
     past = [(message, at) for message, at in room.past if _is_relayed(message)]
-    place = next((place for place, (message, _) in enumerate(past) if room.id_of(message) == heard.id), None)
+    place = next((place for place, (message, _) in enumerate(past) if message_id(message) == heard.id), None)
     if place is not None:
         past = past[place + 1 :]
     else:
         # what was heard already is known by its id, where it has one
-        past = [(message, at) for message, at in past if at > heard.at - (_CLOCKS_DIFFER if message.id else 0)]
+        past = [(message, at) for message, at in past if at > heard.at - (CLOCKS_DIFFER if message.id else 0)]
     young = [(message, at) for message, at in past if at >= oldest]
     left_out = max(sum(message.is_new for message, _ in young) - most, 0)
     over = sum(message.is_new for message, at in past if at < oldest) + left_out
@@ -165,9 +164,9 @@ def _remembered(room: Room, heard: _Heard, oldest: int, most: int, moment: int) 
             if message.is_new and number <= left_out:
                 continue
             for event in await room.events_of(message, at + _HALF):
-                yield event, _cursor(room, at, room.id_of(message))
+                yield event, _cursor(room, at, message_id(message))
 
-    end = _cursor(room, max(past[-1][1], heard.at), room.id_of(past[-1][0])) if past else None
+    end = _cursor(room, max(past[-1][1], heard.at), message_id(past[-1][0])) if past else None
     return Past(events=events(), end=end or _cursor(room, heard.at, heard.id), now=moment, over=over)
 
 

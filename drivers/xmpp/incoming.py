@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Iterable
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from drivers.xmpp.backlog import Backlog, Said, message_id
+from drivers.xmpp.backlog import Backlog, message_id
+from drivers.xmpp.lookup import Lookup
 from drivers.xmpp.occupants import Occupant, Occupants
+from drivers.xmpp.ourselves import Ourselves
 from drivers.xmpp.stanzas import Message, Presence, Shared
 from drivers.xmpp.styling import STYLING
 from nextbridge.envelope import (
@@ -55,24 +57,16 @@ def new_id() -> MessageId:
 
 
 class Incoming:
-    """Makes the events of one room. `find` and `find_sent` look in the archive for what is not in the backlog."""
+    """Makes the events of one room."""
 
-    def __init__(
-        self,
-        channel: Channel,
-        occupants: Occupants,
-        backlog: Backlog,
-        find: Callable[[MessageId], Awaitable[Said | None]],
-        find_sent: Callable[[str, str], Awaitable[MessageId | None]],
-    ) -> None:
+    def __init__(self, channel: Channel, occupants: Occupants, backlog: Backlog, lookup: Lookup, us: Ourselves) -> None:
         self._channel = channel
         self._occupants = occupants
         self._backlog = backlog
-        self._find = find
-        self._find_sent = find_sent
+        self._lookup = lookup
+        self._us = us
         self._lookups = float(_LOOKUPS)
         self._looked = 0.0
-        self.own_name = ""
 
     async def events(self, message: Message, at: int) -> Iterable[Event]:
         """The events of somebody else's message. Raises Skipped."""
@@ -92,13 +86,9 @@ class Incoming:
 
     # --- what people say --------------------------------------------------------------------------------------------
 
-    def sender(self, message: Message) -> str:
-        """By what the room tells its people apart."""
-        return message.occupant or message.sender.partition("/")[2]
-
     def posted(self, message: Message, at: int) -> Posted:
         """The event of a new message."""
-        said = self._backlog.heard(message, self.sender(message), ours=False)
+        said = self._backlog.heard(message, ours=False)
         text, action = _text(message)
         return Posted(
             channel=self._channel,
@@ -131,18 +121,18 @@ class Incoming:
         )
 
     def _addresses(self, text: str) -> bool:
-        name = self.own_name
-        return bool(name) and text.startswith(name) and text[len(name) : len(name) + 1] in {":", ","}
+        name = self._us.nick
+        return text.startswith(name) and text[len(name) : len(name) + 1] in {":", ","}
 
     async def _edited(self, message: Message, at: int) -> Edited:
-        sender = self.sender(message)
-        corrected = self._backlog.by_sender(sender, message.corrects)
-        if corrected is None and self._backlog.is_former(sender):
+        person = message.person
+        corrected = self._backlog.by_sender(person, message.corrects)
+        if corrected is None and self._backlog.is_former(person):
             raise Skipped("correction_by_another")
         if corrected is None and not message.room_id:
-            corrected = MessageId(f"{message.corrects} {sender}")
+            corrected = MessageId(f"{message.corrects} {person}")
         elif corrected is None and self._may_look():
-            corrected = await self._find_sent(sender, message.corrects)
+            corrected = await self._lookup.find_sent(person, message.corrects)
         if corrected is None:
             raise Skipped("correction_of_unknown")
         self._backlog.corrected(corrected, message.body)
@@ -152,7 +142,7 @@ class Incoming:
             message=corrected,
             author=self._occupants.author_of(message),
             at=at,
-            version=message_id(message, sender),
+            version=message_id(message),
             mark=message.mark,
             text=text,
             attachments=attachments_of(message.files),
@@ -169,11 +159,11 @@ class Incoming:
             raise Skipped("forged_moderation")
         else:
             said = self._backlog.find(target)
-            if said is None and not self._backlog.is_former(self.sender(message)) and self._may_look():
-                said = await self._find(target)
+            if said is None and not self._backlog.is_former(message.person) and self._may_look():
+                said = await self._lookup.find(target)
             if said is None or said.is_gone:
                 raise Skipped("retraction_of_unknown")
-            if said.sender != self.sender(message):
+            if said.sender != message.person:
                 raise Skipped("retraction_by_another")
             author = self._occupants.author_of(message)
         self._backlog.retracted(target)
@@ -184,11 +174,11 @@ class Incoming:
         return self._occupants.author(self._occupants.get(nick) or Occupant(nick))
 
     def _reacted(self, message: Message, at: int) -> list[Event]:
-        sender, author = self.sender(message), self._occupants.author_of(message)
+        author = self._occupants.author_of(message)
         target = MessageId(message.reacts_to)
         given = tuple(dict.fromkeys(map(_emoji, message.reactions)))
         version = message.room_id or message.id or new_id()
-        changes = self._backlog.reacted(target, sender, given)
+        changes = self._backlog.reacted(target, message.person, given)
         if not changes:
             raise Skipped("same_reactions")
         return [

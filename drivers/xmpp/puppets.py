@@ -22,7 +22,7 @@ from drivers.xmpp.membership import refusal
 from drivers.xmpp.names import alternatives, nick_of
 from drivers.xmpp.room import Room
 from drivers.xmpp.settings import XmppSettings
-from drivers.xmpp.stanzas import MUC, Failure, element, read_presence
+from drivers.xmpp.stanzas import Failure, read_presence
 from drivers.xmpp.stream import Stream
 from nextbridge.driver import Outgoing
 from nextbridge.envelope import Author, ChannelKey
@@ -107,7 +107,7 @@ class Puppets:
         present.move_to_end(address)
         puppet.spoke = asyncio.get_running_loop().time()
         async with puppet.turn:
-            if puppet.nick not in room.others or puppet.wanted != nick:
+            if not room.us.are_there_as(puppet.nick) or puppet.wanted != nick:
                 await self._enter(room, puppet, nick)
         self._tidy(room, present)
         return address
@@ -130,23 +130,17 @@ class Puppets:
         seconds = self._settings.answer_timeout
         key = (room.key, puppet.address)
         outcome = self._entering[key] = asyncio.get_running_loop().create_future()
-        room.entering[nick] = outcome
-        is_there = puppet.nick in room.others  # then it is another nick that is asked for
-        children = [] if is_there else [element(MUC, "x")]
-        if children:
-            children[0].append(element(MUC, "history", maxstanzas="0"))
-            if room.password is not None:
-                children[0].append(element(MUC, "password", room.password.reveal()))
+        is_there = room.us.are_there_as(puppet.nick)  # then it is another nick that is asked for
+        children = [] if is_there else [room.entrance(history=0)]
         try:
-            self._stream.presence(f"{room.key}/{nick}", children, sender=puppet.address)
-            async with asyncio.timeout(seconds):
-                entered: _Entered = await asyncio.shield(outcome)
+            with room.us.entering(nick, outcome):
+                self._stream.presence(f"{room.key}/{nick}", children, sender=puppet.address)
+                async with asyncio.timeout(seconds):
+                    entered: _Entered = await asyncio.shield(outcome)
         except TimeoutError:
             raise Retry(f"{room.key} has not answered for {seconds:g} s whether it lets somebody in") from None
         finally:
-            room.entering.pop(nick, None)
             self._entering.pop(key, None)
-            outcome.cancel()
         return entered
 
     def _tidy(self, room: Room, present: OrderedDict[str, _Puppet]) -> None:
@@ -173,12 +167,11 @@ class Puppets:
         elif "110" not in presence.codes:
             return
         elif not presence.kind:
-            room.others[nick] = presence.occupant
-            room.parting.discard(nick)
+            room.us.enter(nick, presence.occupant)
             if outcome is not None and not outcome.done():
                 outcome.set_result(_Entered(nick, presence.occupant))
         elif presence.kind == "unavailable":
-            room.parts(nick)
+            room.us.part(nick)
             if puppet is not None and puppet.nick == nick and "303" not in presence.codes:
                 puppet.nick = ""  # put out; whoever speaks next enters again
 

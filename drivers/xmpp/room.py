@@ -7,19 +7,21 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Sequence
-from typing import Any, Final
+from collections.abc import Sequence
+from typing import Final
 from xml.etree import ElementTree as ET
 
 from msgspec.structs import replace
 
-from drivers.xmpp.archive import EXTENDED, Archive, Kept
-from drivers.xmpp.backlog import Backlog, Said, message_id
+from drivers.xmpp.archive import Archive, Kept
+from drivers.xmpp.backlog import Backlog, message_id
 from drivers.xmpp.echoes import Echoes
 from drivers.xmpp.incoming import Incoming, Skipped, new_id, now
+from drivers.xmpp.lookup import Lookup
 from drivers.xmpp.membership import Out, refusal, why_put_out
 from drivers.xmpp.names import alternatives
 from drivers.xmpp.occupants import Occupants
+from drivers.xmpp.ourselves import Ourselves
 from drivers.xmpp.settings import XmppChannel, XmppSettings
 from drivers.xmpp.stanzas import (
     MAM,
@@ -35,9 +37,8 @@ from drivers.xmpp.stanzas import (
     read_presence,
 )
 from drivers.xmpp.stream import Refused, Stream
-from nextbridge.config.types import Secret
 from nextbridge.driver import ConfiguredChannel, Cursor, Host, Position
-from nextbridge.envelope import Channel, ChannelKey, Event, MessageId
+from nextbridge.envelope import Channel, ChannelKey, Event
 from nextbridge.errors import Retry
 
 __all__ = ["DISCO", "Room"]
@@ -48,12 +49,6 @@ _MOST_PAST = 500
 _LONGEST_PAUSE = 600.0
 _SUBJECT_WITHIN = 5.0
 """Seconds after our presence in which a room sends its subject, which ends what it sends of its history."""
-_LOOKED_THROUGH = 4
-"""Pages of the archive that are looked through for a message that somebody names."""
-_MOST_PAGES = 40
-"""Pages that are looked through for a message of ours that may have arrived."""
-_CLOCKS_DIFFER = 60_000
-"""Milliseconds by which the room's clock and ours may differ."""
 _STILL_THERE = {"service-unavailable", "feature-not-implemented", "item-not-found"}
 """What an answer to a ping of ourselves may be where we are there: another client of ours does not know of pings."""
 
@@ -71,25 +66,19 @@ class Room:
     ) -> None:
         self.key = key
         self.configured = list(configured)
-        self.nick = settings.nick
-        """Ours."""
         self.occupants = Occupants(key)
+        self.us = Ourselves(settings.nick, self.occupants)
         self.backlog = Backlog()
         self.echoes = Echoes()
         self.features: frozenset[str] = frozenset()
         self.past: deque[tuple[Message, int]] = deque(maxlen=_MOST_PAST)
         """What the room sent of its history when it was joined."""
-        self.others: dict[str, str] = {}
-        """Nicks of those whom a component lets in for people from elsewhere, with the room's ids of them."""
-        self.parting: set[str] = set()
-        """Those nicks whose bearer has left, as is to be heard of in the room in a moment."""
-        self.entering: dict[str, asyncio.Future[Any]] = {}
-        """Nicks under which somebody of them is about to enter."""
         self.reason = f"{key}: the room is not joined yet"
         self.is_joined = False
         self.settled = asyncio.Event()
         """Set while it is known whether we are in it."""
         self.archive = Archive(key, self.ask, self._message)
+        self.lookup = Lookup(self.archive, self.backlog, self.us, lambda: self.features)
         self._stream = stream
         self._settings = settings
         self._host = host
@@ -97,7 +86,7 @@ class Room:
         self._reached = (0, "")
         self._inbox: deque[ET.Element] = deque()
         self._arrived = asyncio.Event()
-        self._incoming = Incoming(Channel(host.instance, key), self.occupants, self.backlog, self.find, self.find_sent)
+        self._incoming = Incoming(Channel(host.instance, key), self.occupants, self.backlog, self.lookup, self.us)
 
     @property
     def has_ids(self) -> bool:
@@ -154,8 +143,7 @@ class Room:
         self.is_joined = False
         self.reason = f"{self.key}: {reason}"
         self.occupants.clear()
-        self.others.clear()
-        self.parting.clear()
+        self.us.clear()
         self.echoes.lost(Retry(self.reason), keep=False)
         self.settled.set()
         self._host.unavailable(self.key, self.reason)
@@ -212,11 +200,8 @@ class Room:
 
     async def _enter(self, nick: str) -> bool:
         """Ask to be let in under a nick. Whether we are; false where somebody else has the nick."""
-        join = element(MUC, "x")
-        if self.password is not None:
-            join.append(element(MUC, "password", self.password.reveal()))
-        join.append(element(MUC, "history", maxstanzas="0" if self.has_archive else str(_MOST_PAST)))
-        self._stream.presence(f"{self.key}/{nick}", [join])
+        entrance = self.entrance(history=0 if self.has_archive else _MOST_PAST)
+        self._stream.presence(f"{self.key}/{nick}", [entrance])
         deadline = asyncio.get_running_loop().time() + self._settings.answer_timeout
         while (left := deadline - asyncio.get_running_loop().time()) > 0:
             stanza = await self._next(left)
@@ -232,17 +217,21 @@ class Room:
                 if "201" in presence.codes:
                     self._stream.presence(f"{self.key}/{whose}", kind="unavailable")
                     raise Out("there is no such room: make it with a chat program, or correct its address")
-                self.nick = self._incoming.own_name = whose
+                self.us.nick = whose
                 self.occupants.came(whose, presence)
                 return True
             if not presence.kind and whose:
                 self.occupants.came(whose, presence)
         raise Out("the room does not answer; it is tried again")
 
-    @property
-    def password(self) -> Secret | None:
-        """The room's, where it has one."""
-        return next((each.settings.password for each in self.configured if each.settings.password is not None), None)
+    def entrance(self, *, history: int) -> ET.Element:
+        """What a presence bears with which somebody asks to be let in, and to be told so much of what was said."""
+        made = element(MUC, "x")
+        passwords = (each.settings.password for each in self.configured)
+        if (password := next((each for each in passwords if each is not None), None)) is not None:
+            made.append(element(MUC, "password", password.reveal()))
+        made.append(element(MUC, "history", maxstanzas=str(history)))
+        return made
 
     async def _settle(self) -> None:
         """Take in the room's history up to its subject, and say where the room stands."""
@@ -275,8 +264,8 @@ class Room:
 
     def _take_past(self, message: Message, at: int) -> None:
         """A message out of the room's own history; ours is known to have arrived by it."""
-        if self.is_ours(message):
-            self.backlog.heard(message, self._incoming.sender(message), ours=True)
+        if self.us.said(message):
+            self.backlog.heard(message, ours=True)
         elif not message.room_id and not message.id:
             message = replace(message, room_id=new_id())
         self.past.append((message, at))
@@ -286,7 +275,7 @@ class Room:
             self._reached = (newest.at, newest.id)
         elif self.past:
             message, at = self.past[-1]
-            self._reached = (at, self.id_of(message))
+            self._reached = (at, message_id(message))
         else:
             self._reached = (0, "")
         return Position(self.cursor, self._reached[0])
@@ -312,13 +301,13 @@ class Room:
         """Whether we are still in the room: a server that restarted does not tell. And try for our own nick."""
         ping = element(_PING, "ping")
         try:
-            await self._stream.request(f"{self.key}/{self.nick}", ping, seconds=self._settings.answer_timeout)
+            await self._stream.request(f"{self.key}/{self.us.nick}", ping, seconds=self._settings.answer_timeout)
         except Refused as error:
             if error.failure.condition not in _STILL_THERE:
                 raise Out(f"the room does not know the relay any more ({error.failure.condition})", soon=True) from None
         except Retry:
             return  # it may be the ping alone that got lost
-        if self.nick != self._settings.nick and self._settings.nick not in self.occupants:
+        if self.us.nick != self._settings.nick and self._settings.nick not in self.occupants:
             self._stream.presence(f"{self.key}/{self._settings.nick}")
 
     async def _present(self, presence: Presence) -> None:
@@ -326,29 +315,26 @@ class Room:
         if not nick:
             return  # the room itself: its picture
         if presence.error is not None:
-            if nick == self.nick and presence.error.condition != "conflict":
+            if nick == self.us.nick and presence.error.condition != "conflict":
                 raise Out(refusal(presence.error))
-        elif nick == self.nick and presence.kind == "unavailable":
+        elif nick == self.us.nick and presence.kind == "unavailable":
             if "303" not in presence.codes:
                 raise Out(why_put_out(presence), soon=bool(presence.codes & {"332", "333"}))
-            self.nick = self._incoming.own_name = presence.nick or self.nick
-            self.occupants.renamed(nick, self.nick)
+            self.us.nick = presence.nick or nick
+            self.occupants.renamed(nick, self.us.nick)
         elif not presence.kind:
-            if (entering := self.entering.get(nick)) is not None:
-                await asyncio.wait({entering})  # it may be one of us
+            await self.us.decided(nick)
             is_new = self.occupants.came(nick, presence)
             occupant = self.occupants.get(nick)
-            if is_new and self.is_joined and occupant is not None and not self._is_one_of_us(nick):
+            if is_new and self.is_joined and occupant is not None and nick not in self.us:
                 await self._accept(self._incoming.joined(occupant))
         elif presence.kind == "unavailable":
             await self._gone(nick, presence)
 
     async def _gone(self, nick: str, presence: Presence) -> None:
         """Somebody bears a nick no more: they left, or have another. It may be somebody else's from now on."""
-        was_one_of_us = self._is_one_of_us(nick)
-        if nick in self.parting:
-            self.parting.discard(nick)
-            self.others.pop(nick, None)
+        was_one_of_us = nick in self.us
+        self.us.gone(nick)
         if "303" in presence.codes:
             self.occupants.renamed(nick, presence.nick)
             self.backlog.departed(nick)
@@ -357,23 +343,14 @@ class Room:
             if self.is_joined and not was_one_of_us:
                 await self._accept(self._incoming.left(occupant, presence))
 
-    def _is_one_of_us(self, nick: str) -> bool:
-        return nick == self.nick or nick in self.others
-
-    def is_ours(self, message: Message) -> bool:
-        me = self.occupants.get(self.nick)
-        if message.occupant and me is not None and me.occupant:
-            return message.occupant == me.occupant or message.occupant in self.others.values()
-        return self._is_one_of_us(message.sender.partition("/")[2])
-
     async def _heard(self, message: Message) -> None:
         if message.kind != "groupchat":
             await self._said_alone(message)
-        elif self.is_ours(message):
+        elif self.us.said(message):
             self._reach(message, now())
             if message.is_new:
-                self.backlog.heard(message, self._incoming.sender(message), ours=True)
-            self.echoes.came(message.id, self.id_of(message))
+                self.backlog.heard(message, ours=True)
+            self.echoes.came(message.id, message_id(message))
             self._host.skipped("own_message", cursor=self.cursor)
         elif message.is_change_of_room and "/" not in message.sender:
             await self._look_again()
@@ -391,7 +368,7 @@ class Room:
         """Whether a new message has no id of its own: some programs give none, or the same ones in each session."""
         if message.room_id or not message.is_new:
             return False
-        return not message.id or self.backlog.by_sender(self._incoming.sender(message), message.id) is not None
+        return not message.id or self.backlog.by_sender(message.person, message.id) is not None
 
     async def _tell(self, message: Message, at: int) -> None:
         try:
@@ -417,24 +394,13 @@ class Room:
     def _reach(self, message: Message, at: int) -> None:
         """The cursor stands behind this message, where the room's history has it."""
         if message.room_id or (not self.has_archive and message.body):
-            self._reached = (max(at, self._reached[0]), self.id_of(message))
-
-    def id_of(self, message: Message) -> MessageId:
-        """By what the core knows a message."""
-        return message_id(message, self._incoming.sender(message))
-
-    def parts(self, nick: str) -> None:
-        """One of us bears this nick no more: whoever has it after what the room has told so far is somebody else."""
-        if nick in self.occupants:
-            self.parting.add(nick)
-        else:
-            self.others.pop(nick, None)
+            self._reached = (max(at, self._reached[0]), message_id(message))
 
     # --- looking back -----------------------------------------------------------------------------------------------
 
     async def events_of(self, message: Message, at: int) -> Sequence[Event]:
         """The events of a message out of the history; none where it is none, which is counted."""
-        if self.is_ours(message) or message.kind != "groupchat":
+        if self.us.said(message) or message.kind != "groupchat":
             self._host.skipped("own_message")
             return ()
         try:
@@ -442,60 +408,3 @@ class Room:
         except Skipped as skipped:
             self._host.skipped(str(skipped))
             return ()
-
-    async def find(self, message: MessageId) -> Said | None:
-        """A message by its id. Raises Retry."""
-        found = self.backlog.find(message)
-        if found is not None or not self.has_archive:
-            return found
-        try:
-            if EXTENDED in self.features:
-                page = await self.archive.page(ids=(message,), most=1)
-                kept = next((each for each in page.kept if each.id == message), None)
-            else:
-                kept = await self._looked_for(lambda each: each.id == message)
-        except Refused:
-            return None
-        return None if kept is None else self._remembered(kept)
-
-    async def find_sent(self, sender: str, sender_id: str) -> MessageId | None:
-        """What the room calls the message to which somebody gave this id. Raises Retry."""
-        found = self.backlog.by_sender(sender, sender_id)
-        if found is not None or not self.has_archive:
-            return found
-        try:
-            kept = await self._looked_for(
-                lambda each: (
-                    each.message.id == sender_id
-                    and self._incoming.sender(each.message) == sender
-                    and not each.message.corrects
-                )
-            )
-        except Refused:
-            return None
-        return None if kept is None else self._remembered(kept).message
-
-    async def _looked_for(self, is_it: Callable[[Kept], bool]) -> Kept | None:
-        async for each in self.archive.backwards(pages=_LOOKED_THROUGH):
-            if is_it(each):
-                return each
-        return None
-
-    def _remembered(self, kept: Kept) -> Said:
-        message = kept.message
-        return self.backlog.heard(message, self._incoming.sender(message), ours=self.is_ours(message))
-
-    async def find_ours(self, sender_id: str, since: int) -> MessageId | None:
-        """What became of a message of ours that may have been sent since then. Raises Retry."""
-        found = self.backlog.ours(sender_id)
-        if found is not None or not self.has_archive:
-            return found
-        try:
-            async for each in self.archive.backwards(pages=_MOST_PAGES):
-                if each.message.id == sender_id and self.is_ours(each.message):
-                    return self._remembered(each).message
-                if each.at < since - _CLOCKS_DIFFER:
-                    break
-        except Refused as error:
-            raise Retry(f"the archive of {self.key} does not say what arrived ({error.failure.condition})") from None
-        return None

@@ -80,7 +80,7 @@ class Sender:
         sender_id = self._puppets.sender_id(plain, message)
         sender = await self._puppets.speaker(room, message)
         if message.attempted is not None and sender_id not in room.echoes:
-            found = await room.find_ours(sender_id, message.attempted)
+            found = await room.lookup.find_ours(sender_id, message.attempted)
             if found is not None:
                 return Receipt(found)
         answers = await self._answered(room, message.reply_to)
@@ -91,7 +91,7 @@ class Sender:
     async def _answered(self, room: Room, parent: MessageId | None) -> list[ET.Element]:
         if parent is None:
             return []
-        said = await room.find(parent) if room.has_ids else None
+        said = await room.lookup.find(parent) if room.has_ids else None
         if said is None or said.is_gone:
             raise Gone("what it answers is not there any more")
         # whose words they are is for programs that show it: the address is the one that the room told
@@ -118,7 +118,7 @@ class Sender:
         room.backlog.retracted(message)
 
     async def _ours(self, room: Room, message: MessageId) -> Said:
-        said = await room.find(message)
+        said = await room.lookup.find(message)
         if said is None and not room.has_archive and message.startswith(PREFIX):
             # a room without an archive knows our messages by the ids that we gave them
             sender_id, _, nick = message.partition(" ")
@@ -167,7 +167,7 @@ class Sender:
         room = await self._room(channel)
         if not room.has_ids:
             raise Rejected("the room gives messages no ids, by which they are reacted to")
-        said = await room.find(message)
+        said = await room.lookup.find(message)
         if said is None or said.is_gone:
             raise Gone("the message is not there any more")
         # a reaction replaces all that we gave before: so they are kept

@@ -165,7 +165,7 @@ class Session:
         if self._settings.is_component and self.stream.is_open:
             self.puppets.farewell()
             for room in self.rooms.values():
-                self.stream.presence(f"{room.key}/{room.nick}", kind="unavailable")
+                self.stream.presence(f"{room.key}/{room.us.nick}", kind="unavailable")
 
     # --- what else is asked -----------------------------------------------------------------------------------------
 

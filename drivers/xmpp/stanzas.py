@@ -128,6 +128,11 @@ class Message(Struct, frozen=True, kw_only=True):
     """It tells that the room's configuration changed: 0045, 10.2.1."""
 
     @property
+    def person(self) -> str:
+        """By what the room tells its people apart."""
+        return self.occupant or self.sender.partition("/")[2]
+
+    @property
     def is_new(self) -> bool:
         """It is a message of its own, and does nothing to another."""
         return bool(self.body or self.files) and not (self.corrects or self.retracts or self.reacts_to)

@@ -158,7 +158,7 @@ async def test_a_crowd_is_in_the_room_a_part_at_a_time(prosody: Prosody) -> None
         assert len(await scene.nicks()) == _MOST + 2
         assert not relay.of(Left)
         room = scene.session_of(relay).rooms[relay.room(0)]
-        assert len(room.others) <= _MOST + 1
+        assert len(room.us) <= _MOST + 2
 
 
 async def test_what_people_tell_an_author_alone_goes_nowhere(prosody: Prosody) -> None:
