@@ -73,7 +73,9 @@ def empty_environment(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> 
 def test_the_wheel_holds_all_that_the_program_is_made_of(clone: Path, wheel: Path) -> None:
     """Every file of the packages is in it (pages, styles and type marks too), and nothing beside them."""
     with zipfile.ZipFile(wheel) as archive:
-        packed = {name for name in archive.namelist() if ".dist-info/" not in name}
+        names = {name for name in archive.namelist() if ".dist-info/" not in name}
+    pages = f"nextbridge-{__version__}.data/data/share/man/man1/"
+    packed = {name for name in names if not name.startswith(pages)}
     tree = {
         path.relative_to(clone).as_posix()
         for top in _SHIPPED
@@ -81,6 +83,8 @@ def test_the_wheel_holds_all_that_the_program_is_made_of(clone: Path, wheel: Pat
         if path.is_file() and "__pycache__" not in path.parts
     }
     assert packed == tree
+    manual = {path.name for path in (clone / "docs" / "man").iterdir()}
+    assert names - packed == {f"{pages}{name}" for name in manual}
     assert any(name.endswith(".html") for name in packed), "the pages"
 
 
