@@ -14,6 +14,7 @@ from nextbridge import __version__
 from nextbridge.control.commands import dead, queue
 from nextbridge.control.reloading import reload
 from nextbridge.control.status import status
+from nextbridge.control.tailing import tail
 from nextbridge.control.tracing import trace
 from nextbridge.errors import ConfigError, JournalError, JournalLocked, NextBridgeError
 
@@ -270,6 +271,7 @@ main.add_command(dead)
 main.add_command(reload)
 main.add_command(trace)
 main.add_command(status)
+main.add_command(tail)
 
 
 if __name__ == "__main__":

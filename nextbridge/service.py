@@ -25,6 +25,7 @@ from nextbridge.config.types import in_seconds
 from nextbridge.config.watch import FileWatch
 from nextbridge.control.desk import Desk, Running
 from nextbridge.control.server import ControlServer
+from nextbridge.crossings import Crossings
 from nextbridge.delivery import Deliveries, Observer, Surroundings
 from nextbridge.errors import ConfigError, JournalError
 from nextbridge.guard import Guard
@@ -152,6 +153,7 @@ class Service:
         spool = self._spool(journal, links)
         identities = OwnIdentities(journal)
         guard = Guard(self.tally)
+        crossings = Crossings()
         bindings = Bindings(journal, identities)
         observers = self._observers
         if (settings := self._config.general.metrics) is not None:
@@ -169,6 +171,7 @@ class Service:
                 guard=guard,
                 mentions=Mentions(self.instances, bindings, identities, self._clock),
                 observers=observers,
+                crossings=crossings,
                 give_up_after=in_seconds(self._config.general.give_up_after),
                 clock=self._clock,
             )
@@ -207,8 +210,9 @@ class Service:
             backfill=backfill,
         )
         now = int(time.time() * 1000)
-        desk = Desk(journal, spool, Running(self._config.path, now, self.instances, deliveries, reload))
-        return deliveries, backfill, reload, ControlServer(self._state, desk.answer)
+        running = Running(self._config.path, now, self.instances, deliveries, reload, crossings)
+        desk = Desk(journal, spool, running)
+        return deliveries, backfill, reload, ControlServer(self._state, desk.answer, desk.follow)
 
     def _spool(self, journal: Journal, links: Links | None) -> Spool:
         general = self._config.general

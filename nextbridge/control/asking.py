@@ -18,7 +18,18 @@ if TYPE_CHECKING:
     from nextbridge.control.client import Ask
     from nextbridge.control.protocol import Answer
 
-__all__ = ["EX_CONFIG", "EX_NOINPUT", "end", "expected", "json_option", "print_json", "reached", "state_option"]
+__all__ = [
+    "EX_CONFIG",
+    "EX_NOINPUT",
+    "end",
+    "expected",
+    "json_option",
+    "print_json",
+    "reached",
+    "state_folder",
+    "state_option",
+    "told",
+]
 
 # as sysexits(3) has them
 EX_NOINPUT = 66
@@ -41,9 +52,20 @@ def reached(state: Path | None) -> Iterator[Ask]:
     """The daemon or its files; what cannot be done ends the command with a sentence."""
     from nextbridge.control.client import reach
 
+    with told(), reach(state_folder(state)) as ask:
+        yield ask
+
+
+def state_folder(given: Path | None) -> Path:
+    """The daemon's, as `--state` says."""
+    return given or Path(os.environ.get("STATE_DIRECTORY", "state"))
+
+
+@contextmanager
+def told() -> Iterator[None]:
+    """What cannot be done in this context ends the command with a sentence."""
     try:
-        with reach(state or Path(os.environ.get("STATE_DIRECTORY", "state"))) as ask:
-            yield ask
+        yield
     except JournalError as error:
         end(str(error), EX_IOERR)
     except NextBridgeError as error:

@@ -12,14 +12,25 @@ from pathlib import Path
 from typing import TypeAlias
 
 from nextbridge.control.desk import Desk
-from nextbridge.control.protocol import LONGEST_ANSWER, Answer, ControlError, Question, read_answer, write_question
+from nextbridge.control.protocol import (
+    LONGEST_ANSWER,
+    Answer,
+    ControlError,
+    Crossed,
+    FollowCrossings,
+    Following,
+    Question,
+    Refused,
+    read_answer,
+    write_question,
+)
 from nextbridge.control.server import NAME, place
 from nextbridge.errors import JournalLocked
 from nextbridge.journal.folder import StateFolder
 from nextbridge.journal.sqlite import open_journal
 from nextbridge.media import Publishing, Spool
 
-__all__ = ["Ask", "reach"]
+__all__ = ["Ask", "follow", "reach"]
 
 _PATIENCE = 60.0
 """Seconds that an answer may take: the journal may be behind a slow disk."""
@@ -46,6 +57,36 @@ def reach(folder: Path) -> Iterator[Ask]:
                 yield ask
     finally:
         os.close(descriptor)
+
+
+def follow(folder: Path, question: FollowCrossings) -> Iterator[Following | Crossed]:
+    """What the daemon on the folder tells, without end: Following once it listens. Blocking.
+
+    Raises ControlError where no daemon answers, where it refuses, and once it tells no more.
+    """
+    try:
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    except OSError as error:
+        raise ControlError(f"{folder} cannot be opened ({error.strerror}). {_WHICH}") from error
+    try:
+        sock = _connected(folder, descriptor)
+    finally:
+        os.close(descriptor)
+    if sock is None:
+        raise ControlError(f"No daemon runs on {folder}: nothing crosses. {_WHICH}")
+    with sock, sock.makefile("rb") as stream:
+        try:
+            sock.sendall(write_question(question))
+            sock.settimeout(None)  # nothing may cross for days
+            while (line := stream.readline(LONGEST_ANSWER + 1)).endswith(b"\n"):
+                answer = read_answer(line)
+                if isinstance(answer, Refused):
+                    raise ControlError(answer.reason)
+                if isinstance(answer, Following | Crossed):
+                    yield answer
+        except OSError as error:
+            raise ControlError(f"The daemon on {folder} does not answer ({error.strerror or error}).") from error
+    raise ControlError(f"The daemon on {folder} has ended, or let go of this command because it read too slowly.")
 
 
 _WHICH = "Name the daemon's state folder (--state; under systemd /var/lib/nextbridge), and be its owner or root."

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import AsyncGenerator, Iterable, Mapping
 from pathlib import Path
 
 import structlog
@@ -13,11 +13,15 @@ from msgspec import Struct, structs
 from nextbridge import __version__
 from nextbridge.control.protocol import (
     Answer,
+    ControlError,
+    Crossed,
     DaemonStatus,
     DeadIds,
     DeadLetters,
     Done,
     DropDead,
+    FollowCrossings,
+    Following,
     Ids,
     InstanceStatus,
     Lane,
@@ -39,6 +43,7 @@ from nextbridge.control.protocol import (
     Way,
     WrongFile,
 )
+from nextbridge.crossings import Crossing, Crossings, FellBehind, TooManyListeners
 from nextbridge.delivery import Deliveries, LaneState
 from nextbridge.envelope import Channel, Deleted, Edited, Event, InstanceId, Joined, Left, Posted, Reacted, TopicChanged
 from nextbridge.errors import ConfigError
@@ -67,6 +72,7 @@ class Running(Struct, frozen=True):
     instances: Mapping[InstanceId, Instance]
     deliveries: Deliveries
     reload: Reload
+    crossings: Crossings
 
 
 class Desk:
@@ -104,6 +110,22 @@ class Desk:
                 return await self._read_again()
             case ShowStatus():
                 return await self._status()
+
+    async def follow(self, question: FollowCrossings) -> AsyncGenerator[Answer]:
+        """What the question is answered by, until whoever asked is gone or fell behind. Raises ControlError."""
+        running = self._running
+        if running is None:
+            raise ControlError("Nothing crosses while no daemon runs on this state folder.")
+        instance = None if question.instance is None else InstanceId(question.instance)
+        if instance is not None and instance not in running.instances:
+            raise ControlError(f"There is no instance {instance}. There are: {', '.join(sorted(running.instances))}.")
+        try:
+            with running.crossings.listen(instance=instance, rule=question.rule) as listening:
+                yield Following()
+                async for crossing in listening:
+                    yield _crossed(crossing)
+        except (FellBehind, TooManyListeners) as error:
+            raise ControlError(str(error)) from error
 
     async def _queue(self, *, idle: bool) -> Lanes:
         waiting = await self._journal.waiting()
@@ -187,6 +209,22 @@ def _lane(target: Channel, state: LaneState, waiting: Waiting | None = None) -> 
         retry_in=state.retry_in,
         attempts=0 if waiting is None else waiting.attempts,
         last_error="" if waiting is None else _shown(waiting.reason),
+    )
+
+
+def _crossed(crossing: Crossing) -> Crossed:
+    return Crossed(
+        at=crossing.at,
+        outcome=crossing.outcome,
+        kind=crossing.kind,
+        author=_shown(crossing.author),
+        source=str(crossing.source),
+        message=crossing.message,
+        target=str(crossing.target),
+        rule=crossing.rule,
+        late_ms=max(0, crossing.at - crossing.said_at),
+        reason=_shown(crossing.reason),
+        retry_in=crossing.retry_in,
     )
 
 

@@ -1,6 +1,7 @@
 """What can be asked of a daemon and what it answers, as both ends of the socket write it.
 
-A line each way, `{"version": 1, "ask": {…}}` and `{"version": 1, "answer": {…}}`, then the connection ends.
+A line each way, `{"version": 1, "ask": {…}}` and `{"version": 1, "answer": {…}}`, then the connection ends. Only
+FollowCrossings is answered by any number of lines, until either side ends it.
 """
 
 from __future__ import annotations
@@ -19,11 +20,14 @@ __all__ = [
     "VERSION",
     "Answer",
     "ControlError",
+    "Crossed",
     "DaemonStatus",
     "DeadIds",
     "DeadLetters",
     "Done",
     "DropDead",
+    "FollowCrossings",
+    "Following",
     "Ids",
     "InstanceStatus",
     "Lane",
@@ -123,9 +127,19 @@ class ReloadFile(_Line, frozen=True, tag_field="what", tag="reload"):
     """Read the operator's file again and do what it says."""
 
 
+class FollowCrossings(_Line, frozen=True, tag_field="what", tag="follow"):
+    """Tell what crosses from now on: Following at once, then a Crossed for each; Refused ends it."""
+
+    instance: Annotated[str, Meta(max_length=1000)] | None = None
+    """Only what comes from it or goes to it."""
+    rule: Annotated[str, Meta(max_length=1000)] | None = None
+    """Only what this rule relays."""
+
+
 Question: TypeAlias = (
     ShowQueue | ListDead | ShowDead | DeadIds | RetryDead | DropDead | TraceMessage | ShowStatus | ReloadFile
 )
+"""What has one answer."""
 
 
 class Lane(_Line, frozen=True):
@@ -279,13 +293,36 @@ class WrongFile(_Line, frozen=True, tag_field="what", tag="wrong file"):
     """As `nextbridge check` shows it."""
 
 
+class Following(_Line, frozen=True, tag_field="what", tag="following"):
+    """Answers FollowCrossings: what crosses from here on will be told."""
+
+
+class Crossed(_Line, frozen=True, tag_field="what", tag="crossed"):
+    """What became of a delivery: as `nextbridge.crossings.Crossing` has it, without secrets."""
+
+    at: int
+    outcome: str
+    kind: str
+    author: str
+    source: str
+    message: str
+    target: str
+    rule: str
+    late_ms: int
+    """Since it was said, by the source platform's clock."""
+    reason: str = ""
+    retry_in: float | None = None
+
+
 class Refused(_Line, frozen=True, tag_field="what", tag="refused"):
     """Nothing was done, for this reason."""
 
     reason: str
 
 
-Answer: TypeAlias = Lanes | DeadLetters | Traces | Status | Ids | Done | Reloaded | WrongFile | Refused
+Answer: TypeAlias = (
+    Lanes | DeadLetters | Traces | Status | Ids | Done | Reloaded | WrongFile | Following | Crossed | Refused
+)
 
 
 class _Version(Struct, frozen=True):
@@ -294,7 +331,7 @@ class _Version(Struct, frozen=True):
 
 class _Asked(_Line, frozen=True):
     version: int
-    ask: Question
+    ask: Question | FollowCrossings
 
 
 class _Answered(_Line, frozen=True):
@@ -307,12 +344,12 @@ _asked = msgspec.json.Decoder(_Asked)
 _answered = msgspec.json.Decoder(_Answered)
 
 
-def write_question(question: Question) -> bytes:
+def write_question(question: Question | FollowCrossings) -> bytes:
     """The line to send."""
     return msgspec.json.encode(_Asked(version=VERSION, ask=question)) + b"\n"
 
 
-def read_question(line: bytes) -> Question:
+def read_question(line: bytes) -> Question | FollowCrossings:
     """What `write_question` of this version wrote. Raises ControlError for anything else."""
     try:
         if (version := _version.decode(line).version) != VERSION:

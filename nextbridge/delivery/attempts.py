@@ -117,11 +117,13 @@ class Attempts:
         if reason is not None:
             self._around.tally.skipped(event.channel.instance, reason, self._delivery.rule)
             instance.log.debug("message_not_shown", **self._errand.about(), reason=reason)
+            self._around.crossings.tell("skipped", self._delivery, reason)
             return
         self._around.tally.delivered(target.instance, self._delivery.rule)
         instance.log.debug("message_delivered", **self._errand.about(), late_ms=int(time.time() * 1000) - event.at)
         for observer in self._around.observers:
             observer.delivered(self._delivery)
+        self._around.crossings.tell("delivered", self._delivery)
 
     def _postpone(self, reason: str, wait: float, why: Why) -> float:
         self._around.tally.postponed(self._delivery.target.instance, why)
@@ -129,6 +131,7 @@ class Attempts:
         self._reason = reason
         self._around.journal.postpone(self._delivery.id, attempts=self._failures, reason=redaction.mask(reason))
         self._errand.log.warning("delivery_postponed", reason=reason, attempt=self._failures, in_seconds=round(wait, 1))
+        self._around.crossings.tell("postponed", self._delivery, reason, wait)
         return wait
 
     async def _bury(self, reason: str, detail: str = "") -> None:
@@ -137,6 +140,7 @@ class Attempts:
         reason, detail = redaction.mask(reason), redaction.mask(detail)
         await self._around.journal.bury(self._delivery.id, reason=_storable(reason), detail=_storable(detail))
         self._around.tally.buried(self._delivery.target.instance, self._delivery.rule)
+        self._around.crossings.tell("buried", self._delivery, reason)
 
 
 def _carrier(errand: Errand) -> Carrier:

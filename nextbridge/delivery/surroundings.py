@@ -7,6 +7,7 @@ from typing import Protocol
 
 from msgspec import Struct
 
+from nextbridge.crossings import Crossings
 from nextbridge.envelope import InstanceId
 from nextbridge.guard import Guard
 from nextbridge.identities import OwnIdentities
@@ -39,6 +40,7 @@ class Surroundings(Struct, frozen=True, kw_only=True):
     guard: Guard
     mentions: Mentions
     observers: tuple[Observer, ...]
+    crossings: Crossings
     give_up_after: float
     """Seconds that a delivery may wait before it becomes a dead letter, whatever it waits for."""
     clock: Callable[[], float]

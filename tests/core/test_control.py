@@ -7,7 +7,7 @@ import json
 import os
 import socket
 import stat
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,8 @@ from nextbridge.control.protocol import (
     LONGEST_QUESTION,
     Answer,
     ControlError,
+    FollowCrossings,
+    Following,
     Lanes,
     Question,
     Refused,
@@ -52,6 +54,11 @@ def asked(folder: Path, question: Question) -> Answer:
         return ask(question)
 
 
+async def nothing(question: FollowCrossings) -> AsyncGenerator[Answer]:
+    """What a daemon tells where nothing crosses."""
+    yield Following()
+
+
 async def test_the_socket_is_its_owners_and_goes_with_the_daemon(daemon: RunDaemon, tmp_path: Path) -> None:
     """Nobody else may connect, whatever the umask and the folder's mode; after the end nothing is left of it."""
     place = tmp_path / "state" / "control.sock"
@@ -84,7 +91,7 @@ async def test_a_path_longer_than_any_address(tmp_path: Path) -> None:
     async def answer(question: Question) -> Answer:
         return Refused(reason=f"asked for {type(question).__name__}")
 
-    server = ControlServer(folder, answer)
+    server = ControlServer(folder, answer, nothing)
     await server.start()
     assert await asyncio.to_thread(asked, folder, ShowQueue()) == Refused(reason="asked for ShowQueue")
     await server.stop()
