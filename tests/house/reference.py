@@ -13,7 +13,7 @@ from typing import Any
 from urllib.parse import unquote
 
 import click
-from click_man.core import generate_man_page
+from click_man.core import generate_man_page  # type: ignore[import-untyped]
 
 from nextbridge import __version__, config
 from nextbridge.cli import main
