@@ -1,4 +1,4 @@
-"""What tests of several folders share: a browser, and how property tests draw their examples."""
+"""What tests of several folders share: a browser, how property tests draw their examples, a log that is as it was."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import structlog
 from hypothesis import settings
 from selenium import webdriver
 from selenium.webdriver.chrome.options import Options
@@ -20,6 +21,13 @@ settings.load_profile("same")
 
 CHROMIUM = "/usr/bin/chromium"
 CHROMEDRIVER = "/usr/bin/chromedriver"
+
+
+@pytest.fixture(autouse=True)
+def _log_as_it_was() -> Iterator[None]:
+    """A command that is run in this process sets up the log for the process, and so for the tests behind it."""
+    yield
+    structlog.reset_defaults()
 
 
 @pytest.fixture(scope="session")

@@ -46,6 +46,11 @@ class Place(ABC):
         """All that stands there, in its order."""
 
     @property
+    def is_whole(self) -> bool:
+        """Whether the relay is in it; where that takes no time it always is."""
+        return True
+
+    @property
     def repeated_as_stated(self) -> int:
         """Messages that were left out of `shown` because the platform's guarantee lets them be repeated."""
         return 0
@@ -112,6 +117,10 @@ class IrcPlace(Place):
     def speak(self, ledger: Ledger, chance: random.Random) -> None:
         entry = ledger.entry(self.name, chance.randint(1, 20))
         self._network.speaker.send(f"PRIVMSG {self.channel} :{entry.text}")
+
+    @property
+    def is_whole(self) -> bool:
+        return self._network.witness.present({self.channel})
 
     def shown(self) -> list[Shown]:
         texts, _ = self._network.witness.by_relay(self.channel)

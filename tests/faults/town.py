@@ -162,17 +162,11 @@ class Town:
     def _url(self, side: str) -> str:
         return f"http://127.0.0.1:{self.cables[side].port}" if self.cables else self.servers[side].url
 
-    @property
-    def is_whole(self) -> bool:
-        """Whether the relay is in all channels of the IRC network now. (On Mattermost it always is.)"""
-        return self.network is None or self.network.witness.present(
-            {place.channel for place in self._places if isinstance(place, IrcPlace)}
-        )
-
     async def whole(self) -> None:
-        """Return once the relay is in all channels of the IRC network."""
-        if self.network is not None:
-            await self.network.witness.until(lambda: self.is_whole, within=_WHOLE_WITHIN)
+        """Return once the relay is in all channels. Raises TimeoutError."""
+        async with asyncio.timeout(_WHOLE_WITHIN):
+            while not all(place.is_whole for place in self._places):  # noqa: ASYNC110 - of several servers
+                await asyncio.sleep(0.05)
 
     async def begin(self) -> None:
         """Start the daemon for the first time; its rules have begun once something has crossed from every place."""

@@ -27,6 +27,8 @@ _WITH_FILES = 0.04
 _EDITED = 0.08
 _EDITABLE = 20
 _PERSON = "Xavier"
+_RELAY = "relay"
+"""The nick that the relay wants; it may take one that begins so."""
 
 
 class XmppSettlement:
@@ -90,6 +92,8 @@ class XmppPlace(Place):
         self._outbox: asyncio.Queue[Callable[[], None] | tuple[Entry, bytes]] = asyncio.Queue()
         self._saying = asyncio.create_task(self._say())
         self._read = 0
+        self._relays: set[str] = set()
+        """Nicks under which the relay is there."""
         self._shown: dict[str, Shown] = {}
 
     async def end(self) -> None:
@@ -119,15 +123,27 @@ class XmppPlace(Place):
         self._outbox.put_nowait(lambda: self._tell(text, number=number))
 
     def shown(self) -> list[Shown]:
-        """What the relay, or who it lets in, said: read on from where it was read up to."""
+        """What the relay, or who it lets in, said."""
+        self._read_on()
+        return list(self._shown.values())
+
+    @property
+    def is_whole(self) -> bool:
+        self._read_on()
+        return bool(self._relays)
+
+    def _read_on(self) -> None:
+        """Take what has come since it was read the last time."""
         stanzas = self._person.stanzas
         while self._read < len(stanzas):
             self._take(stanzas[self._read])
             self._read += 1
-        return list(self._shown.values())
 
     def _take(self, stanza: ET.Element) -> None:
         room, _, nick = stanza.get("from", "").partition("/")
+        if stanza.tag == f"{{{CLIENT}}}presence" and room == self._room and nick.startswith(_RELAY):
+            (self._relays.discard if stanza.get("type") else self._relays.add)(nick)
+            return
         body = stanza.findtext(f"{{{CLIENT}}}body")
         if room != self._room or nick in {"", _PERSON} or stanza.get("type") != "groupchat" or body is None:
             return
