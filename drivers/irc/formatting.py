@@ -29,6 +29,7 @@ from nextbridge.markup import (
     Quote,
     RichText,
     Source,
+    Spoiler,
     Strike,
     Text,
     ThematicBreak,
@@ -191,6 +192,9 @@ def _inline(node: Inline, active: tuple[str, ...]) -> str:
             return "".join(reversed(active)) + "\n" + "".join(active)
         case Bold(children) | Italic(children) | Underline(children) | Strike(children):
             return _wrapped(_CODES[type(node)], children, active)
+        case Spoiler(children):
+            # text in the colour of its background is shown by clients without colours, and hidden for ever by others
+            return f"||{_inlines(children, active)}||"
         case Code(text):
             return f"{_MONOSPACE}{clean(text)}{_MONOSPACE}" if text else ""
         case Link(url, label):

@@ -27,6 +27,7 @@ from nextbridge.markup import (
     Paragraph,
     Quote,
     RichText,
+    Spoiler,
     Strike,
     Text,
     Underline,
@@ -34,16 +35,19 @@ from nextbridge.markup import (
 
 __all__ = ["Formatted", "Span", "in_units", "of_entities"]
 
-_FORMATS: dict[str, type[Bold | Italic | Underline | Strike]] = {
+_FORMATS: dict[str, type[Bold | Italic | Underline | Strike | Spoiler]] = {
     "bold": Bold,
     "italic": Italic,
     "underline": Underline,
     "strikethrough": Strike,
+    "spoiler": Spoiler,
 }
 _BLOCKS = frozenset({"pre", "blockquote", "expandable_blockquote"})
 _LITERAL = frozenset({"code", "pre"})
-_SENT = frozenset({*_FORMATS, "spoiler", "code", "pre", "blockquote", "text_link", "text_mention"})
+_SENT = frozenset({*_FORMATS, "code", "pre", "blockquote", "text_link", "text_mention"})
 _LINKS = frozenset({"url", "text_link"})
+_ORDER = ("spoiler", *_LINKS, *(kind for kind in _FORMATS if kind != "spoiler"))
+"""How they nest in the tree, the outermost first."""
 _MENTIONS = frozenset({"mention", "text_mention"})
 
 
@@ -81,7 +85,7 @@ class Formatted(Struct, frozen=True):
         for span in self.spans:
             if span.kind == "code" and any(link.covers(span.start, span.end) for link in links):
                 continue
-            pieces = _without(span, literal) if span.kind in _FORMATS or span.kind == "spoiler" else [span]
+            pieces = _without(span, literal) if span.kind in _FORMATS else [span]
             entities += [_entity(piece, units) for piece in pieces if piece.kind in _SENT and piece.start < piece.end]
         return entities
 
@@ -111,7 +115,7 @@ class Formatted(Struct, frozen=True):
         while end > start and self.text[end - 1] == "\n":
             end -= 1
         if start < end:
-            yield Paragraph(tuple(_nested(self._pieces(start, end, spans), (*_LINKS, *_FORMATS))))
+            yield Paragraph(tuple(_nested(self._pieces(start, end, spans), _ORDER)))
 
     def _pieces(self, start: int, end: int, spans: Sequence[Span]) -> list[_Piece]:
         """What is between two places, cut wherever some formatting begins or ends."""

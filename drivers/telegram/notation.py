@@ -30,6 +30,7 @@ from nextbridge.markup import (
     Paragraph,
     Quote,
     RichText,
+    Spoiler,
     Strike,
     Text,
     ThematicBreak,
@@ -65,7 +66,7 @@ _ADDRESS = re.compile(r"https?://[^\s\x00-\x1f]+$", re.IGNORECASE)
 _USERNAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{3,31}", re.ASCII)
 _CALL = re.compile(r"(?<!\w)@(?=\w|$)")
 _NOT_A_CALL = "@\u200b"
-_TAGS = {Bold: "b", Italic: "i", Underline: "u", Strike: "s"}
+_TAGS = {Bold: "b", Italic: "i", Underline: "u", Strike: "s", Spoiler: "tg-spoiler"}
 
 
 def parse(text: str) -> Formatted:
@@ -207,8 +208,10 @@ def _inline(node: Inline, around: frozenset[str]) -> str:
             return _escaped(_silent(text))
         case LineBreak():
             return "\n"
-        case Bold(children) | Italic(children) | Underline(children) | Strike(children):
+        case Bold(children) | Italic(children) | Underline(children) | Strike(children) | Spoiler(children):
             return _wrapped(_TAGS[type(node)], children, around)
+        case Code(text) if _TAGS[Spoiler] in around:
+            return _escaped(_silent(text))  # Telegram would show code, around which no other format stands
         case Code(text):
             return f"<code>{_escaped(text)}</code>" if text else ""
         case Link(url, label):

@@ -29,6 +29,7 @@ from nextbridge.markup import (
     Paragraph,
     Quote,
     RichText,
+    Spoiler,
     Strike,
     Text,
     ThematicBreak,
@@ -36,6 +37,7 @@ from nextbridge.markup import (
 )
 from nextbridge.markup.addresses import linked
 from nextbridge.markup.normal import normalise
+from nextbridge.markup.rewrite import barred
 
 __all__ = ["GUARD", "STYLING", "MessageStyling"]
 
@@ -64,7 +66,7 @@ class MessageStyling:
         return RichText(tuple(_read(text.split("\n"), 0))) if text else RichText()
 
     def write(self, blocks: tuple[Block, ...]) -> str:
-        return "\n".join(_written(normalise(blocks, underline=False)))
+        return "\n".join(_written(normalise(barred(blocks), underline=False)))
 
 
 # --- reading --------------------------------------------------------------------------------------------------------
@@ -200,7 +202,7 @@ def _inline(node: Inline, before: str) -> str:
             return _text(text, before)
         case LineBreak():
             return " "
-        case Bold(children) | Italic(children) | Strike(children) | Underline(children):
+        case Bold(children) | Italic(children) | Strike(children) | Underline(children) | Spoiler(children):
             sign = _SIGN_OF.get(type(node), "")
             return _span(sign, _inlines(children, _BEGUN), before) or _inlines(children, before)
         case Code(text):

@@ -28,6 +28,7 @@ from nextbridge.markup.tree import (
     Paragraph,
     Quote,
     RichText,
+    Spoiler,
     Strike,
     Text,
     ThematicBreak,
@@ -141,7 +142,7 @@ class _Rewriter:
                 yield from self._text(text)
             case Mention():
                 yield from self._mention(node, None if quietly else self._whom(node))
-            case Bold(children) | Italic(children) | Underline(children) | Strike(children):
+            case Bold(children) | Italic(children) | Underline(children) | Strike(children) | Spoiler(children):
                 yield type(node)(self._inlines(children, quietly=quietly))
             case Link(url, children):
                 yield Link(url, self._inlines(children, quietly=True))

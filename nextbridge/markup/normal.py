@@ -3,9 +3,9 @@
 Writers and the splitting of long messages work on it, so that they need not think about odd trees: an empty Bold, a
 space at the edge of a link, a line break inside of something struck through, one Text in two.
 
-What holds in it: formatting nests as Link, Bold, Italic, Underline, Strike (outermost first), touches neither white
-space at its edges nor a line break, and is as long as it can be; a Text or Code stands next to no other of its kind
-and holds no line break; a paragraph holds no blank line; nothing is empty but a list's item and a code block.
+What holds in it: formatting nests as Spoiler, Link, Bold, Italic, Underline, Strike (outermost first), touches neither
+white space at its edges nor a line break, and is as long as it can be; a Text or Code stands next to no other of its
+kind and holds no line break; a paragraph holds no blank line; nothing is empty but a list's item and a code block.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ from nextbridge.markup.tree import (
     Mention,
     Paragraph,
     Quote,
+    Spoiler,
     Strike,
     Text,
     ThematicBreak,
@@ -39,14 +40,17 @@ __all__ = ["Leaf", "Run", "assemble", "line_runs", "normalise", "tidy"]
 
 Leaf: TypeAlias = Text | Code | Mention | Emoji
 
-_BOLD, _ITALIC, _UNDERLINE, _STRIKE = 1, 2, 4, 8
+_BOLD, _ITALIC, _UNDERLINE, _STRIKE, _SPOILER = 1, 2, 4, 8, 16
 _FORMATS: tuple[tuple[int, type[Bold | Italic | Underline | Strike]], ...] = (
     (_BOLD, Bold),
     (_ITALIC, Italic),
     (_UNDERLINE, Underline),
     (_STRIKE, Strike),
 )
-_SIGNS = {node: fmt for fmt, node in _FORMATS}
+_SIGNS: dict[type[Bold | Italic | Underline | Strike | Spoiler], int] = {
+    **{node: fmt for fmt, node in _FORMATS},
+    Spoiler: _SPOILER,
+}
 _HIGHEST_NUMBER = 999_999_999
 """The highest number of a list's item: more digits make no list in Markdown."""
 
@@ -190,10 +194,14 @@ def _tightened(runs: list[Run]) -> list[Run]:
         else:
             pieces.append(run)
     space = [_is_space(run) for run in pieces]
-    for start, end in _stretches([run.link or "" for run in pieces]):
+    for start, end in _stretches([run.formats & _SPOILER for run in pieces]):
+        for place in _edges(space, start, end):
+            pieces[place] = pieces[place]._replace(formats=pieces[place].formats & ~_SPOILER)
+    # a link, too, is cut where a spoiler begins or ends
+    for start, end in _stretches([(run.link, run.formats & _SPOILER) if run.link else None for run in pieces]):
         for place in _edges(space, start, end):
             pieces[place] = pieces[place]._replace(link=None)
-    outer = 0
+    outer = _SPOILER
     for fmt, _ in _FORMATS:
         # formatting is cut where that around it begins or ends
         around = [(run.link, run.formats & outer) if run.formats & fmt else None for run in pieces]
@@ -248,10 +256,18 @@ def assemble(runs: list[Run]) -> tuple[Inline, ...]:
     if len(runs) == 1 and not runs[0].formats and runs[0].link is None:
         return (runs[0].leaf,)
     inlines: list[Inline] = []
+    for hidden, group in groupby(runs, key=lambda run: run.formats & _SPOILER):
+        children = _linked(group)
+        inlines += [Spoiler(tuple(children))] if hidden else children
+    return tuple(inlines)
+
+
+def _linked(runs: Iterable[Run]) -> list[Inline]:
+    inlines: list[Inline] = []
     for link, group in groupby(runs, key=lambda run: run.link):
         children = _formatted(list(group), 0)
         inlines += children if link is None else [Link(link, tuple(children))]
-    return tuple(inlines)
+    return inlines
 
 
 def _formatted(runs: list[Run], place: int) -> list[Inline]:

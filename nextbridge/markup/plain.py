@@ -22,6 +22,7 @@ from nextbridge.markup.tree import (
     Paragraph,
     Quote,
     RichText,
+    Spoiler,
     Strike,
     Text,
     ThematicBreak,
@@ -82,6 +83,8 @@ class PlainText:
                 return f"{words} ({url})"
             case Bold(children) | Italic(children) | Underline(children) | Strike(children):
                 return self._inlines(children)
+            case Spoiler(children):
+                return f"||{self._inlines(children)}||"
             case Text() | LineBreak() | Code() | Mention() | Emoji():
                 return plain_text((node,))
             case _:

@@ -24,13 +24,14 @@ from nextbridge.markup.tree import (
     Mention,
     Paragraph,
     Quote,
+    Spoiler,
     Strike,
     Text,
     ThematicBreak,
     Underline,
 )
 
-__all__ = ["reworded", "unformatted"]
+__all__ = ["barred", "reworded", "unformatted"]
 
 
 def reworded(blocks: tuple[Block, ...], change: Callable[[str], str]) -> tuple[Block, ...]:
@@ -116,7 +117,7 @@ def _same(made: tuple[object, ...], before: tuple[object, ...]) -> bool:
 def unformatted(blocks: tuple[Block, ...]) -> tuple[Block, ...]:
     """`blocks` as plain words: nothing bold, italic, underlined or struck, no code, no headings and no drawn lines.
 
-    Links, mentions, quotes and lists stay: they say something. The same object where there is nothing to take away.
+    Links, spoilers, mentions, quotes and lists stay: they say something. The same object where nothing is to take away.
     """
     made = tuple(_plainer(blocks))
     return blocks if _same(made, blocks) else made
@@ -161,5 +162,48 @@ def _bare_inline(node: Inline) -> Iterator[Inline]:
         case Link(url, children):
             inlines = _bare(children)
             yield node if inlines is children else Link(url, inlines)
+        case Spoiler(children):
+            inlines = _bare(children)
+            yield node if inlines is children else Spoiler(inlines)
         case Text() | LineBreak() | Mention() | Emoji():
+            yield node
+
+
+_BARS = Text("||")
+
+
+def barred(blocks: tuple[Block, ...]) -> tuple[Block, ...]:
+    """`blocks` for a notation that hides nothing: each spoiler between its bars. The same object where none is."""
+    made = tuple(_barred_block(block) for block in blocks)
+    return blocks if _same(made, blocks) else made
+
+
+def _barred_block(block: Block) -> Block:
+    match block:
+        case Paragraph(children) | Heading(children=children):
+            inlines = _barred(children)
+            return block if inlines is children else replace(block, children=inlines)
+        case Quote(children):
+            quoted = barred(children)
+            return block if quoted is children else Quote(quoted)
+        case ListBlock(items, start):
+            made = tuple(barred(item) for item in items)
+            return block if _same(made, items) else ListBlock(made, start)
+        case CodeBlock() | ThematicBreak():
+            return block
+
+
+def _barred(children: tuple[Inline, ...]) -> tuple[Inline, ...]:
+    made = tuple(each for child in children for each in _barred_inline(child))
+    return children if _same(made, children) else made
+
+
+def _barred_inline(node: Inline) -> Iterator[Inline]:
+    match node:
+        case Spoiler(children):
+            yield from (_BARS, *_barred(children), _BARS)
+        case Bold(children) | Italic(children) | Underline(children) | Strike(children) | Link(children=children):
+            inlines = _barred(children)
+            yield node if inlines is children else replace(node, children=inlines)
+        case Text() | Code() | LineBreak() | Mention() | Emoji():
             yield node

@@ -31,6 +31,7 @@ __all__ = [
     "Quote",
     "RichText",
     "Source",
+    "Spoiler",
     "Strike",
     "Text",
     "ThematicBreak",
@@ -80,6 +81,15 @@ class Strike(_Node, frozen=True, tag="s"):
     children: tuple[Inline, ...]
 
 
+class Spoiler(_Node, frozen=True, tag="spoiler"):
+    """What is hidden until a reader asks for it.
+
+    Where nothing can be hidden it stands between two bars on each side, as people type it: so readers are warned.
+    """
+
+    children: tuple[Inline, ...]
+
+
 class Code(_Node, frozen=True, tag="code"):
     """Literal, monospaced text inside a line."""
 
@@ -124,7 +134,7 @@ class Emoji(_Node, frozen=True, tag="emoji"):
         return character(self.name) or f":{self.name}:"
 
 
-Inline: TypeAlias = Text | LineBreak | Bold | Italic | Underline | Strike | Code | Link | Mention | Emoji
+Inline: TypeAlias = Text | LineBreak | Bold | Italic | Underline | Strike | Spoiler | Code | Link | Mention | Emoji
 
 # --- lines and more ----------------------------------------------------------------------------------------------
 

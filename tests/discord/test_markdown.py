@@ -7,7 +7,7 @@ import time
 import unicodedata
 
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 from drivers.discord.markdown import MARKDOWN
@@ -27,6 +27,7 @@ from nextbridge.markup import (
     Paragraph,
     Quote,
     RichText,
+    Spoiler,
     Strike,
     Text,
     Underline,
@@ -46,6 +47,8 @@ _PAIRS: list[tuple[str, tuple[Block, ...]]] = [
     ("**bold** *it* __under__ ~~gone~~", _paragraph(
         Bold((Text("bold"),)), Text(" "), Italic((Text("it"),)), Text(" "), Underline((Text("under"),)), Text(" "),
         Strike((Text("gone"),)))),
+    ("a ||hidden **bold**|| b", _paragraph(
+        Text("a "), Spoiler((Text("hidden "), Bold((Text("bold"),)))), Text(" b"))),
     ("`a*b` and ``a`b``", _paragraph(Code("a*b"), Text(" and "), Code("a`b"))),
     ("see https://x.org/a_b now", _paragraph(Text("see "), _LINK, Text(" now"))),
     ("[words](https://x.org/a)", _paragraph(Link("https://x.org/a", (Text("words"),)))),
@@ -89,7 +92,7 @@ def test_what_is_common_is_read_and_written_alike(text: str, tree: tuple[Block, 
     ],
 )
 def test_what_discord_alone_has_is_read_as_what_it_says(text: str, plain: str) -> None:
-    """Custom emoji by name, channels and roles, times in universal time, spoilers with their bars; nothing is lost."""
+    """Custom emoji by name, channels and roles, times in universal time, spoilers by their bars; nothing is lost."""
     assert PLAIN.write(MARKDOWN.read(text).blocks) == plain
 
 
@@ -124,6 +127,17 @@ def test_what_a_user_typed_is_text(text: str) -> None:
     assert shown.notation <= {"an address", "a bracketed address"}
     assert _bare(shown.text) == _bare(text)
     assert [each for each in _nodes(MARKDOWN.read(content)) if not isinstance(each, Text | Link)] == []
+
+
+@_ALONE
+@given(st.lists(st.one_of(any_text, st.text("|\\~ a", max_size=6)), min_size=1, max_size=3))
+@example(["a|"])
+@example(["|a|", "||", "\\|"])
+def test_nothing_that_is_hidden_ends_its_spoiler(pieces: list[str]) -> None:
+    """Whatever bars stand in it, as text or as code: a client shows nothing of it beside the spoiler."""
+    inside = tuple(Text(piece) if number % 2 == 0 else Code(piece) for number, piece in enumerate(pieces))
+    content = MARKDOWN.write(_paragraph(Text("seen "), Spoiler((Text("x"), *inside))))
+    assert _bare(re.sub(r"\|\|((?:.|\n)+?)\|\|", "", content)) == "seen"
 
 
 @_ALONE

@@ -22,6 +22,7 @@ from nextbridge.markup import (
     Mention,
     Paragraph,
     Quote,
+    Spoiler,
     Strike,
     Text,
     ThematicBreak,
@@ -70,7 +71,7 @@ def inlines(*, underline: bool = True, breaks: bool = True, links: bool = True) 
     if breaks:
         leaf = st.one_of(leaf, leaf, st.just([LineBreak()]))
     run = st.lists(leaf, min_size=1, max_size=4).map(lambda nodes: tuple(each for node in nodes for each in node))
-    formats = [Bold, Italic, Strike, Underline] if underline else [Bold, Italic, Strike]
+    formats: list[type[Inline]] = [Bold, Italic, Strike, Spoiler, *([Underline] if underline else [])]
 
     def around(inner: SearchStrategy[tuple[Inline, ...]]) -> SearchStrategy[tuple[Inline, ...]]:
         wrapped: SearchStrategy[Inline] = st.builds(lambda node, nodes: node(nodes), st.sampled_from(formats), inner)

@@ -30,12 +30,14 @@ from nextbridge.markup import (
     Quote,
     RichText,
     Source,
+    Spoiler,
     Strike,
     Text,
     ThematicBreak,
     Underline,
 )
 from nextbridge.markup.normal import normalise
+from nextbridge.markup.rewrite import barred
 from tests.markup.strategies import any_text, blocks, marked_up, visible
 
 
@@ -58,7 +60,7 @@ def write(text: str) -> str:
 
 def like_text(tree: tuple[Block, ...]) -> tuple[Block, ...]:
     """The normal form of `tree`, a bare address being the text that it looks like."""
-    return normalise(tuple(_without_bare_links(block) for block in normalise(tree, underline=False)))
+    return normalise(tuple(_without_bare_links(block) for block in normalise(barred(tree), underline=False)))
 
 
 def _without_bare_links(block: Block) -> Block:
@@ -106,10 +108,11 @@ def test_a_users_text_comes_back_as_text(text: str) -> None:
 @given(blocks(underline=False))
 @example((p(Text("0"), Strike((Text("~"),))),))
 @example((p(Italic((Text("\\"),))),))
+@example((p(Spoiler((Text("---"), LineBreak(), Text("-"))), Text(" x")),))
 @example((p(Text("`"), Code("0")),))
 @example((p(Text("0"), Bold((Italic((Text("0"),)), Text("0"), Italic((Text("0"),))))),))
 def test_what_is_written_is_read_back_as_the_same_tree(tree: tuple[Block, ...]) -> None:
-    """Formatting, code, quotes and lists, nested and next to each other."""
+    """Formatting, code, quotes and lists, nested and next to each other; spoilers between their bars."""
     assert like_text(read(MARKDOWN.write(tree))) == like_text(tree)
 
 

@@ -15,6 +15,7 @@ from nextbridge.markup import (
     ListBlock,
     Paragraph,
     Quote,
+    Spoiler,
     Text,
     Underline,
 )
@@ -67,6 +68,23 @@ def test_a_link_without_words_reads_as_its_address() -> None:
     """So it can be seen and followed."""
     tree = Paragraph((Link("https://e.org", ()),))
     assert normalise((tree,)) == (Paragraph((Link("https://e.org", (Text("https://e.org"),)),)),)
+
+
+def test_a_spoiler_is_outermost_so_that_it_is_one() -> None:
+    """Around links and formatting, cut at the end of a line, and without white space at its edges."""
+    link = Link("https://e.org", (Text("b"),))
+    tree = Paragraph((Bold((Text("a"), Spoiler((Text(" x"), LineBreak(), Text("y"))))), Spoiler((Text("z "), link))))
+    assert normalise((tree,)) == (
+        Paragraph(
+            (
+                Bold((Text("a"),)),
+                Text(" "),
+                Spoiler((Bold((Text("x"),)),)),
+                LineBreak(),
+                Spoiler((Bold((Text("y"),)), Text("z "), link)),
+            )
+        ),
+    )
 
 
 def test_underlining_can_be_taken_away() -> None:

@@ -20,6 +20,7 @@ from nextbridge.markup import (
     Mention,
     Paragraph,
     Quote,
+    Spoiler,
     Strike,
     Text,
     ThematicBreak,
@@ -42,6 +43,7 @@ def test_every_character_means_itself(text: str) -> None:
     ("block", "written"),
     [
         (Paragraph((Bold((Text("a"),)), Italic((Underline((Strike((Text("b"),)),)),)))), "ab"),
+        (Paragraph((Text("a "), Spoiler((Bold((Text("b"),)), LineBreak(), Text("c"))))), "a ||b\nc||"),
         (Paragraph((Text("a"), LineBreak(), Text("b"))), "a\nb"),
         (
             Paragraph((Mention("ann"), Text(" "), Emoji("smile"), Emoji("our_parrot"), Code("x"))),

@@ -24,10 +24,11 @@ from nextbridge.markup import (
     MentionKind,
     Paragraph,
     Quote,
+    Spoiler,
     Text,
     ThematicBreak,
 )
-from nextbridge.markup.rewrite import reworded, unformatted
+from nextbridge.markup.rewrite import barred, reworded, unformatted
 from tests.markup.strategies import blocks, marked_up
 
 
@@ -94,19 +95,19 @@ def nodes(tree: tuple[object, ...]) -> Iterator[object]:
 
 
 def test_formatting_is_taken_away_and_what_says_something_stays() -> None:
-    """Words, links, mentions, quotes and lists stay; a word that was bold in part is one again."""
+    """Words, links, spoilers, mentions, quotes and lists stay; a word that was bold in part is one again."""
     tree = (
         Heading(2, (Text("T"), Bold((Text("itle"),)))),
         Paragraph((Text("f"), Bold((Text("oo "), Italic((Mention("all", MentionKind.CHANNEL),)))), Code("c"))),
         ThematicBreak(),
-        Quote((Paragraph((Link("u", (Bold((Text("l"),)),)),)),)),
+        Quote((Paragraph((Link("u", (Bold((Text("l"),)),)), Spoiler((Bold((Text("s"),)),)))),)),
         ListBlock(((Paragraph((Bold((Text("i"),)),)),),), 3),
         CodeBlock("1\n2", "py"),
     )
     assert unformatted(tree) == (
         Paragraph((Text("Title"),)),
         Paragraph((Text("foo "), Mention("all", MentionKind.CHANNEL), Text("c"))),
-        Quote((Paragraph((Link("u", (Text("l"),)),)),)),
+        Quote((Paragraph((Link("u", (Text("l"),)), Spoiler((Text("s"),)))),)),
         ListBlock(((Paragraph((Text("i"),)),),), 3),
         Paragraph((Text("1"), LineBreak(), Text("2"))),
     )
@@ -121,3 +122,12 @@ def test_nothing_is_formatted_afterwards_and_no_word_is_lost(tree: tuple[Block, 
     if not any(isinstance(each, Quote | ListBlock) for each in lined):
         squeezed = ["".join(PLAIN.write(each).split()) for each in (lined, plain)]
         assert squeezed[0] == squeezed[1]
+
+
+@given(blocks())
+def test_what_is_hidden_stands_between_bars_where_nothing_can_be_hidden(tree: tuple[Block, ...]) -> None:
+    """No spoiler is left, and in plain text it is what it was; a tree without any is the same object."""
+    shown = barred(tree)
+    assert not any(isinstance(node, Spoiler) for node in nodes(shown))
+    assert PLAIN.write(shown) == PLAIN.write(tree)
+    assert (shown is tree) == (not any(isinstance(node, Spoiler) for node in nodes(tree)))

@@ -32,6 +32,7 @@ from nextbridge.markup import (
     Paragraph,
     Quote,
     RichText,
+    Spoiler,
     Strike,
     Text,
     ThematicBreak,
@@ -64,7 +65,7 @@ def shown(tree: tuple[Block, ...]) -> tuple[Block, ...]:
 def _plain(node: Block) -> Block:
     match node:
         case Paragraph(children) | Heading(children=children):
-            return msgspec.structs.replace(node, children=tuple(_plain_inline(child) for child in children))
+            return msgspec.structs.replace(node, children=tuple(_plain_inline(child) for child in node.children))
         case Quote(children):
             return Quote(tuple(_plain(child) for child in children))
         case ListBlock(items, start):
@@ -81,8 +82,8 @@ def _plain_inline(node: Inline) -> Inline:
             return Text(node.shown)
         case Text(text):
             return Text(text.replace("\xa0", " "))
-        case Bold(children) | Italic(children) | Underline(children) | Strike(children) | Link(children=children):
-            return msgspec.structs.replace(node, children=tuple(_plain_inline(child) for child in children))
+        case Bold() | Italic() | Underline() | Strike() | Spoiler() | Link():
+            return msgspec.structs.replace(node, children=tuple(_plain_inline(child) for child in node.children))
         case _:
             return node
 
@@ -259,8 +260,8 @@ def test_no_event_takes_long_or_becomes_large() -> None:
         ("<mx-reply><blockquote>old</blockquote></mx-reply>new", (Text("new"),)),
         ("<script>x</script><style>y</style><!-- z -->a<title>b</title>", (Text("a"),)),
         ('<span data-mx-color="#ff0000">red</span> <font color="blue">blue</font>', (Text("red blue"),)),
-        ("<span data-mx-spoiler>who</span>", (Text("||who||"),)),
-        ('<span data-mx-spoiler="film">who</span>', (Text("(film) ||who||"),)),
+        ("<span data-mx-spoiler>who</span>", (Spoiler((Text("who"),)),)),
+        ('<span data-mx-spoiler="film">who</span>', (Text("(film) "), Spoiler((Text("who"),)))),
         ("<img data-mx-emoticon src=mxc://e.org/a alt=':cat:'>", (Emoji("cat"),)),
         ("<img src='https://e.org/spy.png' alt='a cat'> <img>", (Text("a cat [image]"),)),
         ("e = mc<sup>2</sup>, H<sub>2</sub>O", (Text("e = mc^2, H2O"),)),
@@ -304,7 +305,7 @@ def test_blocks_are_read_as_clients_show_them(text: str, tree: tuple[Block, ...]
 
 
 def test_what_the_tree_has_no_word_for_is_kept_for_other_rooms() -> None:
-    """A table, a spoiler, a colour: without what clients are not to show, closed, and without the copy of a reply."""
+    """A table, a reason to hide, a colour: without what clients are not to show, closed, without a copy of a reply."""
     text = (
         "<mx-reply>x</mx-reply><font color='#00ff00' size=9>a</font><span data-mx-spoiler='w'>b"
         "<table onclick=x><tr><td style=y>c</table><img src='https://e.org/spy'><a href='javascript:x' id=z>d</a>"
@@ -316,7 +317,7 @@ def test_what_the_tree_has_no_word_for_is_kept_for_other_rooms() -> None:
         '<span data-mx-color="#00ff00">a</span><span data-mx-spoiler="w">b<table><tr><td>c</td></tr></table>'
         "<img><a>d</a></span>"
     )
-    assert HTML.read("<b>bold</b> <code>x</code><p>y</p>").source is None
+    assert HTML.read("<b>bold</b> <code>x</code><p>y</p><span data-mx-spoiler>z</span>").source is None
 
 
 # --- writing --------------------------------------------------------------------------------------------------------
@@ -329,6 +330,7 @@ def test_what_the_tree_has_no_word_for_is_kept_for_other_rooms() -> None:
         (Text("a   b\x00\x1b\x85"), "a &nbsp;&nbsp;b"),
         (Bold((Italic((Strike((Text("a"),)),)),)), "<strong><em><del>a</del></em></strong>"),
         (Underline((Text("a"),)), "<u>a</u>"),
+        (Spoiler((Text("a "), Bold((Text("b"),)))), "<span data-mx-spoiler>a <strong>b</strong></span>"),
         (Code("<x>"), "<code>&lt;x&gt;</code>"),
         (Link("https://e.org/?a&b", (Text("c"),)), '<a href="https://e.org/?a&amp;b">c</a>'),
         (Link('https://e.org/" onclick="x', (Text("c"),)), '<a href="https://e.org/&quot;%20onclick=&quot;x">c</a>'),

@@ -28,6 +28,7 @@ from nextbridge.markup import (
     Paragraph,
     Quote,
     RichText,
+    Spoiler,
     Strike,
     Text,
     Underline,
@@ -64,6 +65,19 @@ class TestReading:
         )
         (block,) = told.rich.blocks
         assert block == Paragraph((Bold((Text("all "), Italic((Text("of"),)), Text(" "), Underline((Text("it"),)))),))
+
+    def test_what_is_hidden_is_a_spoiler(self) -> None:
+        """With what is formatted and linked in it, and outermost, so that it is one."""
+        told = of_entities(
+            "see how it ends",
+            [
+                wire.Entity("spoiler", 4, 11),
+                wire.Entity("text_link", 4, 3, url="https://e.org/"),
+                wire.Entity("bold", 8, 2),
+            ],
+        )
+        hidden = (Link("https://e.org/", (Text("how"),)), Text(" "), Bold((Text("it"),)), Text(" ends"))
+        assert told.rich.blocks == paragraph(Text("see "), Spoiler(hidden))
 
     def test_blocks_stand_by_themselves(self) -> None:
         """A quote, code with its language, and what is around them, without the line breaks between."""
@@ -125,6 +139,11 @@ class TestWriting:
             ("pre", "x < 1"),
             ("blockquote", "q"),
         ]
+
+    def test_a_spoiler_is_one(self) -> None:
+        """All that stands in it is hidden, code too, which Telegram would show if it were told that it is code."""
+        text, entities = sent(paragraph(Text("see "), Spoiler((Text("how "), Bold((Text("it"),)), Code(" ends")))))
+        assert (text, entities) == ("see how it ends", [("spoiler", "how it ends"), ("bold", "it")])
 
     def test_code_stands_in_no_other_format(self) -> None:
         """Telegram takes none around it: the bold text ends before it and goes on behind it."""

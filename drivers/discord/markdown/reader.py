@@ -1,7 +1,7 @@
 """From Discord's Markdown to the tree. In one pass, in time linear in the text.
 
-A spoiler has no node: its bars stay as text, so that a reader elsewhere is warned. Small letters (`-# `) are a plain
-line. Mentions hold ids alone; whoever knows the names gives `Names`.
+A spoiler ends with its paragraph: the bars of a longer one stay as text. Small letters (`-# `) are a plain line.
+Mentions hold ids alone; whoever knows the names gives `Names`.
 """
 
 from __future__ import annotations
@@ -41,6 +41,7 @@ from nextbridge.markup import (
     Paragraph,
     Quote,
     RichText,
+    Spoiler,
     Strike,
     Text,
     Underline,
@@ -64,12 +65,13 @@ _IN_ANGLES = re.compile(
     r"|/(?P<command>[^:<>\n]{1,100}):[0-9]{1,20}"
     r"|(?P<address>https?://[^\s<>]{1,2000}))>"
 )
-_AROUND: dict[str, type[Bold | Italic | Underline | Strike]] = {
+_AROUND: dict[str, type[Bold | Italic | Underline | Strike | Spoiler]] = {
     "**": Bold,
     "*": Italic,
     "_": Italic,
     "__": Underline,
     "~~": Strike,
+    "||": Spoiler,
 }
 
 
@@ -298,8 +300,8 @@ class _Line:
                 return self._code(place)
             case "*" | "_":
                 return self._emphasis(place, sign)
-            case "~":
-                return self._double(place, "~~")
+            case "~" | "|":
+                return self._double(place, sign * 2)
             case "<":
                 return self._angles(place)
             case "[":

@@ -37,6 +37,7 @@ from nextbridge.markup import (
     MentionKind,
     Paragraph,
     Quote,
+    Spoiler,
     Strike,
     Text,
     ThematicBreak,
@@ -135,7 +136,7 @@ def _line(children: tuple[Inline, ...]) -> str:
 def _holds_link(children: tuple[Inline, ...]) -> bool:
     return any(
         isinstance(child, Link)
-        or (isinstance(child, Bold | Italic | Underline | Strike) and _holds_link(child.children))
+        or (isinstance(child, Bold | Italic | Underline | Strike | Spoiler) and _holds_link(child.children))
         for child in children
     )
 
@@ -146,7 +147,7 @@ def _with_addresses(children: tuple[Inline, ...]) -> Iterator[Inline]:
         match child:
             case Text(text):
                 yield from _addresses(text)
-            case Bold(inner) | Italic(inner) | Underline(inner) | Strike(inner):
+            case Bold(inner) | Italic(inner) | Underline(inner) | Strike(inner) | Spoiler(inner):
                 yield type(child)(tuple(_with_addresses(inner)))
             case _:
                 yield child
@@ -173,6 +174,8 @@ class _Writer:
         self._written: list[str] = []
         self._sign = ""
         """The sign of markup that was written last, where nothing stands behind it."""
+        self._hidden = False
+        """Inside of a spoiler, which ends at the first two bars, even those of code or behind a backslash."""
 
     def line(self, children: tuple[Inline, ...]) -> str:
         self._inlines(children, "")
@@ -201,6 +204,10 @@ class _Writer:
                 self._around("__", children)
             case Strike(children):
                 self._around("~~", children)
+            case Spoiler(children):
+                self._hidden = True
+                self._around("||", children)
+                self._hidden = False
             case Code(text):
                 self._code(text)
             case Link(url, children):
@@ -232,10 +239,12 @@ class _Writer:
                 written = "\\" + written
             elif number := _NUMBER.match(text):
                 written = f"{number[1]}\\.{written[number.end() :]}"
-        self._put(written)
+        self._put(written, sign="|" if self._hidden and text.endswith("|") else "")
 
     def _code(self, text: str) -> None:
         kept = text.replace("``", f"`{GUARD}`").replace("``", f"`{GUARD}`")
+        if self._hidden:
+            kept = kept.replace("||", f"|{GUARD}|").replace("||", f"|{GUARD}|")
         sign = "``" if "`" in kept else "`"
         opening = GUARD if kept.startswith("`") else ""
         closing = GUARD if kept.endswith("`") else ""

@@ -22,6 +22,7 @@ from nextbridge.markup import (
     ListBlock,
     Paragraph,
     Quote,
+    Spoiler,
     Strike,
     Text,
     ThematicBreak,
@@ -31,11 +32,11 @@ from nextbridge.markup.normal import normalise
 
 __all__ = ["Builder", "Format"]
 
-Format: TypeAlias = type[Bold | Italic | Underline | Strike]
+Format: TypeAlias = type[Bold | Italic | Underline | Strike | Spoiler]
 
 _DEEPEST = 20
 """How deep quotes and lists may nest; what is deeper stands in the last of them."""
-_ORDER: Final[tuple[Format, ...]] = (Strike, Underline, Italic, Bold)
+_ORDER: Final[tuple[Format, ...]] = (Strike, Underline, Italic, Bold, Spoiler)
 _SPACE: Final = re.compile(r"[ \t\n\r\f]+")
 _KEPT_SPACE: Final = re.compile(r"(?<=[ \xa0])\xa0")
 """A no-break space beside another space is a space that is to be seen; alone it is what somebody typed."""

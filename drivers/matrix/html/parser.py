@@ -29,7 +29,7 @@ from drivers.matrix.html.notation import (
     safe_address,
     user_in,
 )
-from nextbridge.markup import Block, Emoji, Mention, MentionKind, Text
+from nextbridge.markup import Block, Emoji, Mention, MentionKind, Spoiler, Text
 from nextbridge.markup.plain import one_line
 
 __all__ = ["Parsed", "parse"]
@@ -41,6 +41,8 @@ _VOID: Final = frozenset({"br", "hr", "img"})
 _CONTROLS: Final = dict[int, str | None].fromkeys((*range(9), 11, *range(14, 32), *range(127, 160)), None)
 _EMOJI_NAME: Final = re.compile(r":([A-Za-z0-9_+-]{1,64}):\Z")
 _LONGEST_NAME = 80
+_SAID_BY_THE_TREE: Final[tuple[list[tuple[str, str]], ...]] = ([], [("data-mx-spoiler", "")])
+"""What a `span` may have of which the blocks say all."""
 
 
 class Parsed(Struct, frozen=True):
@@ -51,7 +53,7 @@ class Parsed(Struct, frozen=True):
     permitted: str
     """The document with what may be sent alone, its tags balanced."""
     says_more: bool
-    """Whether `permitted` says more than the blocks do: a table, a spoiler, a picture, a colour."""
+    """Whether `permitted` says more than the blocks do: a table, why there is a spoiler, a picture, a colour."""
     users: tuple[str, ...]
     """The ids of those whom it mentions, each once."""
     everybody: bool
@@ -290,16 +292,15 @@ class _Walk:
         self._builder.code_block(text.removesuffix("\n"), self._language or "")
 
     def _enter_span(self, attributes: dict[str, str]) -> _Leave:
-        self._says_more = self._says_more or bool(list(permitted_attributes("span", attributes)))
+        self._says_more = self._says_more or list(permitted_attributes("span", attributes)) not in _SAID_BY_THE_TREE
         reason = attributes.get("data-mx-spoiler")
         if reason is None:
             return None
         words = one_line(reason, _LONGEST_NAME)
-        self._builder.leaf(Text(f"({words}) ||" if words else "||"))
-        return self._leave_spoiler
-
-    def _leave_spoiler(self) -> None:
-        self._builder.leaf(Text("||"))
+        if words:
+            self._builder.text(f"({words}) ")
+        self._builder.begin_format(Spoiler)
+        return partial(self._builder.end_format, Spoiler)
 
     def _leave_table(self) -> None:
         self._builder.tables -= 1

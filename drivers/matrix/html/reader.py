@@ -1,8 +1,8 @@
 """From Matrix's HTML to the tree of rich text.
 
-What the tree has no word for is said as people would type it: a table is lines with ` | ` between its cells, a spoiler
-stands between `||`, a picture is the words for it. Then the document is kept as the source, with what clients may be
-sent alone, and goes to other rooms on Matrix as it was.
+What the tree has no word for is said as people would type it: a table is lines with ` | ` between its cells, the
+reason of a spoiler stands before it, a picture is the words for it. Then the document is kept as the source, with what
+clients may be sent alone, and goes to other rooms on Matrix as it was.
 """
 
 from __future__ import annotations

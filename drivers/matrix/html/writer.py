@@ -23,6 +23,7 @@ from nextbridge.markup import (
     MentionKind,
     Paragraph,
     Quote,
+    Spoiler,
     Strike,
     Text,
     ThematicBreak,
@@ -98,6 +99,8 @@ def _inline(node: Inline) -> str:
         case Bold(children) | Italic(children) | Underline(children) | Strike(children):
             tag = _TAGS[type(node)]
             return f"<{tag}>{_inlines(children)}</{tag}>"
+        case Spoiler(children):
+            return f"<span data-mx-spoiler>{_inlines(children)}</span>"
         case Code(text):
             return f"<code>{_escaped(text)}</code>"
         case Link(url, label):

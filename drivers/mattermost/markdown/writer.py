@@ -41,6 +41,7 @@ from nextbridge.markup import (
     MentionKind,
     Paragraph,
     Quote,
+    Spoiler,
     Strike,
     Text,
     ThematicBreak,
@@ -48,6 +49,7 @@ from nextbridge.markup import (
     plain_text,
 )
 from nextbridge.markup.normal import normalise
+from nextbridge.markup.rewrite import barred
 
 __all__ = ["write", "write_normal"]
 
@@ -81,7 +83,7 @@ def write(blocks: tuple[Block, ...]) -> str:
     match blocks:
         case (Paragraph((Text(text),)),) if _means_itself(text):
             return text
-    return write_normal(normalise(blocks, underline=False))
+    return write_normal(normalise(barred(blocks), underline=False))
 
 
 def _means_itself(text: str) -> bool:
@@ -270,7 +272,7 @@ def _inline(node: Inline, before: str, after: str, *, brackets: bool) -> str:  #
             return f"{GUARD if before == '*' else ''}{written}{GUARD if after[:1] == '*' else ''}"
         case Strike(children):
             return f"~~{_inlines(children, '~', '~', brackets=brackets)}~~"
-        case Underline(children):
+        case Underline(children) | Spoiler(children):  # the bars of a spoiler are text beside it by now
             return _inlines(children, before, after, brackets=brackets)
         case Code(text):
             return _code(text)

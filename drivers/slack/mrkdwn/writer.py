@@ -22,6 +22,7 @@ from nextbridge.markup import (
     MentionKind,
     Paragraph,
     Quote,
+    Spoiler,
     Strike,
     Text,
     ThematicBreak,
@@ -30,6 +31,7 @@ from nextbridge.markup import (
 )
 from nextbridge.markup.emoji import character
 from nextbridge.markup.normal import normalise
+from nextbridge.markup.rewrite import barred
 
 __all__ = ["write"]
 
@@ -45,7 +47,7 @@ def write(blocks: tuple[Block, ...]) -> str:
     """The blocks in mrkdwn. What has no sign in it (lists, headings) is written as people type it."""
     written = ""
     before: Block | None = None
-    for block in normalise(blocks, underline=False):
+    for block in normalise(barred(blocks), underline=False):
         if before is not None:
             # a blank line where the two would be one
             are_alike = isinstance(block, Paragraph | Heading) and isinstance(before, Paragraph | Heading)
@@ -112,6 +114,8 @@ def _inline(node: Inline) -> str:
         case Bold(children) | Italic(children) | Underline(children) | Strike(children):
             sign, inside = "" if isinstance(node, Underline) else sign_of(type(node)), _inlines(children)
             return f"{BOUNDARY}{sign}{inside}{sign}{BOUNDARY}" if inside else ""
+        case Spoiler(children):  # its bars are text beside it by now
+            return _inlines(children)
         case Code(text):
             return f"`{_code(text)}`" if text.translate(_CONTROLS) else ""
         case Link(url, label):
