@@ -44,7 +44,8 @@ class Lookup:
                 kept = await self._looked_for(lambda each: each.id == message)
         except Refused:
             return None
-        return None if kept is None else self._remembered(kept)
+        # of what was taken back an archive keeps a stone
+        return self._remembered(kept) if kept is not None and kept.message.is_new else None
 
     async def find_sent(self, person: str, sender_id: str) -> MessageId | None:
         """What the room calls the message to which somebody gave this id. Raises Retry."""
@@ -54,7 +55,7 @@ class Lookup:
 
         def is_it(each: Kept) -> bool:
             message = each.message
-            return message.id == sender_id and message.person == person and not message.corrects
+            return message.id == sender_id and message.person == person and message.is_new
 
         try:
             kept = await self._looked_for(is_it)

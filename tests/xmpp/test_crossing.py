@@ -87,7 +87,7 @@ async def _portrait(relay: Supervised, author: Author) -> bytes:
 
 
 async def test_a_moderator_takes_a_message_back(prosody: Prosody) -> None:
-    """The room says so in its own name (XEP-0425), and who did it."""
+    """The room says so in its own name (XEP-0425), and who did it; nothing answers it then, after a restart neither."""
     if not prosody.moderates:
         pytest.skip("needs mod_muc_moderation: apt-get install prosody-modules")
     async with Scene(prosody) as scene:
@@ -103,6 +103,10 @@ async def test_a_moderator_takes_a_message_back(prosody: Prosody) -> None:
         )
         deleted = await relay.happened(Deleted)
         assert (deleted.message, deleted.author.name) == (room_id, "Ada")
+        with pytest.raises(Gone):
+            await relay.send(relay.outgoing("you, too", reply_to=deleted.message))
+        await relay.close()
+        relay = await scene.relay(store=relay.host.store)
         with pytest.raises(Gone):
             await relay.send(relay.outgoing("you, too", reply_to=deleted.message))
 
