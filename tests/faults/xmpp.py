@@ -161,8 +161,7 @@ class XmppPlace(Place):
         self._person.say(self._room, text, children=children, number=number)
 
     async def _say(self) -> None:
-        """In the order in which it is to be said; at first not before the relay is there, to whom all before is old."""
-        await self._person.until(self._is_relay, within=60)
+        """In the order in which it is to be said."""
         while True:
             said = await self._outbox.get()
             if not isinstance(said, tuple):
@@ -171,9 +170,6 @@ class XmppPlace(Place):
             entry, content = said
             url = await self._person.upload(self._http, entry.file_name(0), content)
             self._person.share(self._room, entry.file_name(0), url, caption=entry.text)
-
-    def _is_relay(self, stanza: ET.Element) -> bool:
-        return stanza.tag == f"{{{CLIENT}}}presence" and stanza.get("from") == f"{self._room}/relay"
 
 
 def _digest(url: str) -> str:

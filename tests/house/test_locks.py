@@ -8,7 +8,7 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-LOCKS = ("requirements.lock", "requirements-dev.lock", "requirements-synapse.lock")
+LOCKS = ("requirements.lock", "requirements-extras.lock", "requirements-dev.lock", "requirements-synapse.lock")
 
 
 def locked(lock: Path) -> dict[str, str]:
@@ -21,9 +21,9 @@ def asked_for(clone: Path, *, groups: tuple[str, ...]) -> list[Requirement]:
     with (clone / "pyproject.toml").open("rb") as file:
         project = tomllib.load(file)
     named = (project["project"]["dependencies"] if "build" in groups else []) + [
-        entry for group in groups for entry in project["dependency-groups"][group] if isinstance(entry, str)
+        entry for group in groups for entry in project["dependency-groups"].get(group, ()) if isinstance(entry, str)
     ]
-    if "dev" in groups:  # what tests need of every platform
+    if {"dev", "extras"} & {*groups}:  # what each platform alone needs
         named += [entry for extra in project["project"].get("optional-dependencies", {}).values() for entry in extra]
     return [Requirement(entry) for entry in named]
 
@@ -32,6 +32,7 @@ def asked_for(clone: Path, *, groups: tuple[str, ...]) -> list[Requirement]:
     ("lock", "groups"),
     [
         ("requirements.lock", ("build",)),
+        ("requirements-extras.lock", ("build", "extras")),
         ("requirements-dev.lock", ("build", "dev")),
         ("requirements-synapse.lock", ("synapse",)),
     ],
@@ -49,9 +50,9 @@ def test_a_lock_answers_all_that_is_asked_for(clone: Path, lock: str, groups: tu
 
 
 def test_what_is_tested_is_what_runs(clone: Path) -> None:
-    """The development lock holds the other one, version for version."""
-    runtime, development = (locked(clone / lock) for lock in LOCKS[:2])
-    assert runtime.items() <= development.items()
+    """The development lock holds that of all extras, and this the runtime's, version for version."""
+    runtime, extras, development = (locked(clone / lock) for lock in LOCKS[:3])
+    assert runtime.items() <= extras.items() <= development.items()
     assert len(runtime) > 20
 
 
