@@ -177,7 +177,7 @@ class _Mounted:
 
 
 def configured_channels(config: Config) -> dict[InstanceId, list[ConfiguredChannel[Any]]]:
-    """The channels that the enabled rules name, by instance, each once."""
+    """The channels that the enabled rules name, and that of the operators, by instance, each once."""
     found: dict[Channel, tuple[Endpoint, list[str]]] = {}
     for rule in config.rules:
         if not rule.enabled:
@@ -186,6 +186,8 @@ def configured_channels(config: Config) -> dict[InstanceId, list[ConfiguredChann
             named_by = found.setdefault(endpoint.channel, (endpoint, []))[1]
             if not named_by or named_by[-1] != rule.id:
                 named_by.append(rule.id)
+    if config.ops is not None:
+        found.setdefault(config.ops.endpoint.channel, (config.ops.endpoint, ["global.ops_channel"]))
     channels: dict[InstanceId, list[ConfiguredChannel[Any]]] = {}
     for channel, (endpoint, named_by) in found.items():
         configured = ConfiguredChannel(channel.key, endpoint.settings, tuple(named_by))

@@ -15,6 +15,7 @@ from pathlib import Path
 import structlog
 from msgspec import Struct, structs
 
+from nextbridge.alerts import Alerts
 from nextbridge.backfill import Backfill
 from nextbridge.config.loader import Loaded
 from nextbridge.config.model import Config
@@ -61,6 +62,7 @@ class Reload:
         rules: RuleTable,
         deliveries: Deliveries,
         backfill: Backfill,
+        alerts: Alerts,
     ) -> None:
         """`running` is what the parts were made of; `load` reads a file, and may block."""
         self._config = running
@@ -72,6 +74,7 @@ class Reload:
         self._rules = rules
         self._deliveries = deliveries
         self._backfill = backfill
+        self._alerts = alerts
         self.last_at: int | None = None
         """When it was last done, in milliseconds since 1970."""
         self._one_at_a_time = asyncio.Lock()
@@ -125,6 +128,7 @@ class Reload:
         # up to the next await whatever looks up a rule or an instance goes over to the new file, all at once
         ended = self._instances.adopt(changes)
         self._rules.replace(new.rules, without={each.id for each in new.instances.values() if not each.enabled})
+        self._alerts.replace(new.ops)
         written = self._backfill.rules_changed()
         self._config = new
         await self._instances.close(ended)

@@ -14,6 +14,7 @@ from typing import Any
 
 import structlog
 
+from nextbridge.alerts import Alerts
 from nextbridge.backfill import Backfill, BackfillLimits
 from nextbridge.bindings import Bindings
 from nextbridge.channels import ChannelDirectory
@@ -106,7 +107,7 @@ class Service:
         async with AsyncExitStack() as stack:
             journal = await open_journal(self._state)
             stack.push_async_callback(journal.close)
-            deliveries, backfill, reload, control = await self._assemble(journal, stack)
+            deliveries, backfill, alerts, reload, control = await self._assemble(journal, stack)
             await self.http.start()
             stack.push_async_callback(self.http.stop)
             await deliveries.start()
@@ -119,6 +120,7 @@ class Service:
                 asyncio.create_task(self._reload_when_asked(reload)),
                 asyncio.create_task(self._manager.feed_watchdog()),
                 asyncio.create_task(deliveries.give_up_deserted()),
+                asyncio.create_task(alerts.run()),
                 asyncio.create_task(Retention(journal, remember=in_seconds(self._config.general.remember)).run()),
             ]
             if self._config.general.watch:
@@ -145,7 +147,7 @@ class Service:
 
     async def _assemble(
         self, journal: Journal, stack: AsyncExitStack
-    ) -> tuple[Deliveries, Backfill, Reload, ControlServer]:
+    ) -> tuple[Deliveries, Backfill, Alerts, Reload, ControlServer]:
         """Make the parts and join them. Nothing runs yet."""
         disabled = {each.id for each in self._config.instances.values() if not each.enabled}
         rules = RuleTable(self._config.rules, without=disabled)
@@ -199,6 +201,16 @@ class Service:
             await self._serve_media(links, spool, stack)
         await backfill.load()
         stack.push_async_callback(backfill.stop)
+        alerts = Alerts(
+            self._config.ops,
+            present=rules.present,
+            instances=self.instances,
+            deliveries=deliveries,
+            journal=journal,
+            tally=self.tally,
+            answers=answers,
+            clock=self._clock,
+        )
         reload = Reload(
             self._config,
             self._load,
@@ -208,11 +220,12 @@ class Service:
             rules=rules,
             deliveries=deliveries,
             backfill=backfill,
+            alerts=alerts,
         )
         now = int(time.time() * 1000)
         running = Running(self._config.path, now, self.instances, deliveries, reload, crossings)
         desk = Desk(journal, spool, running)
-        return deliveries, backfill, reload, ControlServer(self._state, desk.answer, desk.follow)
+        return deliveries, backfill, alerts, reload, ControlServer(self._state, desk.answer, desk.follow)
 
     def _spool(self, journal: Journal, links: Links | None) -> Spool:
         general = self._config.general

@@ -54,6 +54,20 @@ class Answers:
             instance.log.warning("command_not_answered", channel=caller.place.key, reason=reason)
             return False
 
+    async def announce(self, place: Channel, text: str) -> bool:
+        """Say it in a channel, to everybody there, once; false where that cannot be done."""
+        instance = self._instances.get(place.instance)
+        if instance is None or not instance.can_send.is_set():
+            return False
+        try:
+            async with asyncio.timeout(_SECONDS):
+                await self._write(instance, place, text)
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is one announcement's trouble
+            reason = error.reason if isinstance(error, DriverError) else type(error).__name__
+            instance.log.warning("alert_not_sent", channel=place.key, reason=reason)
+            return False
+        return True
+
     async def _tell(self, instance: Instance, caller: Caller, text: str) -> bool:
         driver = self._driver(instance.instance)
         if not isinstance(driver, DirectMessages):
@@ -68,17 +82,20 @@ class Answers:
         return True
 
     async def _post(self, instance: Instance, caller: Caller, text: str) -> bool:
-        driver, place = instance.driver, caller.place
         if not caller.direct:
-            text = f"{driver.display_name(caller.name)}: {text}"
+            text = f"{instance.driver.display_name(caller.name)}: {text}"
+        await self._write(instance, caller.place, text)
+        return True
+
+    async def _write(self, instance: Instance, place: Channel, text: str) -> None:
+        driver = instance.driver
         me = Author(id=UserId(""), username=driver.own_name, name=driver.own_name, bot=True)
         origin = self._identities.address(place)
         for piece in self._pieces(instance, place, text):
             key = DeliveryKey(f"{self._journal.daemon_id}-answer-{secrets.token_hex(8)}")
             mark = Mark(self._journal.daemon_id, key, origin)
             message = Outgoing(key=key, channel=place.key, text=piece, mark=mark, author=me)
-            await self._guard.send(driver, message, _about(caller))
-        return True
+            await self._guard.send(driver, message, lambda: {"instance": place.instance, "channel": place.key})
 
     def _pieces(self, instance: Instance, place: Channel, text: str) -> list[str]:
         """The text in the driver's dialect, in parts that fit."""

@@ -12,7 +12,7 @@ from msgspec import Struct
 from nextbridge.config.document import Document, Mapping, Node
 from nextbridge.config.file import open_file, rules_beside
 from nextbridge.config.instances import RESERVED, InstanceReader, converted
-from nextbridge.config.model import Config, GlobalSettings, Rule
+from nextbridge.config.model import Config, GlobalSettings, OpsChannel, Rule
 from nextbridge.config.platforms import InstalledPlatforms, Platforms
 from nextbridge.config.problem import Problem
 from nextbridge.config.report import Report, did_you_mean
@@ -25,6 +25,8 @@ from nextbridge.http.addresses import is_public
 from nextbridge.redaction import Redaction, redaction
 
 __all__ = ["Loaded", "Loader"]
+
+_OPS = "ops_channel"
 
 
 class Loaded(Struct, frozen=True):
@@ -84,10 +86,11 @@ class Loader:
             if rules_from[1] is not report:
                 own = Resolution(rules_from[1], self._environment, self._secrets)
             rules = RuleReader(instances.named, rules_from[1], own).read(list_of_rules)
+        ops = self._ops(root, RuleReader(instances.named, report, resolution))
         problems = self._problems()
         if general is None or any(report.failed for report in self._reports):
             raise ConfigError(problems)
-        return Loaded(Config(path=self._path, general=general, instances=usable, rules=rules), problems)
+        return Loaded(Config(path=self._path, general=general, instances=usable, rules=rules, ops=ops), problems)
 
     def _open(self, path: Path) -> tuple[Document, Report]:
         document, report = open_file(path)
@@ -99,19 +102,28 @@ class Loader:
         if entry is None:
             return GlobalSettings()
         schema = general_schema()
-        resolution.resolve(entry.node, schema, schema["$defs"], ("global",))
-        fits = Structure(schema).check(entry.node, entry.start, ("global",), report)
-        if not fits or not isinstance(entry.node, Mapping):
+        node = entry.node
+        if isinstance(node, Mapping):  # the channel is read once the instances are known
+            own = {key: each for key, each in node.entries.items() if key != _OPS}
+            node = Mapping(own, node.start, node.end)
+        resolution.resolve(node, schema, schema["$defs"], ("global",))
+        fits = Structure(schema).check(node, entry.start, ("global",), report)
+        if not fits or not isinstance(node, Mapping):
             return None
-        settings = converted(entry.node, GlobalSettings, entry.start, ("global",), report)
+        settings = converted(node, GlobalSettings, entry.start, ("global",), report)
         if settings is not None and settings.base_url is not None and _is_readable_on_the_way(settings.base_url):
             report.warning(
-                entry.node.entries["base_url"].node.start,
+                node.entries["base_url"].node.start,
                 ("global", "base_url"),
                 "whoever is between a reader and the daemon can read the files that its links open",
                 "put a reverse proxy with TLS before it and write https://…",
             )
         return settings
+
+    def _ops(self, root: Mapping, reader: RuleReader) -> OpsChannel | None:
+        general = root.get("global")
+        entry = general.entries.get(_OPS) if isinstance(general, Mapping) else None
+        return None if entry is None else reader.ops(entry.node, entry.start, ("global", _OPS))
 
     def _list_of_rules(self, document: Document, report: Report) -> Node | None:
         root = document.root

@@ -23,6 +23,8 @@ __all__ = [
     "LogSettings",
     "MessageSettings",
     "NamedUser",
+    "OpsChannel",
+    "OpsSettings",
     "ReplaceSettings",
     "Rule",
     "RuleSettings",
@@ -66,6 +68,16 @@ class LogSettings(Settings, frozen=True):
         bool,
         Meta(description="Whether debug lines have what is said, and by whom: for a test, not for every day."),
     ] = False
+
+
+class OpsSettings(Settings, frozen=True):
+    """Where the operators are told of trouble, beside the keys of the channel."""
+
+    instance: Annotated[str, Meta(description="One of the instances, which is also in this channel.")]
+    after: Annotated[
+        Duration,
+        Meta(description="How long an instance may be down, or the first message for a channel wait, untold."),
+    ] = "5min"
 
 
 class GlobalSettings(Settings, frozen=True):
@@ -340,6 +352,14 @@ class Rule(Struct, frozen=True, kw_only=True):
     enabled: bool = True
 
 
+class OpsChannel(Struct, frozen=True, kw_only=True):
+    """Where the operators are told of trouble."""
+
+    endpoint: Endpoint
+    after: int
+    """Seconds that it may last untold."""
+
+
 class Config(Struct, frozen=True, kw_only=True):
     """Everything the operator said, valid and with its secrets resolved."""
 
@@ -348,3 +368,5 @@ class Config(Struct, frozen=True, kw_only=True):
     instances: Mapping[InstanceId, Instance]
     """Disabled ones included; rules may name them."""
     rules: tuple[Rule, ...]
+    ops: OpsChannel | None = None
+    """`global.ops_channel`."""

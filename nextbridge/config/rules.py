@@ -13,12 +13,13 @@ from nextbridge import template
 from nextbridge.config.document import Mapping, Node, Scalar, Sequence, plain
 from nextbridge.config.filters import check_filter
 from nextbridge.config.instances import Named, converted, remarked
-from nextbridge.config.model import Endpoint, MessageSettings, Rule, RuleSettings
+from nextbridge.config.model import Endpoint, MessageSettings, OpsChannel, OpsSettings, Rule, RuleSettings
 from nextbridge.config.problem import Path, short, words
 from nextbridge.config.report import Report, did_you_mean
 from nextbridge.config.resolution import Resolution
-from nextbridge.config.schemas import RULE, RULE_DEFINITIONS, Schema
+from nextbridge.config.schemas import RULE, RULE_DEFINITIONS, Schema, ops_schema
 from nextbridge.config.structure import Structure
+from nextbridge.config.types import in_seconds
 from nextbridge.envelope import Channel, InstanceId
 from nextbridge.template import Header, TemplateError, Variable
 
@@ -133,6 +134,28 @@ class RuleReader:
         elif isinstance(node, Sequence):
             for place, each in enumerate(node.items):
                 yield self._listed(each, (*path, place), is_target=is_target)
+
+    def ops(self, node: Node, at: int, path: Path) -> OpsChannel | None:
+        """The channel of `global.ops_channel`, where it is right; it is a target like one of a rule."""
+        for key in OpsSettings.__struct_fields__:
+            if isinstance(node, Mapping) and isinstance(value := node.get(key), Scalar):
+                value.public = True
+        right = Structure(ops_schema()).check(node, at, path, self._report)
+        if not isinstance(node, Mapping) or not right:
+            return None
+        if "msg" in node.entries:
+            self._report.error(node.entries["msg"].start, (*path, "msg"), "what is said there has no msg")
+            return None
+        own = {key: each for key, each in node.entries.items() if key in OpsSettings.__struct_fields__}
+        settings = converted(Mapping(own, node.start, node.end), OpsSettings, at, path, self._report)
+        rest = Mapping({key: each for key, each in node.entries.items() if key != "after"}, node.start, node.end)
+        placed = self._listed(rest, path, is_target=True)
+        if settings is None or placed is None:
+            return None
+        instance = self._named[settings.instance].instance
+        if instance is not None and not instance.enabled:
+            self._report.warning(at, path, "its instance is disabled, so nothing is told", "name another instance")
+        return OpsChannel(endpoint=placed.endpoint, after=in_seconds(settings.after))
 
     def _listed(self, node: Node, path: Path, *, is_target: bool) -> _Placed | None:
         if not isinstance(node, Mapping):

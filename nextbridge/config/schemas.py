@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 import msgspec
 from msgspec import Struct
 
-from nextbridge.config.model import GlobalSettings, MessageSettings, RuleSettings
+from nextbridge.config.model import GlobalSettings, MessageSettings, OpsSettings, RuleSettings
 from nextbridge.config.platforms import PlatformUnusable
 from nextbridge.config.types import Secret
 from nextbridge.driver import Driver
@@ -22,6 +22,7 @@ __all__ = [
     "Schema",
     "file_schema",
     "general_schema",
+    "ops_schema",
     "resolved",
 ]
 
@@ -125,7 +126,20 @@ class PlatformSchema(Struct, frozen=True):
 def general_schema() -> Schema:
     """The schema of `global`, standing alone."""
     (schema,), definitions = _components("global", GlobalSettings)
-    return {"$schema": DIALECT, **resolved(schema, definitions), "$defs": definitions}
+    schema = resolved(schema, definitions)
+    schema["properties"]["ops_channel"] = ops_schema()
+    return {"$schema": DIALECT, **schema, "$defs": definitions}
+
+
+def ops_schema() -> Schema:
+    """The schema of `global.ops_channel`, which leaves the keys of the channel to its platform."""
+    (schema,), definitions = _components("ops", OpsSettings)
+    return {
+        **resolved(schema, definitions),
+        "additionalProperties": True,
+        "description": "The channel, with its instance and its keys as in a rule, where the relay says what has been "
+        "in trouble for a while, and when that is over.",
+    }
 
 
 def resolved(schema: Schema, definitions: Mapping[str, Schema]) -> Schema:

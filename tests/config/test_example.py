@@ -75,7 +75,7 @@ def test_only_what_is_enabled_needs_its_secrets() -> None:
 def test_it_shows_every_platform_and_every_general_key(shown: dict[str, Any]) -> None:
     """Whoever adds a platform or a key adds it here."""
     assert set(InstalledPlatforms().names) <= shown.keys()
-    assert set(GlobalSettings.__struct_fields__) == shown["global"].keys()
+    assert {*GlobalSettings.__struct_fields__, "ops_channel"} == shown["global"].keys()
     schema = config.schema()
     assert schema["properties"].keys() == shown.keys()
     assert schema["$defs"]["rule"]["properties"].keys() == {key for rule in shown["rules"] for key in rule}

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 ENVIRONMENT = {"T": "tok-of-everybody", "EMPTY": " ", "PORT": "443", "SPACED": "tok of somebody"}
 
 AROUND = {
+    "ops": """{ "pigeon": { "a": { "address": "x", "token": "${T}" } }, "rules": [], "global": { "ops_channel": {
+  %s
+} } }""",
     "settings": '{ "rules": [], "pigeon": { "a": {\n  %s\n} } }',
     "rules": """{
   "pigeon": { "a": { "address": "x", "token": "${T}" }, "b": { "address": "y", "token": "${T}" } },
@@ -80,6 +83,12 @@ def test_a_mistake_in_an_instance_is_told(folder: Folder, text: str, told: str) 
 @pytest.mark.parametrize(("text", "told"), table("filters"))
 def test_a_mistake_in_a_filter_is_told(folder: Folder, text: str, told: str) -> None:
     """Patterns that cannot be matched in bounded time, groups that are not there, people on instances that are none."""
+    check(folder, "config.json", text, told)
+
+
+@pytest.mark.parametrize(("text", "told"), table("ops"))
+def test_a_mistake_in_the_operators_channel_is_told(folder: Folder, text: str, told: str) -> None:
+    """As one in a rule's channel."""
     check(folder, "config.json", text, told)
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from nextbridge.config.loader import Loaded
-from nextbridge.config.model import Config, GlobalSettings, HttpSettings, LogSettings, MetricsSettings, Rule
+from nextbridge.config.model import Config, GlobalSettings, HttpSettings, LogSettings, MetricsSettings, OpsChannel, Rule
 from nextbridge.config.model import Instance as ConfiguredInstance
 from nextbridge.control.client import reach
 from nextbridge.control.protocol import Answer, Reloaded, ReloadFile
@@ -37,6 +37,7 @@ def configured(
     general: GlobalSettings,
     disabled: Sequence[str] = (),
     settings: Mapping[str, ScriptSettings] | None = None,
+    ops: OpsChannel | None = None,
 ) -> Config:
     """What loading an operator's file gives: its rules, and the instances by name, with their `settings`."""
     settings = settings or {}
@@ -53,6 +54,7 @@ def configured(
             for name, driver in platforms.items()
         },
         rules=rules,
+        ops=ops,
     )
 
 
@@ -77,6 +79,7 @@ def daemon(tmp_path: Path) -> RunDaemon:
         state: str = "state",
         clock: Callable[[], float] = monotonic,
         disabled: Sequence[str] = (),
+        ops: OpsChannel | None = None,
         **platforms: type[ScriptDriver],
     ) -> AsyncIterator[Daemon]:
         general = GlobalSettings(
@@ -91,7 +94,7 @@ def daemon(tmp_path: Path) -> RunDaemon:
             log=log,
         )
         path = tmp_path / "config.json"
-        files = [configured(path, *rules, disabled=disabled, platforms=platforms, general=general)]
+        files = [configured(path, *rules, disabled=disabled, platforms=platforms, general=general, ops=ops)]
 
         def load(_: Path) -> Loaded:
             return Loaded(files[-1], ())
