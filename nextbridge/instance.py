@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import Awaitable
 from enum import Enum
+from http import HTTPStatus
 from pathlib import Path
 from time import monotonic
 from typing import Any, Protocol
@@ -122,6 +124,8 @@ class Instance:
         """By the clock of the lanes: when it is asked again what a message can also go without (`did_not_answer`)."""
         self.connections_ended = 0
         """Connections that ended or could not be made, since this instance was made."""
+        self.api_answers: Counter[str] = Counter()
+        """Answers of the platform's API since this instance was made: 2xx and so on, 429 by itself, `none` for none."""
         self._core = core
         self._connected_at: float | None = None
         self._is_refused = False
@@ -246,6 +250,15 @@ class Instance:
 
     async def accept(self, event: Event, *, cursor: Cursor | None = None) -> Awaitable[object]:
         return await self._core.accept(event, cursor)
+
+    def answered(self, status: int | None) -> None:
+        if status is None:
+            kind = "none"
+        elif status == HTTPStatus.TOO_MANY_REQUESTS:
+            kind = str(status)
+        else:
+            kind = f"{min(9, max(0, status // 100))}xx"  # a server may say any number
+        self.api_answers[kind] += 1
 
     def skipped(self, reason: str, *, cursor: Cursor | None = None) -> None:
         self._core.skipped(self.instance, reason, cursor)

@@ -123,12 +123,15 @@ class Metrics:
         up = _gauge("instance_up", "Whether an instance is connected.", "instance", "platform")
         state = _gauge("instance_state", "How an instance stands: 1 at the state that it is in.", "instance", "state")
         ended = _counter("connections_ended", "Connections that ended or could not be made.", "instance")
+        calls = _counter("api_calls", "Requests to the platform's API, by the answer's status.", "instance", "status")
         for name, instance in self._instances.items():
             up.add_metric([str(name), instance.driver.platform], float(instance.state is State.CONNECTED))
             for each in State:
                 state.add_metric([str(name), each.value], float(instance.state is each))
             ended.add_metric([str(name)], float(instance.connections_ended))
-        yield from (up, state, ended)
+            for status, number in sorted(instance.api_answers.items()):
+                calls.add_metric([str(name), status], float(number))
+        yield from (up, state, ended, calls)
         about = _gauge("build_info", "The version that runs.", "version")
         about.add_metric([__version__], 1.0)
         started = _gauge("start_time_seconds", "When the daemon was started, in seconds since 1970.")

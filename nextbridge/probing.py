@@ -110,6 +110,8 @@ class _Bystander:
         self.command_prefix = general.command_prefix
         self.fetch_allow = general.fetch_allow
 
+    def answered(self, status: int | None) -> None: ...
+
     async def accept(self, event: Event, *, cursor: Cursor | None = None) -> asyncio.Future[None]:  # noqa: ARG002
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         done.set_result(None)

@@ -413,7 +413,9 @@ class DiscordDriver(Driver[DiscordSettings, DiscordChannel]):
         async with self._opening:
             if self._api is None:
                 proxy = effective_proxy(self.settings.proxy, self.host.proxy)
-                session = await open_session(proxy=proxy, ca_file=self.settings.ca_file or None)
+                session = await open_session(
+                    proxy=proxy, ca_file=self.settings.ca_file or None, answered=self.host.answered
+                )
                 self._api = Api(session, api_of(self.settings), token_of(self.settings))
             return self._api
 

@@ -408,7 +408,9 @@ class MattermostDriver(Driver[MattermostSettings, MattermostChannel]):
         async with self._opening:
             if self._api is None:
                 proxy = effective_proxy(self.settings.proxy, self.host.proxy)
-                session = await open_session(proxy=proxy, ca_file=self.settings.ca_file or None)
+                session = await open_session(
+                    proxy=proxy, ca_file=self.settings.ca_file or None, answered=self.host.answered
+                )
                 self._api = Api(session, self._server, token_of(self.settings), patience=self.patience)
             return self._api
 

@@ -407,7 +407,7 @@ class SlackDriver(Driver[SlackSettings, SlackChannel]):
             if self._api is None:
                 settings = self.settings
                 proxy = effective_proxy(settings.proxy, self.host.proxy)
-                session = await open_session(proxy=proxy, ca_file=settings.ca_file or None)
+                session = await open_session(proxy=proxy, ca_file=settings.ca_file or None, answered=self.host.answered)
                 bot = Web(session, settings.api_url, secret_of(settings.bot_token))
                 app = None
                 if settings.app_token is not None:

@@ -265,7 +265,7 @@ class TelegramDriver(Driver[TelegramSettings, TelegramChannel]):
             if self._api is None:
                 proxy = effective_proxy(self.settings.proxy, self.host.proxy)
                 ca_file = None if self.settings.ca_file is UNSET else self.settings.ca_file
-                session = await open_session(proxy=proxy, ca_file=ca_file)
+                session = await open_session(proxy=proxy, ca_file=ca_file, answered=self.host.answered)
                 pacer = Pacer(self.settings.messages_per_second, self.settings.messages_per_minute)
                 self._api = Api(session, self.settings, pacer)
             return self._api

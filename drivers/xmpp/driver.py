@@ -122,7 +122,7 @@ class XmppDriver(Driver[XmppSettings, XmppChannel]):
 
     async def run(self) -> None:
         proxy = effective_proxy(self.settings.proxy, self.host.proxy)
-        http = await open_session(proxy=proxy, ca_file=self.settings.ca_file)
+        http = await open_session(proxy=proxy, ca_file=self.settings.ca_file, answered=self.host.answered)
         try:
             async with self._begun(
                 self.settings, self.channels, self.host, resource=await self._resource(), proxy=proxy, http=http

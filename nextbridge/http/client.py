@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 import ssl
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
@@ -52,11 +52,14 @@ CONNECTION_ERRORS = (aiohttp.ClientError, OSError, TimeoutError)
 """What a request of a session raises when the other side was not reached, or the answer broke off."""
 
 
-async def open_session(*, proxy: str | None = None, ca_file: str | None = None) -> aiohttp.ClientSession:
+async def open_session(
+    *, proxy: str | None = None, ca_file: str | None = None, answered: Callable[[int | None], None] | None = None
+) -> aiohttp.ClientSession:
     """A session for one instance; the caller closes it.
 
     `proxy` is an http, https, socks4, socks5 or socks5h address; names are resolved by the proxy. `ca_file` is a PEM
-    file whose certificates are trusted beside the system's. Raises Paused (of the instance) when either cannot be used.
+    file whose certificates are trusted beside the system's. `answered` is called with the status of each answer, or
+    with None where a request had none (`Host.answered`). Raises Paused (of the instance) when either cannot be used.
     """
     context = await asyncio.to_thread(tls_context, ca_file)
     connector = aiohttp.TCPConnector(ssl=context) if proxy is None else proxy_connector(proxy, context)
@@ -65,7 +68,22 @@ async def open_session(*, proxy: str | None = None, ca_file: str | None = None) 
         timeout=TIMEOUT,
         cookie_jar=aiohttp.DummyCookieJar(),
         headers={"User-Agent": f"NextBridge/{__version__}"},
+        trace_configs=None if answered is None else [_traced(answered)],
     )
+
+
+def _traced(answered: Callable[[int | None], None]) -> aiohttp.TraceConfig:
+    async def ended(_: object, __: object, request: aiohttp.TraceRequestEndParams) -> None:
+        answered(request.response.status)
+
+    async def failed(_: object, __: object, request: aiohttp.TraceRequestExceptionParams) -> None:
+        if not isinstance(request.exception, asyncio.CancelledError):  # nobody waits for it any more
+            answered(None)
+
+    config = aiohttp.TraceConfig()
+    config.on_request_end.append(ended)
+    config.on_request_exception.append(failed)
+    return config
 
 
 def unreachable(error: BaseException) -> str:

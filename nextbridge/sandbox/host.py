@@ -59,6 +59,7 @@ class RecordingHost:
         self.skips: dict[str, int] = {}
         self.gaps: list[tuple[ChannelKey, Position | None]] = []
         self.forgotten: list[ChannelKey] = []
+        self.statuses: list[int | None] = []
         self.typists: list[tuple[ChannelKey, Author]] = []
         self.me: UserId | None = None
         self.realm: str | None = None
@@ -87,6 +88,9 @@ class RecordingHost:
         if cursor is not None:
             self.cursors[cursor.name] = cursor.value
         self._notify()
+
+    def answered(self, status: int | None) -> None:
+        self.statuses.append(status)
 
     def typing(self, channel: ChannelKey, author: Author) -> None:
         self.typists.append((channel, author))

@@ -14,6 +14,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 import yaml
+from aiohttp import web
 from prometheus_client.core import Metric
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as openmetrics
 from prometheus_client.parser import text_string_to_metric_families as plain
@@ -21,6 +22,7 @@ from prometheus_client.parser import text_string_to_metric_families as plain
 from nextbridge.config.model import MetricsSettings
 from nextbridge.config.types import Secret
 from nextbridge.driver import Outgoing, Receipt, Rejected, Retry
+from nextbridge.http.client import open_session
 from tests.core.conftest import daemon
 from tests.core.script import Daemon, RunDaemon, ScriptDriver, rule
 
@@ -103,6 +105,32 @@ async def test_the_numbers_are_those_of_the_relay(daemon: RunDaemon) -> None:
     assert {key: found.get(key) for key in expected} == expected
     assert 0 < found["nextbridge_delivery_seconds_sum", "b"] < 10
     assert found["process_resident_memory_bytes",] > 1_000_000
+
+
+async def test_requests_of_drivers_are_counted_by_their_status(daemon: RunDaemon) -> None:
+    """Each session that is opened for an instance tells it; codes of a kind are one number, but the rate limit."""
+
+    async def say(request: web.Request) -> web.Response:
+        return web.Response(status=int(request.query["status"]))
+
+    app = web.Application()
+    app.router.add_get("/", say)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    address = f"http://127.0.0.1:{runner.addresses[0][1]}/"
+    async with daemon(rule("r", "a/1", "b/1"), metrics=MetricsSettings(), a=ScriptDriver, b=ScriptDriver) as running:
+        async with await open_session(answered=running["a"].host.answered) as session:
+            for status in (200, 201, 401, 404, 429, 429, 429, 503):
+                async with session.get(address, params={"status": status}):
+                    pass
+            await runner.cleanup()
+            with pytest.raises(aiohttp.ClientError):
+                await session.get(address)
+        _, _, text = await scrape(running, accept=OPENMETRICS)
+    found = {key[2]: value for key, value in samples(text).items() if key[0] == "nextbridge_api_calls_total"}
+    assert found == {"2xx": 2, "4xx": 2, "429": 3, "5xx": 1, "none": 1}
 
 
 async def test_an_older_prometheus_gets_its_own_form(daemon: RunDaemon) -> None:
