@@ -20,7 +20,7 @@ from nextbridge.driver import ConfiguredChannel, Cursor, Driver, Finding, Positi
 from nextbridge.envelope import Author, ChannelKey, Event, InstanceId, UserId
 from nextbridge.instances import configured_channels
 
-__all__ = ["Probed", "probe"]
+__all__ = ["Bystander", "Probed", "probe"]
 
 PATIENCE = 45.0
 """Seconds that one instance may take."""
@@ -59,7 +59,7 @@ async def _probe(
 ) -> Probed:
     driver: Driver[Any, Any] | None = None
     try:
-        driver = instance.driver(instance.settings, channels, _Bystander(instance.id, config, folder))
+        driver = instance.driver(instance.settings, channels, Bystander(instance.id, config, folder))
         async with asyncio.timeout(patience):
             findings = tuple(await driver.probe())
     except TimeoutError:
@@ -96,7 +96,7 @@ class _Memory:
             self._values[key] = value
 
 
-class _Bystander:
+class Bystander:
     """A Host for a driver that only looks: what it has of the file is there, what it says goes nowhere."""
 
     def __init__(self, instance: InstanceId, config: Config, folder: Path) -> None:

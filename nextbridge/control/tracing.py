@@ -2,16 +2,28 @@
 
 from __future__ import annotations
 
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
 import click
 
-from nextbridge.control.asking import EX_NOINPUT, end, expected, json_option, print_json, reached, state_option
+from nextbridge.control.asking import (
+    EX_CONFIG,
+    EX_NOINPUT,
+    end,
+    expected,
+    json_option,
+    print_json,
+    reached,
+    state_option,
+)
+from nextbridge.errors import ConfigError
 
 if TYPE_CHECKING:
     from nextbridge.control.protocol import TracedEvent, Way
+    from nextbridge.rehearsal import Rehearsed
 
 __all__ = ["trace"]
 
@@ -25,12 +37,37 @@ _UNKNOWN = (
 @state_option
 @json_option
 @click.option("--text", is_flag=True, help="Show what its author wrote, too.")
+@click.option("--dry-run", is_flag=True, help="Take the argument as the text of a message that nobody has posted.")
+@click.option("--from", "source", metavar="INSTANCE/CHANNEL", help="With --dry-run: where it would be posted.")
+@click.option("--author", default="somebody", show_default=True, help="With --dry-run: who would post it.")
+@click.option(
+    "--config",
+    "config_path",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="With --dry-run: the operator's file. By default as for run.",
+)
 @click.argument("message", metavar="LINK-OR-ID")
-def trace(state: Path | None, *, as_json: bool, text: bool, message: str) -> None:
+def trace(  # noqa: PLR0913 - each is an option
+    state: Path | None,
+    *,
+    as_json: bool,
+    text: bool,
+    dry_run: bool,
+    source: str | None,
+    author: str,
+    config_path: Path | None,
+    message: str,
+) -> None:
     """Show what became of a message: in each target channel, and with what was done to it later.
 
     It is named by its link or its id, where it was posted or as a copy elsewhere; the log's event_id will do.
+
+    With --dry-run and a text, show what each rule of the file would do with it, and what each target would be given.
+    Nothing is sent, and no daemon is needed.
     """
+    if dry_run:
+        _rehearse(config_path, source, author, message, as_json=as_json)
+        return
     from nextbridge.control.protocol import TraceMessage, Traces
 
     with reached(state) as ask:
@@ -44,6 +81,40 @@ def trace(state: Path | None, *, as_json: bool, text: bool, message: str) -> Non
         click.echo("\n\n".join(map(_event, found.events)))
     if not found.events:
         end(_UNKNOWN, EX_NOINPUT)
+
+
+def _rehearse(config_path: Path | None, named: str | None, author: str, text: str, *, as_json: bool) -> None:
+    from nextbridge import config
+    from nextbridge.rehearsal import Rehearsal
+
+    try:
+        loaded = config.load(config.find(config_path)).config
+    except ConfigError as error:
+        end(str(error), EX_CONFIG)
+    with tempfile.TemporaryDirectory(prefix="nextbridge-trace-") as folder:
+        rehearsal = Rehearsal(loaded, Path(folder))
+        source = None if named is None else rehearsal.source(named)
+        if source is None:
+            end(f"Say with --from where it would be posted: {', '.join(rehearsal.sources())}.", EX_NOINPUT)
+        found = rehearsal.of(source, text, author)
+    if as_json:
+        print_json(found)
+    else:
+        click.echo("\n".join(map(_rehearsed, found)))
+
+
+def _rehearsed(rule: Rehearsed) -> str:
+    from nextbridge.control.table import harmless, one_line
+
+    lines = [f"rule {one_line(rule.rule)}: {rule.reason or 'relays it'}"]
+    for way in rule.ways:
+        lines.append(
+            f"  -> {one_line(way.target)}"
+            + (f", as {one_line(way.name)}" if way.name else "")
+            + (f": {way.reason}" if way.reason else "")
+        )
+        lines += [f"    {line}" for text in way.texts for line in harmless(text).splitlines()]
+    return "\n".join(lines)
 
 
 def _names(given: str) -> list[str]:
