@@ -33,6 +33,7 @@ _SAVED_EVERY = 3.0
 _CLOSING = 4000
 """Any code but 1000 and 1001, which would end the session."""
 _MOST_UNWRITTEN = 20_000
+_NOT_DISCORD = "the gateway does not speak as Discord's does; look at api_url"
 _NO_SESSION = {4007, 4009}
 """Close codes after which there is nothing to resume."""
 
@@ -184,7 +185,7 @@ class Connection:
         except TimeoutError:
             raise Retry("the gateway opens but does not take us") from None
         except wire.UNREADABLE:
-            raise Retry("the gateway does not speak as Discord's does; look at api_url") from None
+            raise Retry(_NOT_DISCORD) from None
 
     async def _introduce(self) -> None:
         token, resumption = self._api.token, self._resumption
@@ -201,11 +202,18 @@ class Connection:
         frame = self._first
         while frame is not None:
             if frame.t == "READY":
-                ready = msgspec.json.decode(frame.d, type=wire.Ready)
-                self._resumption.begin(ready.session_id, ready.resume_gateway_url)
+                self._begin(frame)
             self._resumption.heard = frame.s or self._resumption.heard
             yield frame
             frame = await self._event()
+
+    def _begin(self, frame: wire.Frame) -> None:
+        try:
+            ready = msgspec.json.decode(frame.d, type=wire.Ready)
+        except wire.UNREADABLE:
+            self._resumption.forget()  # a session that goes on would tell the same again
+            raise Retry(_NOT_DISCORD) from None
+        self._resumption.begin(ready.session_id, ready.resume_gateway_url)
 
     async def close(self) -> None:
         """End the connection, and keep the session."""

@@ -11,6 +11,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Mapping
 
+from drivers.discord.wire import LONGEST_LIMIT
 from nextbridge.errors import Retry
 
 __all__ = ["Pace"]
@@ -66,7 +67,10 @@ class Pace:
         if len(self._buckets) > _KEPT:
             self._buckets.popitem(last=False)
         try:
-            resets = time.monotonic() + float(after)
+            seconds = float(after)
+            if not 0 <= seconds <= LONGEST_LIMIT:
+                return
+            resets = time.monotonic() + seconds
             # of answers that overtake each other the one that leaves less counts
             same_window = abs(resets - bucket.resets) < 0.05
             bucket.left = min(int(left), bucket.left) if same_window else int(left)

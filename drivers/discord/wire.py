@@ -12,6 +12,7 @@ import msgspec
 from msgspec import Meta, Raw, Struct
 
 __all__ = [
+    "LONGEST_LIMIT",
     "UNREADABLE",
     "Application",
     "Attachment",
@@ -48,11 +49,14 @@ __all__ = [
     "storable",
 ]
 
-UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, ValueError)
+UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, ValueError, RecursionError)
 """What decoding raises (msgspec.ValidationError is one of the first)."""
 
 Snowflake: TypeAlias = Annotated[str, Meta(pattern=r"^[0-9]{1,20}$(?!\n)")]
 """An id: 64 bits, written as a decimal number."""
+
+LONGEST_LIMIT = 86_400
+"""Seconds: sessions are counted by the day, and no limit is longer. What names a later time is nothing of Discord's."""
 
 _EPOCH = 1_420_070_400_000
 """Milliseconds since 1970 of the first second of 2015, from which ids are counted."""
@@ -316,7 +320,7 @@ class Application(Struct, frozen=True):
 
 class SessionStart(Struct, frozen=True):
     remaining: int = 1
-    reset_after: int = 0
+    reset_after: Annotated[int, Meta(ge=0, le=LONGEST_LIMIT * 1000)] = 0
 
 
 class Gateway(Struct, frozen=True):
@@ -332,7 +336,7 @@ class Refusal(Struct, frozen=True):
     message: str = ""
     code: int = 0
     errors: Raw = Raw(b"")
-    retry_after: float | None = None
+    retry_after: Annotated[float, Meta(ge=0, le=LONGEST_LIMIT)] | None = None
     is_global: bool = msgspec.field(name="global", default=False)
 
 
@@ -344,14 +348,14 @@ class Frame(Struct, frozen=True):
 
     op: int
     d: Raw = Raw(b"null")
-    s: int | None = None
+    s: Annotated[int, Meta(ge=0, lt=2**62)] | None = None
     t: str | None = None
 
 
 class Hello(Struct, frozen=True):
     """The first word of the gateway."""
 
-    heartbeat_interval: int
+    heartbeat_interval: Annotated[int, Meta(gt=0, le=3_600_000)]
     """Milliseconds."""
 
 

@@ -48,7 +48,7 @@ class Web:
             if not isinstance(error.response, AsyncSlackResponse):  # half an answer
                 return Answer(error.response.status, {}, dict(error.response.headers))
             answer = error.response
-        except AttributeError:  # its word for plain text with status 200, which is nobody's answer
+        except (AttributeError, RecursionError):  # the first is its word for plain text with status 200
             return Answer(200, {}, {})
         content = answer.data if isinstance(answer.data, dict) else {}
         return Answer(answer.status_code, content, dict(answer.headers))

@@ -50,7 +50,7 @@ __all__ = [
 
 T = TypeVar("T")
 
-UNREADABLE = (msgspec.DecodeError, msgspec.ValidationError, UnicodeDecodeError)
+UNREADABLE = (msgspec.DecodeError, msgspec.ValidationError, UnicodeDecodeError, RecursionError)
 """What decoding raises where bytes are not what they should be."""
 
 MARK = "nextbridge_relayed"

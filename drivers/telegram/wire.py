@@ -38,7 +38,7 @@ __all__ = [
     "is_basic_group",
 ]
 
-UNREADABLE = (msgspec.DecodeError, msgspec.ValidationError, UnicodeDecodeError)
+UNREADABLE = (msgspec.DecodeError, msgspec.ValidationError, UnicodeDecodeError, RecursionError)
 """What decoding raises."""
 
 ALLOWED_UPDATES = (

@@ -16,6 +16,7 @@ from nextbridge.errors import JournalError, Paused, Retry
 from nextbridge.sandbox.contract.supervised import said
 from nextbridge.sandbox.discord import Right
 from tests.discord.place import Place
+from tests.mangling import mangled
 
 
 async def test_a_connection_that_is_asked_to_begin_again_misses_nothing(place: Place) -> None:
@@ -202,3 +203,48 @@ async def test_a_thread_that_cannot_be_looked_up_now_is_told_of_again(place: Pla
     event = await relay.received("in it")
     assert event.thread == root.id
     assert place.sandbox.gateway.resumed == 1
+
+
+async def test_a_frame_of_any_shape_costs_itself_alone(place: Place) -> None:
+    """What is no frame of the gateway's is passed over, however deep it is nested; what follows is heard."""
+    relay = await place.run()
+    (session,) = place.sandbox.gateway.sessions.values()
+    assert session.socket is not None
+    nested: list[object] = []
+    for _ in range(400):
+        nested = [nested]
+    for wrong in mangled({"op": 0, "t": "MESSAGE_CREATE", "s": 1, "d": {"id": "1"}}):
+        session.socket.put(wrong)
+    session.socket.put({"op": 0, "t": "MESSAGE_CREATE", "s": 2, "d": nested})
+    place.sandbox.post_as(place.alice, place.town, "end")
+    await relay.received("end")
+    assert relay.ends == []
+    assert place.sandbox.gateway.identified == 1
+
+
+async def test_a_number_that_fits_nowhere_is_not_kept(place: Place) -> None:
+    """The session is put on disk and resumed, whatever number a frame gave."""
+    relay = await place.run()
+    (session,) = place.sandbox.gateway.sessions.values()
+    assert session.socket is not None
+    session.socket.put({"op": 0, "t": "X", "s": 10**30, "d": {}})
+    place.sandbox.gateway.ask_to_reconnect()
+    place.sandbox.post_as(place.alice, place.town, "end")
+    await relay.received("end")
+    assert place.sandbox.gateway.resumed == 1
+
+
+async def test_a_gateway_that_is_none_is_told_and_tried_again(place: Place) -> None:
+    """A session without an id, and a heartbeat in an eternity: the operator reads that it is not Discord's."""
+    relay = await place.run()
+    place.sandbox.gateway.tell("READY", None, lambda _: {"user": []})
+    await relay.until(lambda: bool(relay.ends) and relay.host.is_connected and place.sandbox.gateway.identified == 2)
+    place.sandbox.post_as(place.alice, place.town, "end")
+    await relay.received("end")
+    place.sandbox.gateway.heartbeat_interval = 10**400
+    again = place.make()
+    again.start()
+    await again.until(lambda: bool(again.ends))
+    for end in (relay.ends[0], again.ends[0]):
+        assert isinstance(end, Retry)
+        assert "look at api_url" in end.reason

@@ -211,6 +211,42 @@ async def test_a_limit_that_is_met_is_told_with_its_time() -> None:
             await relay.close()
 
 
+_ENDLESS = {"Bucket": "b", "Remaining": "0", "Reset-After": "inf"}
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "headers"),
+    [
+        (200, "[]", {}),
+        (200, "{", {}),
+        (200, '{"id": "x", "channel_id": 5}', {}),
+        (200, "<html>log in</html>", {}),
+        (
+            200,
+            "[" * 20_000,
+            {"X-RateLimit-Bucket": "b", "X-RateLimit-Remaining": "0", "X-RateLimit-Reset-After": "inf"},
+        ),
+        (404, "null", {}),
+        (403, '{"message": 5, "code": []}', {}),
+        (502, "<html>bad gateway</html>", {}),
+        (429, '{"retry_after": 1e300, "global": true}', {}),
+        (429, "[]", {}),
+        (429, '{"retry_after": -1e300}', {}),
+    ],
+)
+async def test_what_is_no_answer_of_discords_is_tried_again(
+    place: Place, status: int, body: str, headers: dict[str, str]
+) -> None:
+    """A proxy's page, half an answer, one of other shapes, and a limit without an end: the next message goes out."""
+    relay = await place.run(identity="bot")
+    place.sandbox.faults.answer(status, route="POST /channels/{channel}/messages", body=body, headers=headers)
+    refused = await error_of(relay.send("hello"))
+    assert isinstance(refused, Retry)
+    assert (refused.after or 0.0) <= 60.0
+    await relay.send("end")
+    assert [text.rpartition(" ")[2] for text in place.sandbox.texts(place.town)] == ["end"]
+
+
 @pytest.mark.parametrize("identity", ["webhook", "bot"])
 async def test_equal_messages_are_told_apart_after_a_crash(place: Place, identity: str) -> None:
     """The second of two equal ones, whose first attempt never arrived, is sent; the one that did arrive is not."""
