@@ -117,6 +117,25 @@ def test_what_is_written_is_read_again(tree: tuple[Block, ...]) -> None:
     assert MRKDWN.read(MRKDWN.write(tree)).blocks == normalise(spelled(normalise(barred(tree))), underline=False)
 
 
+@pytest.mark.parametrize(
+    "typed",
+    [
+        "<!channel>",
+        "<!here|x>",
+        "<!subteam^S0123456>",
+        "<@U0123456>",
+        "<#C0123456|x>",
+        "<http://e.org|good.org>",
+        "&lt;",
+    ],
+)
+def test_slacks_own_notation_that_somebody_typed_is_text(typed: str) -> None:
+    """Nobody is called, no channel is named and no address is hidden by whoever knows how Slack writes that."""
+    written = MRKDWN.write(RichText.plain(typed).blocks)
+    assert "<" not in written
+    assert PLAIN.write(MRKDWN.read(written).blocks) == typed
+
+
 def test_a_spoiler_stands_between_its_bars() -> None:
     """Slack hides nothing: its readers are warned, as people who type it are."""
     tree = (Paragraph((Text("end: "), Spoiler((Text("he "), Bold((Text("lives"),)))))),)
