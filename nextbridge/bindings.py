@@ -144,6 +144,15 @@ class Bindings:
         if given_up is not None and given_up != key:
             await self._write(given_up)
 
+    def called(self, person: str) -> list[Account]:
+        """The bound accounts whose id or handle this is."""
+        return [
+            each.account
+            for kept in self._people.values()
+            for each in kept.accounts
+            if person in {each.account.user, each.name}
+        ]
+
     async def remove(self, account: Account) -> bool:
         """Take an account from its person; false where it is not bound. One that is left alone is bound no more."""
         key = self._keys.get(account)

@@ -12,6 +12,7 @@ import click
 
 from nextbridge import __version__
 from nextbridge.control.commands import dead, queue
+from nextbridge.control.forgetting import forget
 from nextbridge.control.reloading import reload
 from nextbridge.control.status import status
 from nextbridge.control.tailing import tail
@@ -270,6 +271,7 @@ main.add_command(queue)
 main.add_command(dead)
 main.add_command(reload)
 main.add_command(trace)
+main.add_command(forget)
 main.add_command(status)
 main.add_command(tail)
 

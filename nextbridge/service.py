@@ -223,7 +223,7 @@ class Service:
             alerts=alerts,
         )
         now = int(time.time() * 1000)
-        running = Running(self._config.path, now, self.instances, deliveries, reload, crossings)
+        running = Running(self._config.path, now, self.instances, deliveries, reload, bindings, crossings)
         desk = Desk(journal, spool, running)
         return deliveries, backfill, alerts, reload, ControlServer(self._state, desk.answer, desk.follow)
 

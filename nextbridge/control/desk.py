@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import time
 from collections.abc import AsyncGenerator, Iterable, Mapping
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import structlog
 from msgspec import Struct, structs
 
 from nextbridge import __version__
+from nextbridge.bindings import Bindings
 from nextbridge.control.protocol import (
     Answer,
     ControlError,
@@ -22,8 +24,11 @@ from nextbridge.control.protocol import (
     DropDead,
     FollowCrossings,
     Following,
+    ForgetPerson,
+    Forgotten,
     Ids,
     InstanceStatus,
+    Known,
     Lane,
     Lanes,
     Letter,
@@ -47,6 +52,7 @@ from nextbridge.crossings import Crossing, Crossings, FellBehind, TooManyListene
 from nextbridge.delivery import Deliveries, LaneState
 from nextbridge.envelope import Channel, Deleted, Edited, Event, InstanceId, Joined, Left, Posted, Reacted, TopicChanged
 from nextbridge.errors import ConfigError
+from nextbridge.identities import OwnIdentities
 from nextbridge.instance import Instance
 from nextbridge.journal import DeadLetter, Journal, Trace, Traced, Waiting
 from nextbridge.markup import PLAIN
@@ -59,6 +65,11 @@ __all__ = ["Desk", "Running"]
 _LONGEST_REASON = 500
 """Characters; what a server says of itself may be a whole page."""
 _LONGEST_TEXT = 100_000
+_FORGOTTEN_AT_ONCE = 50
+_FORGETTING_SECONDS = 20.0
+"""After which the asker is told how far it came."""
+_FORGETTING_RESTS = 0.02
+"""Seconds between two steps, in which the journal does what messages need."""
 _STOPPED = LaneState("stopped")
 _DESERTED = LaneState("waiting", "its instance is not in the file, or is disabled")
 
@@ -72,6 +83,7 @@ class Running(Struct, frozen=True):
     instances: Mapping[InstanceId, Instance]
     deliveries: Deliveries
     reload: Reload
+    bindings: Bindings
     crossings: Crossings
 
 
@@ -102,6 +114,8 @@ class Desk:
             case TraceMessage(message=message, text=text):
                 traces = await self._journal.trace(message)
                 return Traces(events=await asyncio.to_thread(_traced, traces, text=text))
+            case ForgetPerson():
+                return await self._forget(question)
             case RetryDead(ids=ids):
                 return await self._retry(ids)
             case DropDead(ids=ids):
@@ -148,6 +162,36 @@ class Desk:
                 self._log.info("dead_letter_dropped", delivery=number)
         return Done(ids=tuple(dropped))
 
+    async def _forget(self, question: ForgetPerson) -> Forgotten:
+        """The journal's events, and what binds the accounts to others; an event that is still needed stays."""
+        instance = InstanceId(question.instance) if question.instance else None
+        found = await self._journal.authored(question.person, instance)
+        bindings = self._running.bindings if self._running is not None else await _bindings_of(self._journal)
+        bound = set(bindings.called(question.person))
+        bound |= {each for known in found.accounts if (each := bindings.account(known.instance, known.user))}
+        bound = {each for each in bound if bindings.accounts(each)}
+        if instance is not None:
+            bound = {each for each in bound if bindings.account(instance, each.user) == each}
+        events = [each for each in found.events if each > question.after]
+        forgotten = reached = 0
+        if question.really:
+            for account in bound:
+                await bindings.remove(account)
+            reactors = [f"{known.instance}/{known.user}" for known in found.accounts]
+            until = time.monotonic() + _FORGETTING_SECONDS
+            while reached < len(events) and time.monotonic() < until:
+                step = events[reached : reached + _FORGOTTEN_AT_ONCE]
+                forgotten += await self._journal.forget(step, reactors)
+                reached += len(step)
+                await asyncio.sleep(_FORGETTING_RESTS)
+        return Forgotten(
+            accounts=tuple(Known(**structs.asdict(known)) for known in found.accounts),
+            bindings=len(bound),
+            forgotten=forgotten,
+            left=reached - forgotten,
+            after=events[reached - 1] if 0 < reached < len(events) else None,
+        )
+
     async def _status(self) -> Status:
         waiting = await self._journal.waiting()
         running = self._running
@@ -176,6 +220,14 @@ class Desk:
         except ConfigError as error:
             return WrongFile(report=redaction.mask(str(error)))
         return Reloaded(**structs.asdict(done))
+
+
+async def _bindings_of(journal: Journal) -> Bindings:
+    identities = OwnIdentities(journal)
+    await identities.load()
+    bindings = Bindings(journal, identities)
+    await bindings.load()
+    return bindings
 
 
 def _standing(instance: Instance) -> InstanceStatus:

@@ -119,6 +119,19 @@ class TraceMessage(_Line, frozen=True, tag_field="what", tag="trace"):
     """With what was written."""
 
 
+class ForgetPerson(_Line, frozen=True, tag_field="what", tag="forget"):
+    """What the journal keeps of a person, and the forgetting of it."""
+
+    person: Annotated[str, Meta(min_length=1, max_length=1000)]
+    """Their id or handle."""
+    instance: str = ""
+    """The one on which they are called so; empty for all."""
+    really: bool = False
+    """False: only look."""
+    after: int = 0
+    """Of their events only those behind this one: what an earlier answer had no time for."""
+
+
 class ShowStatus(_Line, frozen=True, tag_field="what", tag="status"):
     """How the daemon and its instances stand."""
 
@@ -137,7 +150,16 @@ class FollowCrossings(_Line, frozen=True, tag_field="what", tag="follow"):
 
 
 Question: TypeAlias = (
-    ShowQueue | ListDead | ShowDead | DeadIds | RetryDead | DropDead | TraceMessage | ShowStatus | ReloadFile
+    ShowQueue
+    | ListDead
+    | ShowDead
+    | DeadIds
+    | RetryDead
+    | DropDead
+    | TraceMessage
+    | ForgetPerson
+    | ShowStatus
+    | ReloadFile
 )
 """What has one answer."""
 
@@ -275,6 +297,30 @@ class Done(_Line, frozen=True, tag_field="what", tag="done"):
     ids: tuple[int, ...]
 
 
+class Known(_Line, frozen=True):
+    """An account of a person, as the journal has it."""
+
+    instance: str
+    user: str
+    username: str
+    name: str
+    events: int
+
+
+class Forgotten(_Line, frozen=True, tag_field="what", tag="forgotten"):
+    """Answers ForgetPerson."""
+
+    accounts: tuple[Known, ...]
+    bindings: int
+    """Accounts that are bound to others."""
+    forgotten: int
+    """Events that are forgotten now."""
+    left: int
+    """Events that are needed until they are delivered, or given up for good."""
+    after: int | None = None
+    """There are more, behind this one: ask again."""
+
+
 class Reloaded(_Line, frozen=True, tag_field="what", tag="reloaded"):
     """Answers ReloadFile: as `nextbridge.reload.Reloaded` has it."""
 
@@ -321,7 +367,18 @@ class Refused(_Line, frozen=True, tag_field="what", tag="refused"):
 
 
 Answer: TypeAlias = (
-    Lanes | DeadLetters | Traces | Status | Ids | Done | Reloaded | WrongFile | Following | Crossed | Refused
+    Lanes
+    | DeadLetters
+    | Traces
+    | Status
+    | Ids
+    | Done
+    | Forgotten
+    | Reloaded
+    | WrongFile
+    | Following
+    | Crossed
+    | Refused
 )
 
 

@@ -19,14 +19,16 @@ from typing import Literal, Protocol
 from msgspec import Struct
 
 from nextbridge.driver import Cursor, Receipt
-from nextbridge.envelope import Channel, Event, InstanceId, Posted
+from nextbridge.envelope import Channel, Event, InstanceId, Posted, UserId
 from nextbridge.errors import JournalError
 
 __all__ = [
+    "Authored",
     "DeadLetter",
     "Delivery",
     "Fate",
     "Journal",
+    "KnownAs",
     "NewDelivery",
     "PlannedPart",
     "Purged",
@@ -142,6 +144,25 @@ class DeadLetter(Struct, frozen=True, kw_only=True):
     """Milliseconds since 1970."""
 
 
+class KnownAs(Struct, frozen=True):
+    """An account that somebody has said or done something by."""
+
+    instance: InstanceId
+    user: UserId
+    username: str
+    name: str
+    """As it was when they did it the last time."""
+    events: int
+    """How many of theirs are kept."""
+
+
+class Authored(Struct, frozen=True):
+    """What the journal keeps of a person's doing."""
+
+    accounts: tuple[KnownAs, ...]
+    events: tuple[int, ...]
+
+
 class Traced(Struct, frozen=True, kw_only=True):
     """How far an event came on its way to one target channel."""
 
@@ -250,6 +271,19 @@ class Journal(Protocol):
         """The newest events about what some channel knows as `message`, oldest first.
 
         That is the id of a message where it was posted, or of a copy. Reads widely, and holds up nobody.
+        """
+
+    async def authored(self, person: str, instance: InstanceId | None = None) -> Authored:
+        """Everything that somebody said or did whose id or handle this is, on one instance or on all.
+
+        Reads all that there is, and holds up nobody.
+        """
+
+    async def forget(self, events: Sequence[int], reactors: Sequence[str]) -> int:
+        """Forget who did these events and what they said, and what these reactors reacted; how many were forgotten.
+
+        That there were such events stays, so that none is taken for a new one. Those that a delivery or dead letter
+        still needs are left as they are. To be called with at most some hundred events.
         """
 
     def retry(self, dead: Sequence[int]) -> asyncio.Future[Mapping[int, Channel]]:

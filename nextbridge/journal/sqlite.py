@@ -25,9 +25,10 @@ import msgspec
 from nextbridge.driver import Cursor, Receipt
 from nextbridge.envelope import Channel, Event, InstanceId
 from nextbridge.errors import EntryRefused, JournalError, NextBridgeError
-from nextbridge.journal import DeadLetter, Delivery, Fate, NewDelivery, PlannedPart, Purged, Trace, Waiting
+from nextbridge.journal import Authored, DeadLetter, Delivery, Fate, NewDelivery, PlannedPart, Purged, Trace, Waiting
 from nextbridge.journal.faults import explained
 from nextbridge.journal.folder import StateFolder
+from nextbridge.journal.people import authored
 from nextbridge.journal.reader import Reader
 from nextbridge.journal.schema import connect_reader, open_file
 from nextbridge.journal.traces import traces
@@ -212,6 +213,12 @@ class SqliteJournal:
 
     async def trace(self, message: str, *, limit: int = 50) -> list[Trace]:
         return await self._read_by(None, traces, self._folder.journal, message, limit)
+
+    async def authored(self, person: str, instance: InstanceId | None = None) -> Authored:
+        return await self._read_by(None, authored, self._folder.journal, person, instance)
+
+    async def forget(self, events: Sequence[int], reactors: Sequence[str]) -> int:
+        return await self._now(self._writer.forget, tuple(events), tuple(reactors))
 
     async def delivered_ids(self, event_id: int) -> Mapping[Channel, tuple[str, ...]]:
         return await self._read(self._reader.delivered_ids, event_id)

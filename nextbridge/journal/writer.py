@@ -18,6 +18,7 @@ from nextbridge.envelope import Channel, ChannelKey, Event, InstanceId, Posted, 
 from nextbridge.errors import EntryRefused
 from nextbridge.journal import Delivery, NewDelivery, PlannedPart, Purged
 from nextbridge.journal.faults import is_fatal
+from nextbridge.journal.people import without_person
 from nextbridge.journal.schema import KINDS, SEEN_PERIOD
 
 __all__ = ["Command", "Writer"]
@@ -338,10 +339,40 @@ class Writer:
         following = found[len(old)][0] if len(old) < len(found) else self._next
         needed = {event for (event,) in execute(_NEEDED, {"first": old[0], "last": following - 1})}
         gone = [(number,) for number in old if number not in needed]
+        self._purged(gone)
+        return Purged(len(gone), old[-1], done=len(found) <= limit or len(old) < limit)
+
+    def _purged(self, gone: Sequence[tuple[int]]) -> None:
+        """Events that are not known any more, with what they became."""
         self._cursor.executemany("DELETE FROM receipt WHERE event = ?", gone)
         self._cursor.executemany("DELETE FROM reaction WHERE event = ?", gone)
         self._cursor.executemany("DELETE FROM event WHERE id = ?", gone)
-        return Purged(len(gone), old[-1], done=len(found) <= limit or len(old) < limit)
+
+    def forget(self, events: Sequence[int], reactors: Sequence[str]) -> int:
+        self._write_collected()
+        execute = self._cursor.execute
+        self._cursor.executemany("DELETE FROM reaction WHERE reactor = ?", [(each,) for each in reactors])
+        if not events:
+            return 0
+        (following,) = execute("SELECT min(id) FROM event WHERE id > ?", (max(events),)).fetchone()
+        reach = {"first": min(events), "last": (following or self._next) - 1}
+        needed = {event for (event,) in execute(_NEEDED, reach)}
+        forgotten = 0
+        execute("PRAGMA secure_delete = ON").fetchall()  # or the bytes would stay in the file's free room
+        try:
+            for number in events:
+                row = execute("SELECT data FROM event WHERE id = ?", (number,)).fetchone()
+                if number in needed or row is None:
+                    continue
+                forgotten += 1
+                rest = without_person(row[0])
+                if rest is None:
+                    self._purged([(number,)])
+                else:
+                    execute("UPDATE event SET data = ? WHERE id = ?", (rest, number))
+        finally:
+            execute("PRAGMA secure_delete = OFF").fetchall()
+        return forgotten
 
     # What becomes of messages that were changed, deleted and reacted to.
 

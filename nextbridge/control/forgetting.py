@@ -1,0 +1,74 @@
+"""`nextbridge forget`: what the journal keeps of a person, and the forgetting of it."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+from msgspec import structs
+
+from nextbridge.control.asking import EX_NOINPUT, end, expected, json_option, print_json, reached, state_option
+
+if TYPE_CHECKING:
+    from nextbridge.control.protocol import Forgotten
+
+__all__ = ["forget"]
+
+_EX_LEFT = 1
+
+
+@click.command()
+@state_option
+@json_option
+@click.option("--instance", default="", help="Only who is called so on this instance.")
+@click.option("--yes", "really", is_flag=True, help="Forget it; without this, only show what is kept.")
+@click.argument("user")
+def forget(state: Path | None, *, as_json: bool, instance: str, really: bool, user: str) -> None:
+    """Forget what the journal keeps of USER: what they said, their names, their reactions, their other accounts.
+
+    USER is their id or handle, as trace shows them. That there were messages, and what they became, stays, so that
+    nothing is relayed twice; what still waits for a target stays until it is delivered. Exits with 1 where something
+    of it is left, with 66 where the journal knows nobody of this name.
+    """
+    from nextbridge.control.protocol import ForgetPerson, Forgotten
+
+    with reached(state) as ask:
+        question = ForgetPerson(person=user, instance=instance, really=really)
+        found = more = expected(Forgotten, ask(question))
+        while more.after is not None:
+            more = expected(Forgotten, ask(structs.replace(question, after=more.after)))
+            found = structs.replace(
+                found, forgotten=found.forgotten + more.forgotten, left=found.left + more.left, after=None
+            )
+    if as_json:
+        print_json(found)
+    if not found.accounts and not found.bindings:
+        end("The journal knows nobody whose id or handle this is.", EX_NOINPUT)
+    if not as_json:
+        click.echo(_told(found, really=really))
+    if really and found.left:
+        sys.exit(_EX_LEFT)
+
+
+def _told(found: Forgotten, *, really: bool) -> str:
+    from nextbridge.control.table import aligned, one_line
+
+    rows = [
+        tuple(map(one_line, (each.instance, each.user, each.username, each.name, str(each.events))))
+        for each in found.accounts
+    ]
+    lines = [aligned(("INSTANCE", "USER", "HANDLE", "NAME", "EVENTS"), rows, numbers="EVENTS")] if rows else []
+    if found.bindings:
+        lines.append(f"Bound to other accounts: {found.bindings}.")
+    if not really:
+        lines.append("Nothing is changed yet: --yes forgets it.")
+        return "\n".join(lines)
+    lines.append(f"{found.forgotten} events are forgotten, and what bound the accounts to others.")
+    if found.left:
+        lines.append(
+            f"{found.left} are left: they wait for a target, or are dead letters (nextbridge queue, dead). "
+            "Once they are delivered or dropped, run this again."
+        )
+    return "\n".join(lines)
