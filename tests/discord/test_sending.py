@@ -223,7 +223,7 @@ _ENDLESS = {"Bucket": "b", "Remaining": "0", "Reset-After": "inf"}
         (200, "<html>log in</html>", {}),
         (
             200,
-            "[" * 20_000,
+            '{"new":' + "[" * 20_000,
             {"X-RateLimit-Bucket": "b", "X-RateLimit-Remaining": "0", "X-RateLimit-Reset-After": "inf"},
         ),
         (404, "null", {}),
