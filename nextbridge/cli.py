@@ -124,6 +124,38 @@ def _probed(config: Config) -> list[Probed]:
 
 
 @main.command()
+@_config
+@click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
+@click.argument("instance", required=False)
+def channels(instance: str | None, config_path: Path | None, *, as_json: bool) -> None:
+    """Show the channels that INSTANCE, or each of the file, can see, with the keys that a rule needs.
+
+    Nothing is changed, and no daemon is needed. Exits with 1 where an instance could not look.
+    """
+    import uvloop
+
+    from nextbridge import config, logs, verdict
+    from nextbridge.envelope import InstanceId
+    from nextbridge.probing import look_through
+
+    try:
+        loaded = config.load(config.find(config_path)).config
+    except ConfigError as error:
+        _end(error, _EX_CONFIG)
+    chosen = list(loaded.instances.values())
+    if instance is not None:
+        chosen = [each for each in chosen if each.id == InstanceId(instance)]
+        if not chosen:
+            known = ", ".join(loaded.instances)
+            _end(NextBridgeError(f"{loaded.path} has no instance {instance!r}; it has {known}"), _EX_CONFIG)
+    logs.configure(level="critical")  # what is to be said is in the answers
+    seen = uvloop.run(look_through(loaded, chosen))
+    click.echo(verdict.listing_as_json(seen) if as_json else verdict.listing_as_text(seen))
+    if any(each.channels is None for each in seen):
+        sys.exit(_EX_FINDING)
+
+
+@main.command()
 @click.option(
     "--config",
     "config_path",

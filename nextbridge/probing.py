@@ -1,4 +1,4 @@
-"""What `nextbridge check --online` does: every enabled instance looks whether it can work, all at once.
+"""What `nextbridge check --online` and `channels` do: instances look what is there for them, all at once.
 
 No daemon is needed, none is disturbed, and nothing is posted or kept.
 """
@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +17,12 @@ from msgspec import Struct
 from structlog.typing import FilteringBoundLogger
 
 from nextbridge.config.model import Config, Instance
-from nextbridge.driver import ConfiguredChannel, Cursor, Driver, Finding, Position
+from nextbridge.driver import ConfiguredChannel, Cursor, Driver, Finding, Listed, Position
 from nextbridge.envelope import Author, ChannelKey, Event, InstanceId, UserId
+from nextbridge.errors import DriverError
 from nextbridge.instances import configured_channels
 
-__all__ = ["Bystander", "Probed", "probe"]
+__all__ = ["Bystander", "Probed", "Seen", "look_through", "probe"]
 
 PATIENCE = 45.0
 """Seconds that one instance may take."""
@@ -41,6 +43,19 @@ class Probed(Struct, frozen=True):
         return all(each.ok for each in self.findings)
 
 
+class Seen(Struct, frozen=True):
+    """Which channels an instance can see."""
+
+    instance: InstanceId
+    platform: str
+    title: str
+    """What people call the platform."""
+    channels: tuple[Listed, ...] | None = None
+    """None where it could not look."""
+    reason: str = ""
+    """Why there are none."""
+
+
 async def probe(config: Config, *, patience: float = PATIENCE) -> list[Probed]:
     """Probe every enabled instance of the file, in its order. Does I/O, raises nothing that a driver does."""
     channels = configured_channels(config)
@@ -57,19 +72,58 @@ async def _probe(
     folder: Path,
     patience: float,
 ) -> Probed:
-    driver: Driver[Any, Any] | None = None
     try:
-        driver = instance.driver(instance.settings, channels, Bystander(instance.id, config, folder))
-        async with asyncio.timeout(patience):
+        async with _looking(instance, channels, config, folder, patience) as driver:
             findings = tuple(await driver.probe())
     except TimeoutError:
         findings = (Finding(False, "connection", f"it found nothing out within {patience:.0f} seconds"),)
     except Exception as error:  # noqa: BLE001 - a bug in one driver hides nothing about the others
-        text = f"the driver failed ({type(error).__name__}): this is a bug in it; please report it"
-        findings = (Finding(False, "driver", text),)
-    if driver is not None:
-        await _close(driver)
+        findings = (Finding(False, "driver", _bug(error)),)
     return Probed(instance.id, instance.driver.platform, instance.driver.title, findings)
+
+
+async def look_through(config: Config, instances: Sequence[Instance], *, patience: float = PATIENCE) -> list[Seen]:
+    """Which channels each of these instances can see. Does I/O, raises nothing that a driver does."""
+    with tempfile.TemporaryDirectory(prefix="nextbridge-check-") as folder:
+        looks = (_see(each, config, Path(folder) / each.id, patience) for each in instances)
+        return list(await asyncio.gather(*looks))
+
+
+async def _see(instance: Instance, config: Config, folder: Path, patience: float) -> Seen:
+    about = instance.id, instance.driver.platform, instance.driver.title
+    try:
+        async with _looking(instance, (), config, folder, patience) as driver:
+            channels = await driver.directory()
+    except TimeoutError:
+        return Seen(*about, reason=f"nothing was told within {patience:.0f} seconds")
+    except DriverError as error:
+        return Seen(*about, reason=error.reason)
+    except Exception as error:  # noqa: BLE001 - likewise
+        return Seen(*about, reason=_bug(error))
+    if channels is None:
+        return Seen(*about, channels=(), reason="none are listed there; write a channel as its page of the docs says")
+    return Seen(*about, channels=tuple(channels))
+
+
+@asynccontextmanager
+async def _looking(
+    instance: Instance,
+    channels: Sequence[ConfiguredChannel[Any]],
+    config: Config,
+    folder: Path,
+    patience: float,
+) -> AsyncIterator[Driver[Any, Any]]:
+    """A driver that does not run, for so many seconds. Raises TimeoutError, and what the driver raises."""
+    driver = instance.driver(instance.settings, channels, Bystander(instance.id, config, folder))
+    try:
+        async with asyncio.timeout(patience):
+            yield driver
+    finally:
+        await _close(driver)
+
+
+def _bug(error: Exception) -> str:
+    return f"the driver failed ({type(error).__name__}): this is a bug in it; please report it"
 
 
 async def _close(driver: Driver[Any, Any]) -> None:

@@ -56,8 +56,8 @@ __all__ = [
 
 T = TypeVar("T")
 
-UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError)
-"""What decoding raises where a server's bytes are not what they should be; no UTF-8 has an error of its own."""
+UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+"""What decoding raises where a server's bytes are not what they should be: no UTF-8, or nested without an end, too."""
 
 MARK_FIELD = "nextbridge.mark"
 """The field of a message's content that holds the relay's mark."""

@@ -12,11 +12,11 @@ from drivers.mattermost import wire
 from drivers.mattermost.api import Api, Refusal
 from drivers.mattermost.history import Reached
 from drivers.mattermost.settings import MattermostChannel, MattermostSettings, named
-from nextbridge.driver import ConfiguredChannel, Host, Position
+from nextbridge.driver import ConfiguredChannel, Host, Listed, Position
 from nextbridge.envelope import ChannelKey
 from nextbridge.errors import Retry
 
-__all__ = ["Channels", "Unavailable", "find_channel"]
+__all__ = ["Channels", "Unavailable", "find_channel", "listed"]
 
 
 _MANY = 20
@@ -267,3 +267,15 @@ def _add(username: str) -> str:
 
 def _as_written(channel: MattermostChannel, settings: MattermostSettings) -> str:
     return channel.channel_id if channel.channel_id is not UNSET else "/".join(named(channel, settings))
+
+
+async def listed(api: Api) -> list[Listed]:
+    """The channels that we are in, by team; archived ones and direct messages aside. Raises as a call, and Refusal."""
+    found = []
+    for team in await api.teams():
+        for channel in await api.joined(team.id):
+            if channel.team_id == team.id and not channel.delete_at:
+                shown = f"{team.name}/{channel.name}"
+                name = f"{shown} ({channel.display_name})" if channel.display_name else shown
+                found.append(Listed(name, {"channel_id": channel.id}))
+    return sorted(found, key=lambda each: each.name)

@@ -16,7 +16,7 @@ from drivers.mattermost.acts import Acts
 from drivers.mattermost.allowance import Allowance
 from drivers.mattermost.api import PATIENCE, Api, Refusal
 from drivers.mattermost.changes import Changes, deletion_of, edit_of, reaction_of
-from drivers.mattermost.channels import Channels
+from drivers.mattermost.channels import Channels, listed
 from drivers.mattermost.events import PostReader, Skipped
 from drivers.mattermost.files import Uploaded, download, portrait
 from drivers.mattermost.history import HistoryReader, PostsOf, Reached
@@ -48,6 +48,7 @@ from nextbridge.driver import (
     Guarantees,
     Host,
     Limits,
+    Listed,
     LocalFile,
     Outgoing,
     Past,
@@ -56,7 +57,7 @@ from nextbridge.driver import (
     RetryRecognition,
 )
 from nextbridge.envelope import Attachment, Author, ChannelKey, Event, Mark, MessageId, Reacted, UserId
-from nextbridge.errors import Paused, Retry
+from nextbridge.errors import Paused, Rejected, Retry
 from nextbridge.http.client import open_session
 from nextbridge.markup import Dialect, emoji
 
@@ -395,6 +396,12 @@ class MattermostDriver(Driver[MattermostSettings, MattermostChannel]):
         except Paused as error:
             return [Finding(ok=False, subject="connection", text=error.reason)]
         return await probe(api, self._server, self.settings, self.channels, self.host.log, self.socket_times)
+
+    async def directory(self) -> list[Listed]:
+        try:
+            return await listed(await self._opened())
+        except Refusal as refusal:
+            raise Rejected(f"the server does not tell: {refusal.message}") from refusal
 
     async def close(self) -> None:
         if self._api is not None:

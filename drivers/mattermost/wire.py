@@ -342,6 +342,8 @@ class Team(Struct, frozen=True, gc=False):
     """A team."""
 
     id: str
+    name: str = ""
+    """As in addresses."""
 
 
 class Member(Struct, frozen=True, gc=False):

@@ -16,7 +16,7 @@ from nextbridge.driver import ConfiguredChannel, Host, Position
 from nextbridge.envelope import ChannelKey
 from nextbridge.errors import Retry
 
-__all__ = ["Channels", "Unavailable", "find_channel", "to_be_invited"]
+__all__ = ["Channels", "Unavailable", "find_channel", "joined_channels", "to_be_invited"]
 
 _PAGE = "1000"
 _MOST_PAGES = 20

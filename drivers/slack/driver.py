@@ -14,7 +14,7 @@ from drivers.slack import wire
 from drivers.slack.acts import LONGEST_TEXT, Acts
 from drivers.slack.api import PATIENCE, Api, Refusal
 from drivers.slack.calls import EventCalls
-from drivers.slack.channels import Channels
+from drivers.slack.channels import Channels, joined_channels
 from drivers.slack.events import EventReader, Me, Skipped
 from drivers.slack.files import Uploads, download
 from drivers.slack.history import HistoryReader, Reached
@@ -35,6 +35,7 @@ from nextbridge.driver import (
     Guarantees,
     Host,
     Limits,
+    Listed,
     LocalFile,
     Outgoing,
     Past,
@@ -390,6 +391,14 @@ class SlackDriver(Driver[SlackSettings, SlackChannel]):
         except DriverError as error:
             return [Finding(ok=False, subject="bot_token", text=error.reason)]
         return await probe(api, me, self.settings, self.channels, self.host.base_url)
+
+    async def directory(self) -> list[Listed]:
+        api = await self._opened()
+        await self._account(api)
+        found = await joined_channels(api)
+        # each is there by its id and by its name
+        infos = [each for key, each in found.items() if key == each.id]
+        return [Listed(f"#{each.name}", {"channel_id": each.id}) for each in sorted(infos, key=lambda each: each.name)]
 
     async def close(self) -> None:
         await self._calls.close()

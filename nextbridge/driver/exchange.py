@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from typing import Generic, TypeVar
 
@@ -16,6 +16,7 @@ __all__ = [
     "Cursor",
     "Excerpt",
     "Finding",
+    "Listed",
     "LocalFile",
     "Outgoing",
     "Past",
@@ -134,6 +135,15 @@ class Remark(Struct, frozen=True):
     """Below the settings that were asked about, e.g. `("token",)`."""
     text: str
     fatal: bool = True
+
+
+class Listed(Struct, frozen=True):
+    """A channel that the account can see."""
+
+    name: str
+    """As people call it, with its team or workspace where it has one."""
+    keys: Mapping[str, str | int]
+    """What a rule has to say of it."""
 
 
 class Finding(Struct, frozen=True):
