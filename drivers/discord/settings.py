@@ -8,14 +8,7 @@ from typing import Annotated, Literal
 
 from msgspec import UNSET, Meta, UnsetType
 
-from nextbridge.config.types import (
-    MaxFileSize,
-    OptionalCaFile,
-    OptionalProxy,
-    ReconnectDelay,
-    Secret,
-    Settings,
-)
+from nextbridge.config.types import MaxFileSize, OptionalCaFile, OptionalProxy, ReconnectDelay, Secret, Settings
 from nextbridge.driver import Remark
 from nextbridge.envelope import ChannelKey
 

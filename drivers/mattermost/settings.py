@@ -12,14 +12,7 @@ from urllib.parse import urlsplit
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from nextbridge.config.types import (
-    MaxFileSize,
-    OptionalCaFile,
-    OptionalProxy,
-    ReconnectDelay,
-    Secret,
-    Settings,
-)
+from nextbridge.config.types import MaxFileSize, OptionalCaFile, OptionalProxy, ReconnectDelay, Secret, Settings
 from nextbridge.driver import Remark
 from nextbridge.envelope import ChannelKey
 

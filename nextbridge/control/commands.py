@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -149,12 +148,12 @@ _LETTER = ("ID", "TARGET", "RULE", "KIND", "AUTHOR", "BURIED", "REASON")
 
 
 def _lane(lane: Lane) -> tuple[str, ...]:
-    from nextbridge.control.table import one_line
+    from nextbridge.control.table import ago, one_line
 
     return (
         one_line(f"{lane.instance}/{lane.channel}"),
         str(lane.depth),
-        "" if lane.oldest_at is None else _ago(lane.oldest_at),
+        "" if lane.oldest_at is None else ago(lane.oldest_at),
         one_line(_state_of(lane)),
         one_line(lane.last_error),
     )
@@ -170,14 +169,14 @@ def _state_of(lane: Lane) -> str:
 
 
 def _letter(letter: Letter) -> tuple[str, ...]:
-    from nextbridge.control.table import one_line
+    from nextbridge.control.table import ago, one_line
 
     what = (str(letter.id), letter.target, letter.rule, letter.kind, letter.author)
-    return tuple(one_line(each) for each in (*what, _ago(letter.buried_at), letter.reason))
+    return tuple(one_line(each) for each in (*what, ago(letter.buried_at), letter.reason))
 
 
 def _described(letter: Letter) -> str:
-    from nextbridge.control.table import clock, harmless, one_line
+    from nextbridge.control.table import ago, clock, harmless, one_line
 
     lines = {
         "dead letter": str(letter.id),
@@ -188,7 +187,7 @@ def _described(letter: Letter) -> str:
         "kind": letter.kind + (f", {letter.files} {'file' if letter.files == 1 else 'files'}" if letter.files else ""),
         "written": clock(letter.at),
         "accepted": clock(letter.accepted_at),
-        "buried": f"{clock(letter.buried_at)} ({_ago(letter.buried_at)} ago)",
+        "buried": f"{clock(letter.buried_at)} ({ago(letter.buried_at)} ago)",
         "attempts": str(letter.attempts),
     }
     shown = "\n".join(f"{name + ':':13}{one_line(value)}" for name, value in lines.items())
@@ -197,9 +196,3 @@ def _described(letter: Letter) -> str:
         if text is not None:
             shown += f"\n{name}:\n" + "\n".join(f"    {line}" for line in harmless(text).splitlines())
     return shown
-
-
-def _ago(milliseconds: int) -> str:
-    from nextbridge.control.table import age
-
-    return age(time.time() - milliseconds / 1000)

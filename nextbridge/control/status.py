@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -46,7 +45,7 @@ def status(state: Path | None, *, as_json: bool) -> None:
 
 
 def _daemon(daemon: DaemonStatus) -> str:
-    from nextbridge.control.table import aligned, clock, one_line
+    from nextbridge.control.table import ago, aligned, clock, one_line
 
     read = "" if daemon.reloaded_at is None else f", read again {clock(daemon.reloaded_at)}"
     lines = [
@@ -54,20 +53,16 @@ def _daemon(daemon: DaemonStatus) -> str:
         one_line(f"Its file is {daemon.config}{read}."),
     ]
     rows = [
-        tuple(map(one_line, (each.name, each.platform, each.state, _ago(each.since), each.reason)))
+        tuple(map(one_line, (each.name, each.platform, each.state, ago(each.since), each.reason)))
         for each in daemon.instances
     ]
     return "\n".join([*lines, aligned(_COLUMNS, rows, numbers="SINCE")])
 
 
 def _waiting(found: Status) -> str:
+    from nextbridge.control.table import ago
+
     waiting = "Nothing waits."
     if found.waiting and found.oldest_at is not None:
-        waiting = f"{found.waiting} wait for {found.lanes} channels, the first for {_ago(found.oldest_at)}: see queue."
+        waiting = f"{found.waiting} wait for {found.lanes} channels, the first for {ago(found.oldest_at)}: see queue."
     return f"{waiting} {found.dead} dead letters: see dead list." if found.dead else waiting
-
-
-def _ago(milliseconds: int) -> str:
-    from nextbridge.control.table import age
-
-    return age(time.time() - milliseconds / 1000)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import time
 import unicodedata
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-__all__ = ["age", "aligned", "clock", "harmless", "one_line"]
+__all__ = ["age", "ago", "aligned", "clock", "harmless", "one_line"]
 
 _LONGEST_CELL = 120
 _JOINER = "\u200d"  # between the parts of an emoji
@@ -41,6 +42,11 @@ def age(seconds: float) -> str:
         if seconds >= length:
             return f"{seconds // length:.0f} {unit}"
     return f"{max(0.0, seconds):.0f} s"
+
+
+def ago(milliseconds: int) -> str:
+    """How long ago a moment was, in milliseconds since 1970: as `age`."""
+    return age(time.time() - milliseconds / 1000)
 
 
 def clock(milliseconds: int) -> str:
