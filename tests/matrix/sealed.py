@@ -45,20 +45,24 @@ class SealedPerson(Person):
 
     async def say_sealed(self, room: str, content: dict[str, Any], *, give_key: bool = True) -> str:
         """Say something encrypted; without giving the key to anybody where that is asked for."""
+        plain = {"type": "m.room.message", "content": content, "room_id": room}
+        relation = {"m.relates_to": content["m.relates_to"]} if "m.relates_to" in content else {}
+        return await self.seal(room, json.dumps(plain).encode(), relation, give_key=give_key)
+
+    async def seal(self, room: str, plain: bytes, beside: dict[str, Any], *, give_key: bool = True) -> str:
+        """Encrypt any bytes for a room, and send them with what stands openly beside them."""
         session = vodozemac.GroupSession()
         self._last = session.session_id, session.session_key.to_base64()
         if give_key:
             await self.give_key(room)
-        plain = {"type": "m.room.message", "content": content, "room_id": room}
         sealed: dict[str, Any] = {
             "algorithm": _MEGOLM,
-            "ciphertext": session.encrypt(json.dumps(plain).encode()).to_base64(),
+            "ciphertext": session.encrypt(plain).to_base64(),
             "session_id": session.session_id,
             "sender_key": self._identity,
             "device_id": self.account.device,
+            **beside,
         }
-        if "m.relates_to" in content:
-            sealed["m.relates_to"] = content["m.relates_to"]
         return await self.send(room, "m.room.encrypted", sealed)
 
     async def give_key(self, room: str) -> None:
@@ -82,13 +86,28 @@ class SealedPerson(Person):
                 "keys": {"ed25519": self._keys.ed25519_key.to_base64()},
                 "sender_device": self.account.device,
             }
-            channel = await self._channel(user, device, curve)
-            kind, sealed = channel.encrypt(json.dumps(payload).encode()).to_parts()
-            messages.setdefault(user, {})[device] = {
-                "algorithm": _OLM,
-                "sender_key": self._identity,
-                "ciphertext": {curve: {"type": kind, "body": _unpadded(sealed)}},
-            }
+            messages.setdefault(user, {})[device] = await self._sealed_to(
+                user, device, curve, json.dumps(payload).encode()
+            )
+        await self._send_to_devices(messages)
+
+    async def tell_devices(self, room: str, plain: bytes) -> None:
+        """Encrypt any bytes for each device in the room, and send them there."""
+        messages: dict[str, dict[str, Any]] = {}
+        for user, device, keys in await self._devices(room):
+            sealed = await self._sealed_to(user, device, keys[f"curve25519:{device}"], plain)
+            messages.setdefault(user, {})[device] = sealed
+        await self._send_to_devices(messages)
+
+    async def _sealed_to(self, user: str, device: str, curve: str, plain: bytes) -> dict[str, Any]:
+        kind, sealed = (await self._channel(user, device, curve)).encrypt(plain).to_parts()
+        return {
+            "algorithm": _OLM,
+            "sender_key": self._identity,
+            "ciphertext": {curve: {"type": kind, "body": _unpadded(sealed)}},
+        }
+
+    async def _send_to_devices(self, messages: dict[str, dict[str, Any]]) -> None:
         path = f"/sendToDevice/m.room.encrypted/{secrets.token_hex(8)}"
         await self.call("PUT", path, {"messages": messages})
 

@@ -247,3 +247,16 @@ async def test_what_one_person_publishes_hides_nobody_else(scene: Scene, tmp_pat
         assert found == {(scene.bob.id, scene.bob.account.device)}
     finally:
         await machine.close()
+
+
+async def test_what_is_nested_without_end_inside_costs_itself_alone(scene: Scene) -> None:
+    """A homeserver cannot look into what is encrypted: a message and what is said to the device may be of any depth."""
+    await scene.say("begin")
+    await scene.relay.received("begin")
+    deep = b"[" * 20_000 + b"]" * 20_000
+    await scene.bob.tell_devices(scene.room, deep)
+    inside = b'{"type": "m.room.message", "room_id": "%s", "content": {"body": %s}}' % (scene.room.encode(), deep)
+    await scene.bob.seal(scene.room, inside, {})
+    await scene.say("end")
+    await scene.relay.received("end")
+    assert scene.relay.texts == ["begin", NO_KEY, "end"]

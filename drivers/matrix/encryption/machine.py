@@ -37,7 +37,7 @@ _CHANNELS_OF_A_DEVICE = 5
 _DEVICES = 20_000
 _WEDGED = 100
 
-_MALFORMED = (ValueError, LookupError, TypeError, AttributeError, StopIteration, EncryptionError)
+_MALFORMED = (ValueError, LookupError, TypeError, AttributeError, StopIteration, RecursionError, EncryptionError)
 """What the library raises where somebody's keys are not what they should be; vodozemac's errors are ValueErrors."""
 
 logging.getLogger("nio").setLevel(logging.CRITICAL)  # what it has to say is in how a call ends
