@@ -105,8 +105,8 @@ async def _room(configured: ConfiguredChannel[MatrixRoom], api: Api, me: str) ->
         text = f"it was upgraded to {moved}, where the relay follows it; write that as its room_id"
         return Finding(ok=True, subject=subject, text=text)
     levels = await _state(api, room, "m.room.power_levels")
-    own = levels.part("users").number(me)
-    own = (levels.number("users_default") or 0) if own is None else own
+    own = levels.part("users").level(me)
+    own = (levels.level("users_default") or 0) if own is None else own
     encrypted = bool(await _state(api, room, "m.room.encryption"))
     needed = _needed(levels, "m.room.encrypted" if encrypted else "m.room.message", "events_default", _SPEAKING)
     if own < needed:
@@ -118,10 +118,10 @@ async def _room(configured: ConfiguredChannel[MatrixRoom], api: Api, me: str) ->
 
 
 def _needed(levels: wire.Content, kind: str, otherwise: str, default: int) -> int:
-    own = levels.part("events").number(kind)
+    own = levels.part("events").level(kind)
     if own is not None:
         return own
-    general = levels.number(otherwise)
+    general = levels.level(otherwise)
     return default if general is None else general
 
 

@@ -95,8 +95,12 @@ class Content:
 
     def number(self, key: str) -> int | None:
         """A whole number that is not negative."""
-        found = self._field(key, int)
+        found = self.level(key)
         return found if found is not None and found >= 0 else None
+
+    def level(self, key: str) -> int | None:
+        """A power level: a whole number, below 0 for whoever is muted."""
+        return self._field(key, int)
 
     def says(self, key: str) -> bool:
         """Whether it is true, and nothing that only looks like it."""

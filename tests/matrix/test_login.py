@@ -98,6 +98,7 @@ async def test_a_probe_says_what_each_room_lacks(synapse: Synapse, bob: Person) 
     """Membership, the power level to speak, the topic, and whether it is encrypted."""
     bot = synapse.register()
     quiet = await bob.room(bot.user, power_level_content_override={"events_default": 10})
+    muted = await bob.room(bot.user, power_level_content_override={"users": {bot.user: -1}})
     plain = await bob.room(bot.user)
     sealed = await bob.room(
         bot.user,
@@ -107,11 +108,12 @@ async def test_a_probe_says_what_each_room_lacks(synapse: Synapse, bob: Person) 
     )
     invited, closed = await bob.room(bot.user), await bob.room()
     async with Person(synapse, bot) as relay:
-        for room in (quiet, plain, sealed):
+        for room in (quiet, muted, plain, sealed):
             await relay.join(room)
-    findings = await probed(settings(synapse.url, bot), quiet, plain, sealed, invited, closed)
+    findings = await probed(settings(synapse.url, bot), quiet, muted, plain, sealed, invited, closed)
     texts = {each.subject.removeprefix("room "): (each.ok, each.text) for each in findings}
     assert texts[quiet] == (False, f"{bot.user} has the power level 0 there, and messages take 10; give it that")
+    assert texts[muted] == (False, f"{bot.user} has the power level -1 there, and messages take 0; give it that")
     assert texts[plain] == (
         True,
         f"we are in it ({plain}) and may speak; it is not encrypted; it may not change the topic",
