@@ -182,18 +182,24 @@ class Rooms:
 
     async def _where_it_is(self, room: ChannelKey, via: tuple[str, ...], api: Api, me: str) -> ChannelKey:
         """Join it, or the one that it was upgraded to. Raises Unavailable."""
+        before: ChannelKey | None = None
         for _ in range(_MOST_MOVES):
             if room not in self._joined:
                 await _join(room, via, api, me)
                 state = self._joined[room] = RoomState()
                 await _ask_state(room, state, api)
+            if before is not None and await _predecessor(room, api) != before:
+                # whoever may close a room could have it point at any other that we are in
+                raise Unavailable(
+                    f"room {before} says that it moved to {room}, which does not say so; write the new id"
+                )
             moved_to, moved_at = self._joined[room].moved_to, self._joined[room].moved_at
             if not moved_to:
                 return room
             self._successors[ChannelKey(moved_to)] = moved_at
             via = (room.partition(":")[2], *via) if ":" in room else via
             self._host.log.info("room_upgraded", room=self.name(room), to=moved_to)
-            room = ChannelKey(moved_to)
+            before, room = room, ChannelKey(moved_to)
         raise Unavailable(f"room {room} was upgraded again and again; write the newest one's id")
 
     def refused(self, room: ChannelKey) -> None:
@@ -237,6 +243,15 @@ async def _join(room: ChannelKey, via: tuple[str, ...], api: Api, me: str) -> No
         await api.join(room, via)
     except Refusal as refusal:
         raise Unavailable(f"{to_be_invited(room, me)} ({refusal.message})", room) from refusal
+
+
+async def _predecessor(room: ChannelKey, api: Api) -> str:
+    """The room whose place it took, as its own first event says (specification, "m.room.create")."""
+    try:
+        created = await api.state(room, "m.room.create")
+    except Refusal:
+        return ""
+    return created.part("predecessor").text("room_id")
 
 
 async def _ask_state(room: ChannelKey, state: RoomState, api: Api) -> None:

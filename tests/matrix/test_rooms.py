@@ -78,6 +78,24 @@ async def test_an_upgraded_room_is_followed(synapse: Synapse, bob: Person, bot: 
         assert again.room(0) == new
 
 
+async def test_a_room_that_only_claims_to_have_moved_is_not_followed(
+    synapse: Synapse, bob: Person, bot: Account
+) -> None:
+    """Else whoever may close a room could have what is said in any other room of the relay told in their channel."""
+    room, private = await bob.room(bot.user, name="town"), await bob.room(bot.user, name="private")
+    async with relaying(settings(synapse.url, bot), room) as relay:
+        await bob.say(room, "before")
+        await relay.received("before")
+        key = relay.room(0)
+        await bob.set_state(room, "m.room.tombstone", {"body": "moved", "replacement_room": private})
+        await relay.until(lambda: bool(relay.host.unavailable_channels))
+        assert "does not say so" in relay.host.unavailable_channels[key]
+        assert relay.room(0) == key
+        await bob.say(private, "not for them")
+        event = await relay.received("not for them")
+        assert event.channel.key == private, "which is a channel of none of their rules"
+
+
 async def test_a_room_that_the_relay_is_put_out_of_waits(synapse: Synapse, bob: Person, bot: Account) -> None:
     """The operator reads what to do; invited again, it goes on."""
     room = await bob.room(bot.user, name="town")
