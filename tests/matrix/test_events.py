@@ -11,8 +11,8 @@ import pytest
 
 from drivers.matrix.events import NO_KEY
 from nextbridge.driver import Reactions
-from nextbridge.envelope import Deleted, Edited, Joined, Left, Reacted
-from nextbridge.errors import Retry
+from nextbridge.envelope import Attachment, Deleted, Edited, Joined, Left, Reacted
+from nextbridge.errors import Gone, Rejected, Retry
 from nextbridge.sandbox.contract.revising import ask
 from nextbridge.sandbox.contract.supervised import Supervised, error_of, said
 from tests.mangling import mangled
@@ -220,3 +220,30 @@ async def test_content_of_any_shape_costs_itself_alone(scene: Scene) -> None:
     await scene.relay.until(lambda: "end" in scene.relay.texts or bool(scene.relay.ends))
     assert scene.relay.ends == []
     assert taken > 50
+
+
+NO_PLACES = (
+    "mxc://../whoami",
+    "mxc://here/..",
+    "mxc://here/../../v3/sync",
+    "mxc://here/..%2F..%2Fv3%2Fsync",
+    "mxc://here/a?b",
+    "mxc://here/a#b",
+    "mxc://he re/a",
+    "mxc:///a",
+    "mxc://here/",
+    "https://here/a",
+    "mxc://here/\u00e4",
+)
+
+
+async def test_an_address_that_no_homeserver_gives_is_not_asked(scene: Scene) -> None:
+    """A member writes what they like there, and the relay's token goes with what is asked."""
+    scene.gateway.refuse("/", 403)
+    for place in NO_PLACES:
+        with pytest.raises(Gone, match="no address"):
+            async with scene.relay.driver.open_attachment(Attachment(place, "a.txt")):  # type: ignore[attr-defined]
+                pass
+    with pytest.raises(Rejected, match="refused by the test"):
+        async with scene.relay.driver.open_attachment(Attachment("mxc://here:8448/a_B-7", "a")):  # type: ignore[attr-defined]
+            pass
