@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import random
 from collections import deque
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import quote
 
+from drivers.matrix.registration import identifier
 from tests.faults.ledger import Entry, Ledger, Shown, digest
 from tests.faults.places import Place
 from tests.matrix.synapse import Account, Synapse, unique
@@ -40,7 +42,11 @@ class MatrixSettlement:
         body = {"preset": "private_chat", "invite": [self._relay.user], "name": name}
         room = call("POST", f"{_CLIENT}/createRoom", body, self._person.token)["room_id"]
         call("POST", f"{_CLIENT}/join/{quote(room)}", {}, self._relay.token)
-        return MatrixPlace(name, rule, self._synapse, room, self._person, self.side)
+        return MatrixPlace(name, rule, self._synapse, room, self._person, self.side, self.is_settled)
+
+    def is_settled(self) -> bool:
+        """Whether what is said now is told to the relay at once."""
+        return True
 
     def block(self, port: int) -> dict[str, object]:
         account = {"user_id": self._relay.user, "access_token": self._relay.token, "reconnect_delay": 0.2}
@@ -61,6 +67,9 @@ class MatrixServiceSettlement(MatrixSettlement):
         self._synapse.request("POST", f"{_CLIENT}/register", body, token)
         return Account(self._service.user, "", token, "")
 
+    def is_settled(self) -> bool:
+        return self._synapse.is_up(identifier(self._service.user))
+
     def block(self, port: int) -> dict[str, object]:
         return {
             "global": {"http": {"port": self._service.port}},
@@ -73,8 +82,18 @@ class MatrixPlace(Place):
 
     text_alone = False
 
-    def __init__(self, name: str, rule: int, synapse: Synapse, room: str, person: Account, side: str) -> None:
+    def __init__(
+        self,
+        name: str,
+        rule: int,
+        synapse: Synapse,
+        room: str,
+        person: Account,
+        side: str,
+        is_settled: Callable[[], bool],
+    ) -> None:
         super().__init__(name, rule)
+        self._is_settled = is_settled
         self._synapse = synapse
         self._room = room
         self._person = person
@@ -86,6 +105,10 @@ class MatrixPlace(Place):
     @property
     def endpoint(self) -> dict[str, object]:
         return {"instance": self._side, "room_id": self._room}
+
+    @property
+    def is_whole(self) -> bool:
+        return self._is_settled()
 
     def speak(self, ledger: Ledger, chance: random.Random) -> None:
         words = chance.choice(_LENGTHS)

@@ -12,11 +12,13 @@ import hmac
 import json
 import secrets
 import socket
+import sqlite3
 import subprocess
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -65,6 +67,17 @@ class Synapse:
         self._admin: Account | None = None
         self.port = _free_port()
         self.url = f"http://{LOOPBACK}:{self.port}"
+
+    def is_up(self, service: str) -> bool:
+        """Whether it takes an application service for one that can be reached, by what it keeps of that.
+
+        What comes about while it is about to find that out may stay unsent until it could not be reached once more
+        (seen with Synapse 1.150: the transaction stays in `application_services_txns`, and the state is `up`).
+        """
+        query = "SELECT state FROM application_services_state WHERE as_id = ?"
+        with closing(sqlite3.connect(f"file:{self._folder / 'homeserver.db'}?mode=ro", uri=True, timeout=10)) as kept:
+            row = kept.execute(query, (service,)).fetchone()
+        return row is None or row[0] == "up"
 
     def start(self) -> None:
         """Start it, for the first time or again with what it knows, and return once it answers."""
