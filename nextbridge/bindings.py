@@ -144,14 +144,15 @@ class Bindings:
         if given_up is not None and given_up != key:
             await self._write(given_up)
 
-    def called(self, person: str) -> list[Account]:
-        """The bound accounts whose id or handle this is."""
-        return [
+    def called(self, person: str, instance: InstanceId | None = None) -> set[Account]:
+        """The bound accounts whose id or handle this is: those that an instance sees, or all."""
+        home = None if instance is None else self._identities.home(instance)
+        return {
             each.account
             for kept in self._people.values()
             for each in kept.accounts
-            if person in {each.account.user, each.name}
-        ]
+            if person in {each.account.user, each.name} and (instance is None or each.account.home == home)
+        }
 
     async def remove(self, account: Account) -> bool:
         """Take an account from its person; false where it is not bound. One that is left alone is bound no more."""

@@ -167,21 +167,20 @@ class Desk:
         instance = InstanceId(question.instance) if question.instance else None
         found = await self._journal.authored(question.person, instance)
         bindings = self._running.bindings if self._running is not None else await _bindings_of(self._journal)
-        bound = set(bindings.called(question.person))
-        bound |= {each for known in found.accounts if (each := bindings.account(known.instance, known.user))}
-        bound = {each for each in bound if bindings.accounts(each)}
-        if instance is not None:
-            bound = {each for each in bound if bindings.account(instance, each.user) == each}
+        bound = bindings.called(question.person, instance)
+        heard = (bindings.account(known.instance, known.user) for known in found.accounts)
+        bound |= {each for each in heard if each is not None and bindings.accounts(each)}
         events = [each for each in found.events if each > question.after]
         forgotten = reached = 0
         if question.really:
             for account in bound:
                 await bindings.remove(account)
+            # all that they reacted with the first step: it is found only by reading all reactions
             reactors = [f"{known.instance}/{known.user}" for known in found.accounts]
             until = time.monotonic() + _FORGETTING_SECONDS
             while reached < len(events) and time.monotonic() < until:
                 step = events[reached : reached + _FORGOTTEN_AT_ONCE]
-                forgotten += await self._journal.forget(step, reactors)
+                forgotten += await self._journal.forget(step, [] if reached or question.after else reactors)
                 reached += len(step)
                 await asyncio.sleep(_FORGETTING_RESTS)
         return Forgotten(

@@ -68,9 +68,7 @@ def without_person(data: bytes) -> bytes | None:
 
 def _blank(event: Event) -> Event:
     match event:
-        case Posted():
-            return structs.replace(event, author=NOBODY, text=RichText(), attachments=())
-        case Edited():
+        case Posted() | Edited():
             return structs.replace(event, author=NOBODY, text=RichText(), attachments=())
         case TopicChanged():
             return structs.replace(event, author=NOBODY, topic="")

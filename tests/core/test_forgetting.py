@@ -5,15 +5,15 @@ from __future__ import annotations
 import sqlite3
 from pathlib import Path
 
-import structlog
-
 from nextbridge.envelope import Author, Edited, Reacted, UserId
 from nextbridge.journal.sqlite import open_journal
 from nextbridge.markup import RichText
 from tests.core.script import LateDriver, RunDaemon, ScriptDriver, post, rule
 from tests.core.talking import ALICE, talking
 from tests.core.test_binding import ALLY, BRIDGE, SIDES, bind
-from tests.core.test_operators import command, said
+from tests.core.test_operators import _quiet, command, said, state
+
+__all__ = ["_quiet", "state"]
 
 RULES = (rule("r", "a/1", "b/1"),)
 EVE = Author(id=UserId("u-eve"), username="eve.green", name="Eve Green", avatar="https://a.example/eve.png")
@@ -34,10 +34,8 @@ def folded(state: Path) -> None:
     connection.close()
 
 
-async def test_nothing_of_a_person_is_left_and_nothing_is_relayed_twice(daemon: RunDaemon, tmp_path: Path) -> None:
+async def test_nothing_of_a_person_is_left_and_nothing_is_relayed_twice(daemon: RunDaemon, state: Path) -> None:
     """Messages, edits and reactions, beside the daemon; a message that is reported again afterwards is known."""
-    structlog.configure(logger_factory=structlog.ReturnLoggerFactory())
-    state = tmp_path / "state"
     async with daemon(*RULES, a=ScriptDriver, b=ScriptDriver) as running:
         event = post("a", "green bottles", author=EVE)
         await (await running["a"].host.accept(event))
@@ -65,10 +63,8 @@ async def test_nothing_of_a_person_is_left_and_nothing_is_relayed_twice(daemon: 
     assert found(state) == set()
 
 
-async def test_what_still_waits_is_delivered_first(daemon: RunDaemon, tmp_path: Path) -> None:
+async def test_what_still_waits_is_delivered_first(daemon: RunDaemon, state: Path) -> None:
     """It is said that it is left; a dead letter likewise, until it is dropped; without a daemon, too."""
-    structlog.configure(logger_factory=structlog.ReturnLoggerFactory())
-    state = tmp_path / "state"
     async with daemon(*RULES, a=ScriptDriver, b=LateDriver) as running:
         await running["a"].post("green bottles", author=EVE)
         assert "1 are left" in await command(state, "forget", "u-eve", "--yes", status=1)
@@ -80,10 +76,8 @@ async def test_what_still_waits_is_delivered_first(daemon: RunDaemon, tmp_path: 
     assert found(state) == set()
 
 
-async def test_somebody_of_the_same_handle_elsewhere_is_another(daemon: RunDaemon, tmp_path: Path) -> None:
+async def test_somebody_of_the_same_handle_elsewhere_is_another(daemon: RunDaemon, state: Path) -> None:
     """With an instance only its own is forgotten; somebody who is only written about is nobody's author."""
-    structlog.configure(logger_factory=structlog.ReturnLoggerFactory())
-    state = tmp_path / "state"
     async with daemon(rule("r", "a/1", "b/1", "c/1"), a=ScriptDriver, b=ScriptDriver, c=ScriptDriver) as running:
         await running["a"].post("one", author=EVE)
         await running["b"].post("two", author=EVE)
@@ -94,10 +88,8 @@ async def test_somebody_of_the_same_handle_elsewhere_is_another(daemon: RunDaemo
         assert [(each["instance"], each["events"]) for each in left["accounts"]] == [("a", 1)]
 
 
-async def test_a_bound_account_is_bound_no_more(daemon: RunDaemon, tmp_path: Path) -> None:
+async def test_a_bound_account_is_bound_no_more(daemon: RunDaemon, state: Path) -> None:
     """Beside the daemon and after it: the other account is left alone, and so not bound either."""
-    structlog.configure(logger_factory=structlog.ReturnLoggerFactory())
-    state = tmp_path / "state"
     async with daemon(BRIDGE, **SIDES) as running:
         a, b = talking(running, "a"), talking(running, "b")
         await bind(a, ALICE, b, ALLY)
@@ -124,10 +116,8 @@ async def test_more_than_fits_a_step_is_forgotten_whole(tmp_path: Path) -> None:
         await journal.close()
 
 
-async def test_a_reaction_of_theirs_is_forgotten_and_anothers_is_not(daemon: RunDaemon, tmp_path: Path) -> None:
+async def test_a_reaction_of_theirs_is_forgotten_and_anothers_is_not(daemon: RunDaemon, state: Path) -> None:
     """The thumb stays as long as somebody else's is behind it."""
-    structlog.configure(logger_factory=structlog.ReturnLoggerFactory())
-    state = tmp_path / "state"
     reacting = rule("r", "a/1", "b/1", on_reaction="line")
     async with daemon(reacting, a=ScriptDriver, b=ScriptDriver) as running:
         event = await running["a"].post("hello")
