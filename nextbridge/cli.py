@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NoReturn
 import click
 
 from nextbridge import __version__
+from nextbridge.control.asking import load_file
 from nextbridge.control.commands import dead, queue
 from nextbridge.control.forgetting import forget
 from nextbridge.control.reloading import reload
@@ -20,7 +21,7 @@ from nextbridge.control.tracing import trace
 from nextbridge.errors import ConfigError, JournalError, JournalLocked, NextBridgeError
 
 if TYPE_CHECKING:
-    from nextbridge.config.model import Config
+    from nextbridge.config.model import Config, Instance
     from nextbridge.probing import Probed
 
 __all__ = ["main"]
@@ -58,14 +59,11 @@ def run(config_path: Path | None, state: Path | None, *, debug: bool) -> None:
     """Run the relay until SIGTERM or Ctrl-C."""
     import uvloop
 
-    from nextbridge import config, logs
+    from nextbridge import logs
     from nextbridge.config.problem import render
     from nextbridge.service import Service
 
-    try:
-        loaded = config.load(config.find(config_path))
-    except ConfigError as error:
-        _end(error, _EX_CONFIG)
+    loaded = load_file(config_path)
     logs.configure(level="debug" if debug else loaded.config.general.log.level)
     if loaded.warnings:
         click.echo(render(loaded.warnings), err=True)
@@ -134,20 +132,11 @@ def channels(instance: str | None, config_path: Path | None, *, as_json: bool) -
     """
     import uvloop
 
-    from nextbridge import config, logs, verdict
-    from nextbridge.envelope import InstanceId
+    from nextbridge import logs, verdict
     from nextbridge.probing import look_through
 
-    try:
-        loaded = config.load(config.find(config_path)).config
-    except ConfigError as error:
-        _end(error, _EX_CONFIG)
-    chosen = list(loaded.instances.values())
-    if instance is not None:
-        chosen = [each for each in chosen if each.id == InstanceId(instance)]
-        if not chosen:
-            known = ", ".join(loaded.instances)
-            _end(NextBridgeError(f"{loaded.path} has no instance {instance!r}; it has {known}"), _EX_CONFIG)
+    loaded = load_file(config_path).config
+    chosen = list(loaded.instances.values()) if instance is None else [_named(instance, loaded)]
     logs.configure(level="critical")  # what is to be said is in the answers
     seen = uvloop.run(look_through(loaded, chosen))
     click.echo(verdict.listing_as_json(seen) if as_json else verdict.listing_as_text(seen))
@@ -187,19 +176,8 @@ def schema(config_path: Path | None) -> None:
 )
 def registration(instance: str, config_path: Path | None, output: Path) -> None:
     """Write the file by which a platform's server knows INSTANCE, for an application service of Matrix."""
-    from nextbridge import config
-    from nextbridge.envelope import InstanceId
-
-    try:
-        loaded = config.load(config.find(config_path)).config
-    except ConfigError as error:
-        _end(error, _EX_CONFIG)
-    found = loaded.instances.get(InstanceId(instance))
-    if found is None:
-        _end(
-            NextBridgeError(f"{loaded.path} has no instance {instance!r}; it has {', '.join(loaded.instances)}"),
-            _EX_CONFIG,
-        )
+    loaded = load_file(config_path).config
+    found = _named(instance, loaded)
     base_url = loaded.general.base_url or f"http://{loaded.general.http.host}:{loaded.general.http.port}"
     text = found.driver.registration(found.settings, found.id, base_url)
     if text is None:
@@ -225,19 +203,20 @@ def convert(source: Path, rules: Path | None, output: Path, *, force: bool) -> N
     file. Exits with 0 where that can be used as it is, with 1 where it cannot yet, with 78 where SOURCE cannot be read.
     """
     from nextbridge import config
+    from nextbridge.config.file import text_of
     from nextbridge.config.problem import render
     from nextbridge.control.table import one_line
-    from nextbridge.convert import ConversionError, from_matterbridge, from_ours, in_notation
+    from nextbridge.convert import NOTATIONS, ConversionError, from_matterbridge, from_ours, in_notation
 
-    notation = {".json": "json", ".yaml": "yaml", ".yml": "yaml"}.get(output.suffix.lower())
+    notation = NOTATIONS.get(output.suffix.lower())
     if notation is None:
         raise click.BadParameter("its name has to end with .json or .yaml", param_hint="--output")
     try:
         is_matterbridges = source.suffix.lower() == ".toml"
-        made = from_matterbridge(_text_of(source)) if is_matterbridges else from_ours(source, rules)
-        _write_secretly(output, in_notation(made.file, "json" if notation == "json" else "yaml"), force=force)
-    except ConversionError as error:
+        made = from_matterbridge(text_of(source)) if is_matterbridges else from_ours(source, rules)
+    except (ConfigError, ConversionError) as error:
         _end(error, _EX_CONFIG)
+    _write_secretly(output, in_notation(made.file, notation), force=force)
     for note in made.notes:
         click.echo(one_line(f"{note.place}: {note.sentence}"))
     try:
@@ -250,14 +229,13 @@ def convert(source: Path, rules: Path | None, output: Path, *, force: bool) -> N
     click.echo(f"{output} is written, and can be used as it is. nextbridge check --online looks further.")
 
 
-def _text_of(path: Path) -> str:
-    from nextbridge.convert import ConversionError
+def _named(instance: str, config: Config) -> Instance:
+    from nextbridge.envelope import InstanceId
 
-    try:
-        return path.read_text(encoding="utf-8-sig")
-    except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
-        raise ConversionError(f"{path} cannot be read: {reason}") from None
+    if (found := config.instances.get(InstanceId(instance))) is None:
+        known = ", ".join(config.instances)
+        _end(NextBridgeError(f"{config.path} has no instance {instance!r}; it has {known}"), _EX_CONFIG)
+    return found
 
 
 def _write_secretly(path: Path, text: str, *, force: bool = True) -> None:

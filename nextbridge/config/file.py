@@ -12,7 +12,7 @@ from nextbridge.config.problem import Problem, short
 from nextbridge.config.report import Report
 from nextbridge.errors import ConfigError
 
-__all__ = ["RULES_NAMES", "find", "open_file", "rules_beside"]
+__all__ = ["RULES_NAMES", "find", "open_file", "rules_beside", "text_of"]
 
 RULES_NAMES = ("rules.json", "rules.yaml", "rules.yml")
 """A file of one of these names beside the operator's holds its rules."""
@@ -52,7 +52,7 @@ def rules_beside(path: Path) -> Path | None:
 def open_file(path: Path) -> tuple[Document, Report]:
     """Read a file into a document; the report has the keys that stand twice. Raises ConfigError. Does file I/O."""
     notation: Literal["JSON", "YAML"] = "YAML" if path.suffix.lower() in {".yaml", ".yml"} else "JSON"
-    document = Document(path, _text(path), notation=notation)
+    document = Document(path, text_of(path), notation=notation)
     try:
         root, duplicates = (json_notation if notation == "JSON" else yaml_notation).read(document.text)
     except NotationError as error:
@@ -65,7 +65,8 @@ def open_file(path: Path) -> tuple[Document, Report]:
     return document, report
 
 
-def _text(path: Path) -> str:
+def text_of(path: Path) -> str:
+    """A file of an operator's, which is UTF-8 and not without end. Raises ConfigError. Does file I/O."""
     try:
         with path.open("rb") as file:
             data = file.read(_LARGEST + 1)

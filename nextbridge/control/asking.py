@@ -1,4 +1,4 @@
-"""What every command to a daemon has in common: where the state is, how it is asked, and how it ends."""
+"""What the commands have in common: the operator's file, the state folder, how a daemon is asked, how they end."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, NoReturn, TypeVar
 
 import click
 
-from nextbridge.errors import JournalError, NextBridgeError
+from nextbridge.errors import ConfigError, JournalError, NextBridgeError
 
 if TYPE_CHECKING:
+    from nextbridge.config.loader import Loaded
     from nextbridge.control.client import Ask
     from nextbridge.control.protocol import Answer
 
@@ -24,6 +25,7 @@ __all__ = [
     "end",
     "expected",
     "json_option",
+    "load_file",
     "print_json",
     "reached",
     "state_folder",
@@ -45,6 +47,18 @@ state_option = click.option(
     help="The daemon's state folder. By default $STATE_DIRECTORY, else ./state.",
 )
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
+
+
+def load_file(given: Path | None) -> Loaded:
+    """The operator's file; what is wrong with it ends the command with the report."""
+    from nextbridge import config
+    from nextbridge.redaction import redaction
+
+    try:
+        return config.load(config.find(given))
+    except ConfigError as error:
+        click.echo(redaction.mask(str(error)), err=True)  # harmless already, and its carets point into its lines
+        sys.exit(EX_CONFIG)
 
 
 @contextmanager

@@ -44,19 +44,13 @@ def reach(folder: Path) -> Iterator[Ask]:
 
     Raises ControlError, when it is entered and when it is asked, and JournalError for files that cannot be used.
     """
-    try:
-        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    except OSError as error:
-        raise ControlError(f"{folder} cannot be opened ({error.strerror}). {_WHICH}") from error
-    try:
+    with _opened(folder) as descriptor:
         if (first := _connected(folder, descriptor)) is not None:
             first.close()
             yield lambda question: _through_daemon(folder, descriptor, question)
         else:
             with _on_files(folder, descriptor) as ask:
                 yield ask
-    finally:
-        os.close(descriptor)
 
 
 def follow(folder: Path, question: FollowCrossings) -> Iterator[Following | Crossed]:
@@ -64,14 +58,8 @@ def follow(folder: Path, question: FollowCrossings) -> Iterator[Following | Cros
 
     Raises ControlError where no daemon answers, where it refuses, and once it tells no more.
     """
-    try:
-        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    except OSError as error:
-        raise ControlError(f"{folder} cannot be opened ({error.strerror}). {_WHICH}") from error
-    try:
+    with _opened(folder) as descriptor:
         sock = _connected(folder, descriptor)
-    finally:
-        os.close(descriptor)
     if sock is None:
         raise ControlError(f"No daemon runs on {folder}: nothing crosses. {_WHICH}")
     with sock, sock.makefile("rb") as stream:
@@ -90,6 +78,19 @@ def follow(folder: Path, question: FollowCrossings) -> Iterator[Following | Cros
 
 
 _WHICH = "Name the daemon's state folder (--state; under systemd /var/lib/nextbridge), and be its owner or root."
+
+
+@contextmanager
+def _opened(folder: Path) -> Iterator[int]:
+    """A descriptor of the state folder, for the time of the context."""
+    try:
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    except OSError as error:
+        raise ControlError(f"{folder} cannot be opened ({error.strerror}). {_WHICH}") from error
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
 
 
 def _connected(folder: Path, descriptor: int) -> socket.socket | None:

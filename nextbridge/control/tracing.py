@@ -10,16 +10,15 @@ from urllib.parse import unquote
 import click
 
 from nextbridge.control.asking import (
-    EX_CONFIG,
     EX_NOINPUT,
     end,
     expected,
     json_option,
+    load_file,
     print_json,
     reached,
     state_option,
 )
-from nextbridge.errors import ConfigError
 
 if TYPE_CHECKING:
     from nextbridge.control.protocol import TracedEvent, Way
@@ -84,13 +83,9 @@ def trace(  # noqa: PLR0913 - each is an option
 
 
 def _rehearse(config_path: Path | None, named: str | None, author: str, text: str, *, as_json: bool) -> None:
-    from nextbridge import config
     from nextbridge.rehearsal import Rehearsal
 
-    try:
-        loaded = config.load(config.find(config_path)).config
-    except ConfigError as error:
-        end(str(error), EX_CONFIG)
+    loaded = load_file(config_path).config
     with tempfile.TemporaryDirectory(prefix="nextbridge-trace-") as folder:
         rehearsal = Rehearsal(loaded, Path(folder))
         source = None if named is None else rehearsal.source(named)

@@ -5,8 +5,8 @@ Nothing is resolved: what names an environment variable or a file still does. Us
 
 from __future__ import annotations
 
-from nextbridge.convert.conversion import ConversionError, Converted, Note, in_notation
+from nextbridge.convert.conversion import NOTATIONS, ConversionError, Converted, Note, in_notation
 from nextbridge.convert.matterbridge import from_matterbridge
 from nextbridge.convert.ours import from_ours
 
-__all__ = ["ConversionError", "Converted", "Note", "from_matterbridge", "from_ours", "in_notation"]
+__all__ = ["NOTATIONS", "ConversionError", "Converted", "Note", "from_matterbridge", "from_ours", "in_notation"]

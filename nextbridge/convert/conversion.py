@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import json
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 import yaml
 from msgspec import Struct
 
 from nextbridge.errors import NextBridgeError
 
-__all__ = ["ConversionError", "Converted", "Note", "in_notation"]
+__all__ = ["NOTATIONS", "ConversionError", "Converted", "Note", "in_notation"]
+
+Notation: TypeAlias = Literal["json", "yaml"]
+
+NOTATIONS: dict[str, Notation] = {".json": "json", ".yaml": "yaml", ".yml": "yaml"}
+"""By how a file's name ends."""
 
 
 class ConversionError(NextBridgeError):
@@ -33,7 +38,7 @@ class Converted(Struct, frozen=True):
     notes: tuple[Note, ...] = ()
 
 
-def in_notation(file: dict[str, Any], notation: Literal["json", "yaml"]) -> str:
+def in_notation(file: dict[str, Any], notation: Notation) -> str:
     """The file's text."""
     if notation == "json":
         return json.dumps(file, indent=2, ensure_ascii=False) + "\n"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from nextbridge.config.document import Mapping, plain
+from nextbridge.config.document import Document, plain
 from nextbridge.config.file import open_file, rules_beside
 from nextbridge.convert.conversion import ConversionError, Converted, Note
 from nextbridge.errors import ConfigError
@@ -18,37 +18,49 @@ def from_ours(path: Path, rules: Path | None = None) -> Converted:
     Nothing is validated; a key that stands twice is refused.
     """
     try:
-        root = _read(path)
+        documents = [_read(path)]
+        root = _object(documents[0])
         rules = rules or (rules_beside(path) if "rules" not in root else None)
         if rules is not None:
             if "rules" in root:
                 raise ConversionError(f"{path} has rules, too: keep them in one of the two files")
-            beside = _read(rules, rules=True)
-            root = {**root, "rules": beside["rules"]}
+            documents.append(_read(rules))
+            root = {**root, "rules": _rules(documents[1])}
     except ConfigError as error:
         raise ConversionError(str(error)) from None
-    files = [each for each in (path, rules) if each is not None]
-    notes = [Note(each.name, "its comments are not taken over") for each in files if _has_comments(each)]
+    notes = [Note(each.path.name, "its comments are not taken over") for each in documents if _has_comments(each)]
     return Converted(root, tuple(notes))
 
 
-def _read(path: Path, *, rules: bool = False) -> dict[str, object]:
+def _read(path: Path) -> Document:
     document, report = open_file(path)
     if report.failed:
         raise ConfigError(tuple(report.problems()))
+    return document
+
+
+def _object(document: Document) -> dict[str, object]:
     value = plain(document.root)
-    if rules and isinstance(value, list):
-        return {"rules": value}
-    if not isinstance(document.root, Mapping) or not isinstance(value, dict):
-        raise ConversionError(f"{path}: an object is expected at the top of the file")
-    if rules and value.keys() - {"$schema"} != {"rules"}:
-        others = ", ".join(sorted(value.keys() - {"$schema", "rules"})) or "nothing"
-        raise ConversionError(f'{path}: a list of rules is expected, or an object with "rules" alone; it has {others}')
+    if not isinstance(value, dict):
+        raise ConversionError(f"{document.path}: an object is expected at the top of the file")
     return dict(value)
 
 
-def _has_comments(path: Path) -> bool:
-    if path.suffix.lower() not in {".yaml", ".yml"}:
+def _rules(document: Document) -> object:
+    """Of a file of rules: a list, or an object with nothing else in it."""
+    value = plain(document.root)
+    if isinstance(value, list):
+        return value
+    root = _object(document)
+    others = root.keys() - {"$schema", "rules"}
+    if others or "rules" not in root:
+        had = ", ".join(sorted(others)) or "nothing"
+        expected = 'a list of rules is expected, or an object with "rules" alone'
+        raise ConversionError(f"{document.path}: {expected}; it has {had}")
+    return root["rules"]
+
+
+def _has_comments(document: Document) -> bool:
+    if document.notation != "YAML":
         return False
-    lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
-    return any(line.lstrip().startswith("#") or " #" in line for line in lines)
+    return any(line.lstrip().startswith("#") or " #" in line for line in document.text.splitlines())
