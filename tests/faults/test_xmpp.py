@@ -1,4 +1,4 @@
-"""Rooms of a real Prosody among the channels of the town: with their archives nothing is lost and nothing repeated."""
+"""Rooms of a real Prosody among the channels of the town: by what they keep, nothing is lost and nothing repeated."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.faults.test_cables import suffer
 from tests.faults.test_kill import die_at
 from tests.faults.town import Town
 from tests.faults.xmpp import XmppSettlement
-from tests.xmpp.prosody import Prosody
+from tests.xmpp.prosody import BARE, Prosody
 
 MODES = pytest.mark.parametrize("component", [False, True], ids=["account", "component"])
 
@@ -25,6 +25,21 @@ async def test_nothing_is_lost_or_repeated_by_a_kill_at_a_named_step(
     async with (
         XmppSettlement.joined(prosody, component=component) as settlement,
         Town.standing(tmp_path, seed=51, another=settlement) as town,
+    ):
+        await die_at(town, step, 12, "xmpp")
+        complete = await town.quiet(within=30)
+        assert await town.daemon.stop() == 0
+        assert (town.wrong(), complete) == ({}, True)
+
+
+@pytest.mark.parametrize("step", ["before the send", "after the send", "after the receipt"])
+async def test_a_kill_loses_and_repeats_nothing_in_a_room_whose_history_reaches_back(
+    tmp_path: Path, prosody: Prosody, step: str
+) -> None:
+    """There is no archive: what was sent, and what was missed, is in what the room tells whoever joins."""
+    async with (
+        XmppSettlement.joined(prosody, host=BARE) as settlement,
+        Town.standing(tmp_path, seed=54, another=settlement) as town,
     ):
         await die_at(town, step, 12, "xmpp")
         complete = await town.quiet(within=30)

@@ -1,4 +1,4 @@
-"""Rooms of a real Prosody in the town, which keeps an archive of each: an account in them, or a component."""
+"""Rooms of a real Prosody in the town, with an archive or a short history: an account in them, or a component."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import aiohttp
 from tests.faults.ledger import Entry, Ledger, Shown, digest
 from tests.faults.places import Place
 from tests.xmpp.person import CLIENT, Person, element_of, shared_files
-from tests.xmpp.prosody import COMPONENT_SECRET, MAIN, PASSWORD, Prosody
+from tests.xmpp.prosody import BARE, COMPONENT_SECRET, MAIN, PASSWORD, Prosody
 
 __all__ = ["XmppPlace", "XmppSettlement"]
 
@@ -27,6 +27,8 @@ _WITH_FILES = 0.04
 _EDITED = 0.08
 _EDITABLE = 20
 _PERSON = "Xavier"
+_HISTORY = "60"
+"""Messages that a room without an archive keeps for whoever joins: as many as the server allows."""
 _RELAY = "relay"
 """The nick that the relay wants; it may take one that begins so."""
 
@@ -36,26 +38,33 @@ class XmppSettlement:
 
     side = "xmpp"
 
-    def __init__(self, server: Prosody, person: Person, http: aiohttp.ClientSession, *, component: bool) -> None:
+    def __init__(
+        self, server: Prosody, person: Person, http: aiohttp.ClientSession, *, component: bool, host: str
+    ) -> None:
         self._server = server
         self._person = person
         self._http = http
         self._component = component
-        self._account = server.account()
-        self._rooms = deque(server.room() for _ in range(_ROOMS))
+        self._host = host
+        self._account = server.account(host)
+        self._rooms = deque(server.room(host) for _ in range(_ROOMS))
         self._places: list[XmppPlace] = []
         self.port = server.component_port if component else server.port
 
     @classmethod
     @asynccontextmanager
-    async def joined(cls, server: Prosody, *, component: bool = False) -> AsyncIterator[XmppSettlement]:
-        """With the rooms, which the person made."""
-        person = await Person(server, server.account()).connect()
+    async def joined(
+        cls, server: Prosody, *, component: bool = False, host: str = MAIN
+    ) -> AsyncIterator[XmppSettlement]:
+        """With the rooms, which the person made. On the bare host these keep no archive, and take no files."""
+        person = await Person(server, server.account(host)).connect()
         async with aiohttp.ClientSession() as http:
-            settlement = cls(server, person, http, component=component)
+            settlement = cls(server, person, http, component=component, host=host)
             try:
                 for room in settlement._rooms:
                     await person.join(room, _PERSON)
+                    if host == BARE:
+                        await person.configure(room, historylength=_HISTORY)
                 yield settlement
             finally:
                 for place in settlement._places:
@@ -63,7 +72,8 @@ class XmppSettlement:
                 await person.leave()
 
     def place(self, name: str, rule: int) -> XmppPlace:
-        self._places.append(XmppPlace(name, rule, self._rooms.popleft(), self._person, self._http))
+        room, text_alone = self._rooms.popleft(), self._host == BARE
+        self._places.append(XmppPlace(name, rule, room, self._person, self._http, text_alone=text_alone))
         return self._places[-1]
 
     def block(self, port: int) -> dict[str, object]:
@@ -81,10 +91,11 @@ class XmppSettlement:
 class XmppPlace(Place):
     """A room."""
 
-    text_alone = False
-
-    def __init__(self, name: str, rule: int, room: str, person: Person, http: aiohttp.ClientSession) -> None:
+    def __init__(
+        self, name: str, rule: int, room: str, person: Person, http: aiohttp.ClientSession, *, text_alone: bool
+    ) -> None:
         super().__init__(name, rule)
+        self.text_alone = text_alone
         self._room = room
         self._person = person
         self._http = http
@@ -113,7 +124,7 @@ class XmppPlace(Place):
             correction = f"<replace xmlns='urn:xmpp:message-correct:0' id='{number}'/>"
             self._outbox.put_nowait(lambda: self._tell(text, children=correction))
             return
-        if chance.random() < _WITH_FILES:
+        if not self.text_alone and chance.random() < _WITH_FILES:
             content = chance.randbytes(chance.choice(_FILE_SIZES))
             self._outbox.put_nowait((ledger.entry(self.name, words, [content]), content))
             return
