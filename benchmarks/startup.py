@@ -21,6 +21,7 @@ import subprocess
 import tempfile
 import time
 import venv
+from importlib.metadata import entry_points
 from pathlib import Path
 
 CLONE = Path(__file__).parents[1]
@@ -37,7 +38,6 @@ MANY = {
     "telegram": {"telegram": {"token": "123456:" + "A" * 35, "api_url": "http://127.0.0.1:9"}},
     "api": {"api": {"tokens": [{"name": "program", "token": "t" * 24}]}},
 }
-LIBRARIES = ("slixmpp", "nio", "vodozemac", "lxml", "slack_sdk")
 
 
 def environment(folder: Path) -> Path:
@@ -99,9 +99,10 @@ def main() -> None:
         _, imports = started(python, folder / "imports", ALONE, verbose=True)
         drivers = sorted({line.split("'")[1] for line in imports.splitlines() if line.startswith("import 'drivers.")})
         print("with the web chat alone it imports of the drivers:", ", ".join({each.split(".")[1] for each in drivers}))
+        libraries = {each for driver in entry_points(group="nextbridge.drivers") for each in driver.load().libraries}
         print(
             "and of the extras' libraries:",
-            ", ".join(each for each in LIBRARIES if f"import '{each}" in imports) or "none",
+            ", ".join(each for each in sorted(libraries) if f"import '{each}" in imports) or "none",
         )
 
 

@@ -51,7 +51,7 @@ def is_read_by_journald(stream: IO[str], environ: Mapping[str, str]) -> bool:
 
 
 class Journald:
-    """A structlog logger whose last processor was `entry`. It never raises: without journald, lines go to `stream`."""
+    """A structlog logger that is given an event's fields. It never raises: without journald, lines go to `stream`."""
 
     def __init__(self, stream: Lines, socket: Path = SOCKET) -> None:
         # addressed anew each time: a journald that was restarted listens again at the same place

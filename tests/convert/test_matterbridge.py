@@ -84,6 +84,15 @@ def test_a_usual_file_needs_nothing_to_be_done(tmp_path: Path) -> None:
     assert read.config.instances["work"].settings.server_url == "https://chat.example.com"
 
 
+def test_the_account_of_quakenets_service_is_the_one_that_logs_in(tmp_path: Path) -> None:
+    """NickServUsername is the account where NickServNick is a service that is told both."""
+    asked = ACCOUNTS.replace(
+        'NickServNick="bridgeacct"', 'NickServNick="Q@CServe.quakenet.org"\nNickServUsername="own"'
+    )
+    read = loaded(tmp_path, from_matterbridge(asked + GATEWAY))
+    assert read.config.instances["libera"].settings.sasl.username == "own"
+
+
 def test_each_platform_that_both_have_is_one_that_check_takes(tmp_path: Path) -> None:
     """With its channels as Matterbridge writes them."""
     more = """

@@ -30,7 +30,7 @@ The same is in `nextbridge schema`, for editors. How a file is begun is in the [
 good for on each platform's page. A secret is a string, `"${NAME}"` for an environment variable, `{"file": "…"}` or
 `{"credential": "…"}`. Bold keys have to be given.
 """
-_GLOBAL, _INSTANCE, _CHANNEL, _RULE = "global", "{}:instance", "{}:channel", "rule"
+_INSTANCE, _CHANNEL, _RULE = "{}:instance", "{}:channel", "rule"
 _OF_EVERY_CHANNEL = {"msg"}
 _OF_EVERY_INSTANCE = {"enabled"}
 _CHANNELS = {"channels", "from", "to"}

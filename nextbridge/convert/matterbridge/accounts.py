@@ -97,13 +97,12 @@ def _irc(account: Account) -> None:
     if password := section.text("Password"):
         _secret(account, "password", password, "password")
     name, secret = section.text("NickServNick"), section.text("NickServPassword")
-    section.text("NickServUsername")
+    user = section.text("NickServUsername")  # the account where the service is QuakeNet's Q, who is told both
     if secret:
         if not section.says("UseSASL"):
             account.note("NickServPassword", "the relay logs in by SASL, before it joins, and not with NickServ")
-        is_service = name.lower() in {"", "nickserv"}
-        sasl = {"username": account.settings["nick"] if is_service else name}
-        account.settings["sasl"] = {**sasl, "password": secret.replace("${", "$${")}
+        own = account.settings["nick"] if name.lower() in {"", "nickserv"} else name
+        account.settings["sasl"] = {"username": user or own, "password": secret.replace("${", "$${")}
     section.says("UseSASL")
     delay = section.number("MessageDelay")
     if delay > 0 and delay != 1300:

@@ -50,10 +50,10 @@ class Gateways:
         }
         self._ids: set[str] = set()
         self.notes: list[Note] = []
-        self._filters = {name: _Filter(account.section) for name, account in accounts.items()}
+        self._filters = {each.instance: _Filter(each.section) for each in accounts.values()}
         self._common = _Filter(general)
         self._tells = {
-            key: {name for name, account in accounts.items() if account.section.says(shown)}
+            key: {each.instance for each in accounts.values() if each.section.says(shown)}
             | ({""} if general.says(shown) else set())
             for key, shown in (("joins", "ShowJoinPart"), ("topics", "ShowTopicChange"))
         }
@@ -120,7 +120,7 @@ class Gateways:
             rule |= {
                 key: True
                 for key, where in self._tells.items()
-                if "" in where or any(self._name(each) in where for each in places)
+                if "" in where or any(each.account.instance in where for each in places)
             }
             sources = sides.get("from") or sides["channels"]
             if given := self._filter(rule["id"], sources):
@@ -134,9 +134,6 @@ class Gateways:
             made, number = f"{base}-{number}", number + 1
         self._ids.add(made)
         return made
-
-    def _name(self, place: _Place) -> str:
-        return next(name for name, account in self._accounts.items() if account is place.account)
 
     def _format(self, place: _Place) -> dict[str, str]:
         """How names are shown in a place; what cannot be said in ours is left to the default, and told."""
@@ -156,7 +153,7 @@ class Gateways:
         return self._formats[account.instance]
 
     def _filter(self, rule: str, sources: list[_Place]) -> dict[str, Any]:
-        own = [self._filters[self._name(each)] for each in sources]
+        own = [self._filters[each.account.instance] for each in sources]
         made = self._common.merged(own)
         if any(not each.is_empty for each in own) and any(each.written != own[0].written for each in own):
             sentence = "what one account ignores or replaces holds for all channels of the rule"
