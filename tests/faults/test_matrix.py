@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from pathlib import Path
 
 import pytest
@@ -59,9 +58,7 @@ async def test_an_application_service_loses_and_repeats_nothing_by_kills(tmp_pat
         await kill_under_load(town, kills=5, per_second=15, seed=4)
         # away once more, with something said meanwhile: so that nothing is left with the homeserver
         assert await town.daemon.stop() == 0
-        talking = asyncio.create_task(town.talk(per_second=20))
-        await asyncio.sleep(1)
-        talking.cancel()
+        town.speak_everywhere()
         await town.daemon.start(town.file)
         complete = await town.quiet(within=60)
         assert await town.daemon.stop() == 0

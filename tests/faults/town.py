@@ -172,9 +172,13 @@ class Town:
         """Start the daemon for the first time; its rules have begun once something has crossed from every place."""
         await self.daemon.start(self.file)
         await self.whole()
+        self.speak_everywhere()
+        assert await self.quiet(within=30)
+
+    def speak_everywhere(self) -> None:
+        """Have something said or changed in each channel."""
         for place in self._places:
             place.speak(self.ledger, self._random)
-        assert await self.quiet(within=30)
 
     async def talk(self, *, per_second: float) -> None:
         """Say something in random channels, until cancelled."""

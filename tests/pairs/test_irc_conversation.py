@@ -28,12 +28,7 @@ class Scene:
 
     async def ada_sees(self, text: str) -> Post:
         """The post that says this, once Ada has seen it."""
-        await self.mattermost.until(lambda: text in self.mattermost.messages(self.town), within=15)
-        return next(post for post in self.mattermost.posts(self.town) if post.message == text)
-
-    def reactions(self, post: Post) -> set[str]:
-        (now,) = [each for each in self.mattermost.posts(self.town) if each.id == post.id]
-        return {each.emoji_name for each in getattr(now.metadata, "reactions", None) or []}
+        return await self.mattermost.shown(self.town, text, within=15)
 
 
 async def scene(mattermost: SandboxMattermost, inspircd: Inspircd, meet: Meet) -> Scene:
@@ -62,9 +57,9 @@ async def test_answers_and_reactions_cross_by_tags_also_after_a_restart(
         answer = await on.ada_sees("after")
         assert answer.root_id == question.id
         on.ben.send(f"@+draft/react=👍;+draft/reply={asked} TAGMSG {on.room}")
-        await mattermost.until(lambda: on.reactions(question) == {"+1"}, within=15)
+        await mattermost.until(lambda: mattermost.reactions_of(question) == ["+1"], within=15)
         on.ben.send(f"@+draft/unreact=👍;+draft/reply={asked} TAGMSG {on.room}")
-        await mattermost.until(lambda: on.reactions(question) == set(), within=15)
+        await mattermost.until(lambda: mattermost.reactions_of(question) == [], within=15)
         mattermost.post_as(on.ada, on.town, "with milk", root=question)
         for text in ("<Ada> > Ada: tea?", "<Ada> with milk"):
             assert (await on.ben_sees(text))["+draft/reply"] == asked

@@ -28,19 +28,13 @@ class Bridge(Struct):
 
     async def posted(self, text: str) -> Post:
         """The post on Mattermost that says so, once there is one."""
-        await self.mattermost.until(lambda: text in self.mattermost.messages(self.town))
-        return next(each for each in self.mattermost.posts(self.town) if each.message == text)
+        return await self.mattermost.shown(self.town, text)
 
     async def said(self, text: str, channel: api.Channel | None = None) -> api.Message:
         """The message on Discord that says so, once there is one."""
         where = channel or self.hall
         await self.discord.until(lambda: text in self.discord.texts(where))
         return next(each for each in self.discord.messages(where) if each.content == text)
-
-    def reactions(self, post: Post) -> list[str]:
-        """The names of those that a post bears."""
-        found = next(each for each in self.mattermost.posts(self.town) if each.id == post.id)
-        return [each.emoji_name for each in (found.metadata and found.metadata.reactions) or ()]
 
 
 @asynccontextmanager
@@ -92,7 +86,7 @@ async def test_a_conversation_crosses_before_and_after_a_restart(daemon: Daemon)
         await both.said("who is here?")
         sandbox.react_as(both.bob, again, "👍")
         carol = next(each for each in mattermost.posts(both.town) if each.message == "and Carol?")
-        await mattermost.until(lambda: both.reactions(carol) == ["+1"])
+        await mattermost.until(lambda: both.mattermost.reactions_of(carol) == ["+1"])
         said = sandbox.post_as(both.bob, both.hall, "no")
         no = await both.posted("no")
         mattermost.react_as(both.ada, no, "tada")
@@ -120,7 +114,7 @@ async def test_what_happened_while_the_daemon_was_stopped_is_told_afterwards(dae
         sandbox.post_as(both.bob, both.hall, "four")
         await daemon.start(both.file)
         await both.posted("four")
-        await mattermost.until(lambda: both.reactions(three) == ["+1"])
+        await mattermost.until(lambda: both.mattermost.reactions_of(three) == ["+1"])
         assert mattermost.messages(both.town) == ["first", "three", "four"]
         assert (sandbox.gateway.identified, sandbox.gateway.resumed) == (1, 1)
         assert await daemon.stop() == 0

@@ -30,8 +30,7 @@ class Bridge(Struct):
 
     async def posted(self, text: str) -> Post:
         """The post on Mattermost that says so, once there is one."""
-        await self.mattermost.until(lambda: text in self.mattermost.messages(self.town))
-        return next(each for each in self.mattermost.posts(self.town) if each.message == text)
+        return await self.mattermost.shown(self.town, text)
 
     async def said(self, text: str) -> api.Message:
         """The message on Slack that says so, once there is one."""
@@ -41,11 +40,6 @@ class Bridge(Struct):
     @property
     def texts(self) -> list[str]:
         return [shown(each) for each in self.slack.messages(self.hall)]
-
-    def reactions(self, post: Post) -> list[str]:
-        """The names of those that a post bears."""
-        found = next(each for each in self.mattermost.posts(self.town) if each.id == post.id)
-        return [each.emoji_name for each in (found.metadata and found.metadata.reactions) or ()]
 
 
 def shown(message: api.Message) -> str:
@@ -106,7 +100,7 @@ async def test_a_conversation_crosses_before_and_after_a_restart(daemon: Daemon)
         await both.said("who is here?")
         slack.react(both.bob.id, hall, again, "+1", add=True)
         carol = next(each for each in mattermost.posts(both.town) if each.message == "and Carol?")
-        await mattermost.until(lambda: both.reactions(carol) == ["+1"])
+        await mattermost.until(lambda: both.mattermost.reactions_of(carol) == ["+1"])
         said = slack.post_as(both.bob, hall, "no")
         no = await both.posted("no")
         mattermost.react_as(both.ada, no, "tada")

@@ -69,16 +69,11 @@ class Bridge(Struct):
 
     async def ada_sees(self, text: str) -> Post:
         """The post that says this, once Ada has seen it."""
-        await self.mattermost.until(lambda: text in self.mattermost.messages(self.town), within=15)
-        return next(post for post in self.mattermost.posts(self.town) if post.message == text)
+        return await self.mattermost.shown(self.town, text, within=15)
 
     async def ted_sees(self, text: str) -> Message:
         """The message that says this, once Ted has seen it."""
         return await self.telegram.shown(self.group, text)
-
-    def reactions(self, post: Post) -> set[str]:
-        (now,) = [each for each in self.mattermost.posts(self.town) if each.id == post.id]
-        return {each.emoji_name for each in getattr(now.metadata, "reactions", None) or []}
 
 
 @pytest.fixture
@@ -164,9 +159,9 @@ async def test_answers_and_reactions_cross(bridge: Bridge, pause: Pause) -> None
     assert answer.reply_to_message is not None
     assert answer.reply_to_message.message_id == asked.message_id
     bridge.telegram.react(bridge.ted, bridge.group, asked.message_id, "👍")
-    await bridge.mattermost.until(lambda: bridge.reactions(question) == {"+1"}, within=15)
+    await bridge.mattermost.until(lambda: bridge.mattermost.reactions_of(question) == ["+1"], within=15)
     bridge.telegram.react(bridge.ted, bridge.group, asked.message_id)
-    await bridge.mattermost.until(lambda: bridge.reactions(question) == set(), within=15)
+    await bridge.mattermost.until(lambda: bridge.mattermost.reactions_of(question) == [], within=15)
     bridge.mattermost.react_as(bridge.ada, question, "heart")
     await bridge.telegram.until(lambda: bridge.telegram.reactions(bridge.group, asked.message_id) == ["❤"])
 

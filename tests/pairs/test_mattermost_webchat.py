@@ -32,8 +32,7 @@ async def test_the_conversation_crosses_both_ways_before_and_after_a_restart(dae
             await server.until(lambda: server.messages(town) == list(texts), within=15)
 
         def reactions(text: str) -> list[str]:
-            found = getattr(saying(text).metadata, "reactions", None) or []
-            return sorted(each.emoji_name for each in found)
+            return sorted(server.reactions_of(saying(text)))
 
         await daemon.start(file)
         web = Side(daemon, http, "web")

@@ -27,13 +27,7 @@ class Bridge(Struct):
 
     async def posted(self, text: str) -> Any:
         """The relay's post that says so, once there is one."""
-        await self.mattermost.until(lambda: text in self.mattermost.messages(self.town))
-        return next(each for each in self.mattermost.posts(self.town) if each.message == text)
-
-    def reactions(self, post: str) -> list[str]:
-        """The names of those that a post bears."""
-        found = next(each for each in self.mattermost.posts(self.town) if each.id == post)
-        return [each.emoji_name for each in (found.metadata and found.metadata.reactions) or ()]
+        return await self.mattermost.shown(self.town, text)
 
 
 @asynccontextmanager
@@ -91,7 +85,7 @@ async def test_what_is_said_and_done_crosses_both_ways_and_over_a_restart(
         assert (text_of(answer), answered(answer)) == (frame.format("an answer"), room_id(said))
         bridge.mattermost.react_as(bridge.ada, theirs, "+1")
         await bob.sees_reaction(said, "\N{THUMBS UP SIGN}")
-        await bridge.mattermost.until(lambda: bridge.reactions(post.id) == ["+1"])
+        await bridge.mattermost.until(lambda: bridge.mattermost.reactions_of(post) == ["+1"])
         await bob.edit(missed, "I was here")
         await bridge.posted("I was here")
         await bob.answer(heard, "likewise")

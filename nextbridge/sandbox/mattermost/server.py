@@ -342,6 +342,15 @@ class SandboxMattermost:
         """The texts of the posts, oldest first, without those of system posts."""
         return [post.message for post in self._world.posts.live(channel.id) if not post.is_system]
 
+    async def shown(self, channel: Channel, text: str, *, within: float = 10.0) -> Post:
+        """The post with this text, once there is one. Raises TimeoutError after `within` seconds."""
+        await self.until(lambda: text in self.messages(channel), within=within)
+        return next(post for post in self.posts(channel) if post.message == text)
+
+    def reactions_of(self, post: Post) -> list[str]:
+        """The emoji names that the post bears now, one for each person's."""
+        return [each.emoji_name for each in self._world.posts.reactions(post.id)]
+
     def files_of(self, post: Post) -> list[tuple[str, bytes]]:
         """Name and content of each file of the post."""
         ids: list[FileId] = [] if post.file_ids is UNSET else post.file_ids
