@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, NoReturn
 import click
 
 from nextbridge import __version__
-from nextbridge.control.asking import load_file
+from nextbridge.control.asking import config_option, load_file, named
 from nextbridge.control.commands import dead, queue
 from nextbridge.control.forgetting import forget
+from nextbridge.control.listing import channels
 from nextbridge.control.reloading import reload
 from nextbridge.control.status import status
 from nextbridge.control.tailing import tail
@@ -21,7 +22,7 @@ from nextbridge.control.tracing import trace
 from nextbridge.errors import ConfigError, JournalError, JournalLocked, NextBridgeError
 
 if TYPE_CHECKING:
-    from nextbridge.config.model import Config, Instance
+    from nextbridge.config.model import Config
     from nextbridge.probing import Probed
 
 __all__ = ["main"]
@@ -33,13 +34,6 @@ _EX_IOERR = 74
 _EX_TEMPFAIL = 75
 _EX_CONFIG = 78
 
-_config = click.option(
-    "--config",
-    "config_path",
-    type=click.Path(path_type=Path, dir_okay=False),
-    help="The operator's file. By default ./config.json (or .yaml), else /etc/nextbridge/config.json.",
-)
-
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(__version__, prog_name="nextbridge")
@@ -48,7 +42,7 @@ def main() -> None:
 
 
 @main.command()
-@_config
+@config_option
 @click.option(
     "--state",
     type=click.Path(path_type=Path, file_okay=False),
@@ -82,7 +76,7 @@ def run(config_path: Path | None, state: Path | None, *, debug: bool) -> None:
 
 
 @main.command()
-@_config
+@config_option
 @click.option("--online", is_flag=True, help="Connect, too, and look whether every instance and channel can work.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
 def check(config_path: Path | None, *, online: bool, as_json: bool) -> None:
@@ -122,29 +116,6 @@ def _probed(config: Config) -> list[Probed]:
 
 
 @main.command()
-@_config
-@click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
-@click.argument("instance", required=False)
-def channels(instance: str | None, config_path: Path | None, *, as_json: bool) -> None:
-    """Show the channels that INSTANCE, or each of the file, can see, with the keys that a rule needs.
-
-    Nothing is changed, and no daemon is needed. Exits with 1 where an instance could not look.
-    """
-    import uvloop
-
-    from nextbridge import logs, verdict
-    from nextbridge.probing import look_through
-
-    loaded = load_file(config_path).config
-    chosen = list(loaded.instances.values()) if instance is None else [_named(instance, loaded)]
-    logs.configure(level="critical")  # what is to be said is in the answers
-    seen = uvloop.run(look_through(loaded, chosen))
-    click.echo(verdict.listing_as_json(seen) if as_json else verdict.listing_as_text(seen))
-    if any(each.channels is None for each in seen):
-        sys.exit(_EX_FINDING)
-
-
-@main.command()
 @click.option(
     "--config",
     "config_path",
@@ -167,7 +138,7 @@ def schema(config_path: Path | None) -> None:
 
 @main.command()
 @click.argument("instance")
-@_config
+@config_option
 @click.option(
     "--output",
     type=click.Path(path_type=Path, dir_okay=False),
@@ -177,7 +148,7 @@ def schema(config_path: Path | None) -> None:
 def registration(instance: str, config_path: Path | None, output: Path) -> None:
     """Write the file by which a platform's server knows INSTANCE, for an application service of Matrix."""
     loaded = load_file(config_path).config
-    found = _named(instance, loaded)
+    found = named(instance, loaded)
     base_url = loaded.general.base_url or f"http://{loaded.general.http.host}:{loaded.general.http.port}"
     text = found.driver.registration(found.settings, found.id, base_url)
     if text is None:
@@ -229,15 +200,6 @@ def convert(source: Path, rules: Path | None, output: Path, *, force: bool) -> N
     click.echo(f"{output} is written, and can be used as it is. nextbridge check --online looks further.")
 
 
-def _named(instance: str, config: Config) -> Instance:
-    from nextbridge.envelope import InstanceId
-
-    if (found := config.instances.get(InstanceId(instance))) is None:
-        known = ", ".join(config.instances)
-        _end(NextBridgeError(f"{config.path} has no instance {instance!r}; it has {known}"), _EX_CONFIG)
-    return found
-
-
 def _write_secretly(path: Path, text: str, *, force: bool = True) -> None:
     """Write a file that holds secrets, so that its owner alone can read it."""
     flags = os.O_WRONLY | os.O_CREAT | (os.O_TRUNC if force else os.O_EXCL)
@@ -282,6 +244,7 @@ main.add_command(dead)
 main.add_command(reload)
 main.add_command(trace)
 main.add_command(forget)
+main.add_command(channels)
 main.add_command(status)
 main.add_command(tail)
 

@@ -21,10 +21,11 @@ from structlog.typing import FilteringBoundLogger
 from nextbridge.backoff import Backoff
 from nextbridge.cancellation import is_ours_to_end
 from nextbridge.circuit import Circuit
-from nextbridge.driver import ConfiguredChannel, Cursor, Driver, DriverError, Paused, Position, Retry
+from nextbridge.driver import ConfiguredChannel, Cursor, Driver, DriverError, Listed, Paused, Position, Retry
 from nextbridge.envelope import Author, Channel, ChannelKey, Event, InstanceId, UserId
 from nextbridge.errors import JournalError
 from nextbridge.journal import Journal
+from nextbridge.sightings import Sightings
 
 __all__ = ["Core", "Instance", "State"]
 
@@ -127,6 +128,7 @@ class Instance:
         self.api_answers: Counter[str] = Counter()
         """Answers of the platform's API since this instance was made: 2xx and so on, 429 by itself, `none` for none."""
         self._core = core
+        self._sightings = Sightings(journal, instance)
         self._connected_at: float | None = None
         self._is_refused = False
         """A send was refused for the whole instance, and none has passed since."""
@@ -290,6 +292,12 @@ class Instance:
 
     async def resolved(self, configured: ConfiguredChannel[Any], key: ChannelKey, name: str) -> None:
         await self._core.resolved(Channel(self.instance, configured.key), key, name)
+
+    async def sighted(self, channel: Listed, *, gone: bool = False) -> None:
+        if gone:
+            await self._sightings.lose(channel.keys)
+        else:
+            await self._sightings.see(channel)
 
     def unavailable(self, channel: ChannelKey, reason: str) -> None:
         if self.closed_channels.get(channel) != reason:

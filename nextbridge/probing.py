@@ -17,7 +17,7 @@ from msgspec import Struct
 from structlog.typing import FilteringBoundLogger
 
 from nextbridge.config.model import Config, Instance
-from nextbridge.driver import ConfiguredChannel, Cursor, Driver, Finding, Listed, Position
+from nextbridge.driver import ConfiguredChannel, Cursor, Driver, Finding, Listed, Position, Unlisted
 from nextbridge.envelope import Author, ChannelKey, Event, InstanceId, UserId
 from nextbridge.errors import DriverError
 from nextbridge.instances import configured_channels
@@ -27,6 +27,8 @@ __all__ = ["Bystander", "Probed", "Seen", "look_through", "probe"]
 PATIENCE = 45.0
 """Seconds that one instance may take."""
 _CLOSE_SECONDS = 5.0
+_MOST_LISTED = 1_000
+"""Channels of one instance that are shown."""
 
 
 class Probed(Struct, frozen=True):
@@ -52,8 +54,12 @@ class Seen(Struct, frozen=True):
     """What people call the platform."""
     channels: tuple[Listed, ...] | None = None
     """None where it could not look."""
+    left_out: int = 0
+    """How many more there are."""
+    note: str = ""
+    """What is not among them: a sentence."""
     reason: str = ""
-    """Why there are none."""
+    """Why there are none, and what is to be done: a sentence."""
 
 
 async def probe(config: Config, *, patience: float = PATIENCE) -> list[Probed]:
@@ -84,25 +90,34 @@ async def _probe(
 
 async def look_through(config: Config, instances: Sequence[Instance], *, patience: float = PATIENCE) -> list[Seen]:
     """Which channels each of these instances can see. Does I/O, raises nothing that a driver does."""
+    channels = configured_channels(config)
     with tempfile.TemporaryDirectory(prefix="nextbridge-check-") as folder:
-        looks = (_see(each, config, Path(folder) / each.id, patience) for each in instances)
+        looks = (_see(each, channels.get(each.id, ()), config, Path(folder) / each.id, patience) for each in instances)
         return list(await asyncio.gather(*looks))
 
 
-async def _see(instance: Instance, config: Config, folder: Path, patience: float) -> Seen:
+async def _see(
+    instance: Instance,
+    channels: Sequence[ConfiguredChannel[Any]],
+    config: Config,
+    folder: Path,
+    patience: float,
+) -> Seen:
     about = instance.id, instance.driver.platform, instance.driver.title
     try:
-        async with _looking(instance, (), config, folder, patience) as driver:
-            channels = await driver.directory()
+        async with _looking(instance, channels, config, folder, patience) as driver:
+            found = await driver.directory()
     except TimeoutError:
         return Seen(*about, reason=f"nothing was told within {patience:.0f} seconds")
     except DriverError as error:
         return Seen(*about, reason=error.reason)
     except Exception as error:  # noqa: BLE001 - likewise
         return Seen(*about, reason=_bug(error))
-    if channels is None:
-        return Seen(*about, channels=(), reason="none are listed there; write a channel as its page of the docs says")
-    return Seen(*about, channels=tuple(channels))
+    if isinstance(found, Unlisted):
+        return Seen(*about, channels=(), reason=f"its channels cannot be listed: {found.because}. {found.instead}")
+    shown = tuple(found.channels[:_MOST_LISTED])
+    left_out = found.left_out + len(found.channels) - len(shown)
+    return Seen(*about, channels=shown, left_out=left_out, note=found.note)
 
 
 @asynccontextmanager
@@ -182,6 +197,8 @@ class Bystander:
     def disconnected(self, reason: str) -> None: ...
 
     async def resolved(self, configured: ConfiguredChannel[Any], key: ChannelKey, name: str) -> None: ...
+
+    async def sighted(self, channel: Listed, *, gone: bool = False) -> None: ...
 
     def unavailable(self, channel: ChannelKey, reason: str) -> None: ...
 

@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from nextbridge.config.model import Config
 from nextbridge.config.problem import Problem, render
 from nextbridge.control.table import harmless
-from nextbridge.probing import Probed, Seen
+from nextbridge.probing import Probed
 from nextbridge.redaction import redaction
 
-__all__ = ["as_json", "as_text", "listing_as_json", "listing_as_text", "render"]
+__all__ = ["as_json", "as_text", "render"]
 
 
 def as_text(config: Config, probed: Sequence[Probed] = ()) -> str:
@@ -72,36 +72,3 @@ def _findings(probed: Probed) -> list[str]:
 
 def _count(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
-
-
-def listing_as_text(seen: Sequence[Seen]) -> str:
-    """The channels of each instance, a line each, as they stand in a rule."""
-    lines = []
-    for each in seen:
-        head = f"{each.instance} ({each.title})"
-        if each.channels is None:
-            lines.append(f"! {head}: {harmless(redaction.mask(each.reason))}")
-            continue
-        lines.append(f"{head}: {each.reason or _count(len(each.channels), 'channel')}")
-        for channel in each.channels:
-            keys = json.dumps({each.instance: dict(channel.keys)})[1:-1]
-            lines.append(f"  {harmless(channel.name).replace(chr(10), ' ')}\n      {keys}")
-    return "\n".join(lines)
-
-
-def listing_as_json(seen: Sequence[Seen]) -> str:
-    """The same, in ASCII."""
-    return json.dumps(
-        [
-            {
-                "instance": each.instance,
-                "platform": each.platform,
-                "channels": None
-                if each.channels is None
-                else [{"name": channel.name, "keys": dict(channel.keys)} for channel in each.channels],
-                "reason": redaction.mask(each.reason),
-            }
-            for each in seen
-        ],
-        indent=2,
-    )

@@ -21,6 +21,7 @@ from drivers.api.site import Site
 from nextbridge.driver import (
     Acknowledgement,
     ConfiguredChannel,
+    Directory,
     Driver,
     Excerpt,
     FileRejected,
@@ -29,6 +30,7 @@ from nextbridge.driver import (
     Guarantees,
     Host,
     Limits,
+    Listed,
     LocalFile,
     Outgoing,
     Receipt,
@@ -312,6 +314,10 @@ class ApiDriver(Driver[ApiSettings, RoomSettings]):
                 else Finding(True, f"token {caller.name}", f"may use {len(caller.rooms or self._logs)} rooms")
             )
         return [*findings, *(Finding(True, f"room {room}", "is kept by this daemon") for room in self._names.values())]
+
+    async def directory(self) -> Directory:
+        rooms = [Listed(each.settings.room, {"room": each.settings.room}) for each in self.channels]
+        return Directory(rooms, note="A room is there because a rule names it; another name makes another room.")
 
     # --- the programs' side ---
 

@@ -42,13 +42,13 @@ from nextbridge.driver import (
     Acknowledgement,
     ConfiguredChannel,
     Cursor,
+    Directory,
     Driver,
     Excerpt,
     Finding,
     Guarantees,
     Host,
     Limits,
-    Listed,
     LocalFile,
     Outgoing,
     Past,
@@ -397,9 +397,9 @@ class MattermostDriver(Driver[MattermostSettings, MattermostChannel]):
             return [Finding(ok=False, subject="connection", text=error.reason)]
         return await probe(api, self._server, self.settings, self.channels, self.host.log, self.socket_times)
 
-    async def directory(self) -> list[Listed]:
+    async def directory(self) -> Directory:
         try:
-            return await listed(await self._opened())
+            return Directory(await listed(await self._opened()))
         except Refusal as refusal:
             raise Rejected(f"the server does not tell: {refusal.message}") from refusal
 

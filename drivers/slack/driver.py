@@ -29,6 +29,7 @@ from nextbridge.driver import (
     Acknowledgement,
     ConfiguredChannel,
     Cursor,
+    Directory,
     Driver,
     Excerpt,
     Finding,
@@ -392,13 +393,15 @@ class SlackDriver(Driver[SlackSettings, SlackChannel]):
             return [Finding(ok=False, subject="bot_token", text=error.reason)]
         return await probe(api, me, self.settings, self.channels, self.host.base_url)
 
-    async def directory(self) -> list[Listed]:
+    async def directory(self) -> Directory:
         api = await self._opened()
         await self._account(api)
         found = await joined_channels(api)
         # each is there by its id and by its name
         infos = [each for key, each in found.items() if key == each.id]
-        return [Listed(f"#{each.name}", {"channel_id": each.id}) for each in sorted(infos, key=lambda each: each.name)]
+        return Directory(
+            [Listed(f"#{each.name}", {"channel_id": each.id}) for each in sorted(infos, key=lambda each: each.name)]
+        )
 
     async def close(self) -> None:
         await self._calls.close()

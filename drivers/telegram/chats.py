@@ -11,7 +11,7 @@ from drivers.telegram import wire
 from drivers.telegram.api import Api, Migrated, Refusal
 from drivers.telegram.people import People
 from drivers.telegram.settings import Place, TelegramChannel, configured_place, place_of
-from nextbridge.driver import ConfiguredChannel, Host
+from nextbridge.driver import ConfiguredChannel, Host, Listed
 from nextbridge.envelope import ChannelKey
 
 __all__ = ["Chats", "Looked", "look"]
@@ -130,11 +130,18 @@ class Chats:
                 await self._host.resolved(configured, state.place.key, state.name)
                 self._host.log.warning("group_moved", channel=state.name, chat=new, reason=_moved(old, new))
 
+    async def met(self, chat: wire.Chat, topic: int | None = None) -> None:
+        """Something comes from a chat: where it is none of the file's, an operator may want to know what to write."""
+        if chat.type != "private" and topic not in self.topics.get(chat.id, ()):
+            await self._host.sighted(_listed(chat, topic))
+
     async def membership(self, changed: wire.MemberUpdated, api: Api, me: wire.User) -> None:
         """Our standing in a chat is another now."""
         if changed.new_chat_member.is_in:
+            await self.met(changed.chat)
             await self.resolve(api, me, again=changed.chat.id)
             return
+        await self._host.sighted(_listed(changed.chat, None), gone=True)
         for state in self._states.values():
             if state.place.id == changed.chat.id:
                 self._close(state, to_be_added(changed.chat.name, me.username))
@@ -186,6 +193,12 @@ def _problem(chat: wire.FullChat, member: wire.ChatMember, place: Place, me: wir
     if place.topic is not None and not chat.is_forum:
         return f"{chat.name} has no topics: leave `topic` out, or turn topics on in the group's settings"
     return ""
+
+
+def _listed(chat: wire.Chat, topic: int | None) -> Listed:
+    if topic is None:
+        return Listed(chat.name, {"chat": chat.id})
+    return Listed(f"{chat.name} / {topic}", {"chat": chat.id, "topic": topic})
 
 
 def unknown_chat(place: Place, refusal: Refusal) -> str:

@@ -48,6 +48,7 @@ from nextbridge.driver import (
     Remark,
     RetryRecognition,
     Unit,
+    Unlisted,
 )
 from nextbridge.envelope import Attachment, Author, ChannelKey, MessageId, UserId
 from nextbridge.errors import Gone, Paused, Retry
@@ -251,6 +252,18 @@ class TelegramDriver(Driver[TelegramSettings, TelegramChannel]):
         except Paused as error:
             return [Finding(ok=False, subject="connection", text=error.reason)]
         return await probe(api, self.host, self.platform, self.settings, self.channels)
+
+    async def directory(self) -> Unlisted:
+        api = await self._opened()
+        try:
+            me = await api.me()
+        except (Refusal, Migrated) as error:
+            raise Retry(f"{self.settings.host} does not tell who we are: {error}") from error
+        return Unlisted(
+            "the Bot API tells no bot which chats it is in",
+            f"Add @{me.username} to a chat and write something there while the daemon runs; then this command, given "
+            "the daemon's --state, shows it.",
+        )
 
     async def close(self) -> None:
         if self._api is not None:

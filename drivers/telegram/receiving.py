@@ -93,6 +93,8 @@ class Receiver:
         chat = message.chat.id
         if message.from_ is not None and message.from_.id == self._me.id:
             raise Skipped("own_message")
+        if message.left_chat_member is None or message.left_chat_member.id != self._me.id:
+            await self._chats.met(message.chat, message.message_thread_id if message.is_topic_message else None)
         told = self._gathering.was_told(message) if message.media_group_id else None
         if told:
             raise Skipped("known_album_part")

@@ -24,6 +24,7 @@ from drivers.webchat.site import Site
 from nextbridge.driver import (
     Acknowledgement,
     ConfiguredChannel,
+    Directory,
     Driver,
     Excerpt,
     FileRejected,
@@ -32,6 +33,7 @@ from nextbridge.driver import (
     Guarantees,
     Host,
     Limits,
+    Listed,
     LocalFile,
     Outgoing,
     Receipt,
@@ -297,6 +299,10 @@ class WebChatDriver(Driver[WebChatSettings, RoomSettings]):
             Finding(True, "access", f"the page can be opened by {who}"),
             *(Finding(True, f"room {room}", "is kept by this daemon") for room in self._rooms),
         ]
+
+    async def directory(self) -> Directory:
+        rooms = [Listed(each.settings.room, {"room": each.settings.room}) for each in self.channels]
+        return Directory(rooms, note="A room is there because a rule names it; another name makes another room.")
 
     # --- the browsers' side ---
 

@@ -18,11 +18,13 @@ from nextbridge.config.types import Secret, effective_proxy
 from nextbridge.driver import (
     Acknowledgement,
     ConfiguredChannel,
+    Directory,
     Driver,
     Finding,
     Guarantees,
     Host,
     Limits,
+    Listed,
     Outgoing,
     Receipt,
     Rejected,
@@ -151,6 +153,10 @@ class WebhookDriver(Driver[WebhookSettings, HookChannel]):
                 if name.lower() == channel.key:
                     findings += [*_findings(name, hook, self.host)]
         return findings
+
+    async def directory(self) -> Directory:
+        hooks = [Listed(name, {"hook": name}) for name in self.settings.hooks]
+        return Directory(hooks, note="These are the hooks of the instance's block; another one is written there first.")
 
     # --- the senders' side ---
 

@@ -16,16 +16,19 @@ from nextbridge.errors import ConfigError, JournalError, NextBridgeError
 
 if TYPE_CHECKING:
     from nextbridge.config.loader import Loaded
+    from nextbridge.config.model import Config, Instance
     from nextbridge.control.client import Ask
     from nextbridge.control.protocol import Answer
 
 __all__ = [
     "EX_CONFIG",
     "EX_NOINPUT",
+    "config_option",
     "end",
     "expected",
     "json_option",
     "load_file",
+    "named",
     "print_json",
     "reached",
     "state_folder",
@@ -46,6 +49,12 @@ state_option = click.option(
     type=click.Path(path_type=Path, file_okay=False),
     help="The daemon's state folder. By default $STATE_DIRECTORY, else ./state.",
 )
+config_option = click.option(
+    "--config",
+    "config_path",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="The operator's file. By default ./config.json (or .yaml), else /etc/nextbridge/config.json.",
+)
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
 
 
@@ -59,6 +68,15 @@ def load_file(given: Path | None) -> Loaded:
     except ConfigError as error:
         click.echo(redaction.mask(str(error)), err=True)  # harmless already, and its carets point into its lines
         sys.exit(EX_CONFIG)
+
+
+def named(instance: str, config: Config) -> Instance:
+    """The instance of the file that is called so; where there is none, that ends the command with those that are."""
+    from nextbridge.envelope import InstanceId
+
+    if (found := config.instances.get(InstanceId(instance))) is None:
+        end(f"{config.path} has no instance {instance!r}; it has {', '.join(config.instances)}", EX_CONFIG)
+    return found
 
 
 @contextmanager

@@ -33,6 +33,7 @@ from nextbridge.control.protocol import (
     Lanes,
     Letter,
     ListDead,
+    Met,
     Question,
     Refused,
     Reloaded,
@@ -40,7 +41,9 @@ from nextbridge.control.protocol import (
     RetryDead,
     ShowDead,
     ShowQueue,
+    ShowSightings,
     ShowStatus,
+    Sighted,
     Status,
     TracedEvent,
     TraceMessage,
@@ -59,6 +62,7 @@ from nextbridge.markup import PLAIN
 from nextbridge.media import Spool
 from nextbridge.redaction import redaction
 from nextbridge.reload import Reload
+from nextbridge.sightings import sightings_of
 
 __all__ = ["Desk", "Running"]
 
@@ -122,6 +126,11 @@ class Desk:
                 return await self._drop(ids)
             case ReloadFile():
                 return await self._read_again()
+            case ShowSightings(instance=instance):
+                found_there = await sightings_of(self._journal, InstanceId(instance))
+                return Sighted(
+                    channels=tuple(Met(name=each.name, keys=dict(each.keys), at=each.at) for each in found_there)
+                )
             case ShowStatus():
                 return await self._status()
 

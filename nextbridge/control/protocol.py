@@ -140,6 +140,12 @@ class ReloadFile(_Line, frozen=True, tag_field="what", tag="reload"):
     """Read the operator's file again and do what it says."""
 
 
+class ShowSightings(_Line, frozen=True, tag_field="what", tag="sightings"):
+    """The channels that an instance was met in, where its platform lists none."""
+
+    instance: Annotated[str, Meta(max_length=1000)]
+
+
 class FollowCrossings(_Line, frozen=True, tag_field="what", tag="follow"):
     """Tell what crosses from now on: Following at once, then a Crossed for each; Refused ends it."""
 
@@ -160,6 +166,7 @@ Question: TypeAlias = (
     | ForgetPerson
     | ShowStatus
     | ReloadFile
+    | ShowSightings
 )
 """What has one answer."""
 
@@ -321,6 +328,20 @@ class Forgotten(_Line, frozen=True, tag_field="what", tag="forgotten"):
     """There are more, behind this one: ask again."""
 
 
+class Met(_Line, frozen=True):
+    """A channel that an instance was met in: as `nextbridge.sightings.Sighting` has it."""
+
+    name: str
+    keys: dict[str, str | int]
+    at: int
+
+
+class Sighted(_Line, frozen=True, tag_field="what", tag="sightings"):
+    """Answers ShowSightings."""
+
+    channels: tuple[Met, ...]
+
+
 class Reloaded(_Line, frozen=True, tag_field="what", tag="reloaded"):
     """Answers ReloadFile: as `nextbridge.reload.Reloaded` has it."""
 
@@ -374,6 +395,7 @@ Answer: TypeAlias = (
     | Ids
     | Done
     | Forgotten
+    | Sighted
     | Reloaded
     | WrongFile
     | Following

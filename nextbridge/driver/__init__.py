@@ -38,6 +38,7 @@ from nextbridge.driver.declaration import Acknowledgement, Guarantees, Limits, R
 from nextbridge.driver.exchange import (
     ConfiguredChannel,
     Cursor,
+    Directory,
     Excerpt,
     Finding,
     Listed,
@@ -47,6 +48,7 @@ from nextbridge.driver.exchange import (
     Position,
     Receipt,
     Remark,
+    Unlisted,
 )
 from nextbridge.driver.host import Host, Store
 from nextbridge.errors import DriverError, FileRejected, Gone, Paused, Rejected, Retry
@@ -57,6 +59,7 @@ __all__ = [
     "Cursor",
     "Deletes",
     "DirectMessages",
+    "Directory",
     "Downloads",
     "Driver",
     "DriverError",
@@ -91,5 +94,6 @@ __all__ = [
     "Topics",
     "Typing",
     "Unit",
+    "Unlisted",
     "Uploads",
 ]

@@ -8,7 +8,7 @@ from typing import ClassVar, Generic, TypeVar
 
 from nextbridge.config.types import Settings
 from nextbridge.driver.declaration import Guarantees, Limits
-from nextbridge.driver.exchange import ConfiguredChannel, Finding, Listed, Outgoing, Receipt, Remark
+from nextbridge.driver.exchange import ConfiguredChannel, Directory, Finding, Outgoing, Receipt, Remark, Unlisted
 from nextbridge.driver.host import Host
 from nextbridge.envelope import Author, ChannelKey, InstanceId, MessageId
 from nextbridge.markup import Dialect
@@ -142,12 +142,13 @@ class Driver(ABC, Generic[S, C]):
         Called for `check --online` and tests, without `run`; posts nothing and changes nothing.
         """
 
-    async def directory(self) -> list[Listed] | None:
-        """The channels that the account can see, for the operator to choose from; None where none are listed.
+    async def directory(self) -> Directory | Unlisted:
+        """The channels that the account can see, for the operator to choose from; or why they cannot be listed.
 
-        Called for `nextbridge channels`, without `run`; changes nothing. Does I/O. Raises DriverError with the reason.
+        Called for `nextbridge channels`, without `run` and beside a daemon that has the same account: it changes
+        nothing, and takes nothing from that. Bounded in number and time. Does I/O. Raises DriverError with the reason.
         """
-        return None
+        return Unlisted(f"the driver of {self.title} cannot ask for them", "Its documentation says how one is written.")
 
     async def close(self) -> None:
         """Let go of what `run` and `send` share. Awaited once, last."""

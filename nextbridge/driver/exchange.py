@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
 from typing import Generic, TypeVar
 
@@ -14,6 +14,7 @@ from nextbridge.envelope import Author, ChannelKey, DeliveryKey, Event, Mark, Me
 __all__ = [
     "ConfiguredChannel",
     "Cursor",
+    "Directory",
     "Excerpt",
     "Finding",
     "Listed",
@@ -23,6 +24,7 @@ __all__ = [
     "Position",
     "Receipt",
     "Remark",
+    "Unlisted",
 ]
 
 C = TypeVar("C", bound=Settings)
@@ -144,6 +146,28 @@ class Listed(Struct, frozen=True):
     """As people call it, with its team or workspace where it has one."""
     keys: Mapping[str, str | int]
     """What a rule has to say of it."""
+    note: str = ""
+    """What else an operator should know: `invited`, `for members only`."""
+
+
+class Directory(Struct, frozen=True):
+    """The channels that the account can see."""
+
+    channels: Sequence[Listed]
+    """In the order in which they are shown."""
+    left_out: int = 0
+    """How many more there are, which would be too many to show."""
+    note: str = ""
+    """What is not among them, or held back by the server: a sentence for the operator. Empty where they are all."""
+
+
+class Unlisted(Struct, frozen=True):
+    """Why the channels of a platform, or of this account, cannot be listed, and what helps all the same."""
+
+    because: str
+    """The rest of a sentence: `the Bot API tells no bot which chats it is in`."""
+    instead: str
+    """How the operator finds a channel, or what they write: a sentence."""
 
 
 class Finding(Struct, frozen=True):

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 from structlog.typing import FilteringBoundLogger
 
-from nextbridge.driver.exchange import ConfiguredChannel, Cursor, Position
+from nextbridge.driver.exchange import ConfiguredChannel, Cursor, Listed, Position
 from nextbridge.envelope import Author, ChannelKey, Event, InstanceId, UserId
 
 __all__ = [
@@ -112,6 +112,13 @@ class Host(Protocol):
         """`configured` is the channel with the stable id `key`, which people call `name`. Once a connection is enough.
 
         What was accepted for it under its stand-in moves along in one step, and the answer is remembered over restarts.
+        """
+
+    async def sighted(self, channel: Listed, *, gone: bool = False) -> None:
+        """We are in `channel`, which no rule names, or `gone` from it: for `nextbridge channels` to show.
+
+        For drivers whose `directory` is Unlisted, to be called with whatever they hear from there: what is known is not
+        written again.
         """
 
     def unavailable(self, channel: ChannelKey, reason: str) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 import structlog
 from structlog.typing import FilteringBoundLogger
 
-from nextbridge.driver import ConfiguredChannel, Cursor, Position
+from nextbridge.driver import ConfiguredChannel, Cursor, Listed, Position
 from nextbridge.envelope import Author, ChannelKey, Event, InstanceId, UserId
 
 __all__ = ["MemoryStore", "RecordingHost"]
@@ -66,6 +66,7 @@ class RecordingHost:
         self.is_connected = False
         self.connections = 0
         self.resolutions: dict[ChannelKey, tuple[ChannelKey, str]] = {}
+        self.sightings: list[Listed] = []
         self.unavailable_channels: dict[ChannelKey, str] = {}
         self._changed = asyncio.Condition()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -114,6 +115,11 @@ class RecordingHost:
 
     async def resolved(self, configured: ConfiguredChannel[Any], key: ChannelKey, name: str) -> None:
         self.resolutions[configured.key] = (key, name)
+        self._notify()
+
+    async def sighted(self, channel: Listed, *, gone: bool = False) -> None:
+        self.sightings = [each for each in self.sightings if not channel.keys.items() <= each.keys.items()]
+        self.sightings += [] if gone else [channel]
         self._notify()
 
     def unavailable(self, channel: ChannelKey, reason: str) -> None:

@@ -466,3 +466,26 @@ class TestContents:
             town.sandbox.say(town.ann, town.room, "an answer", reply_to=int(receipt.message))
             await relay.received("an answer")
             assert relay.texts == ["an answer"]
+
+    async def test_chats_of_no_rule_are_told_until_the_bot_is_gone_from_them(self, town: Town) -> None:
+        """With what a rule would say, topics by themselves; not those of the file, and nobody's private chat."""
+        sandbox, bot = town.sandbox, town.bot
+        forum = sandbox.add_supergroup("Forum", [town.ann], is_forum=True)
+        elsewhere = sandbox.add_group("Elsewhere", [town.ann])
+        topic = sandbox.add_topic(forum, "Plans")
+        async with town.relay() as relay:
+            for room in (forum, elsewhere):
+                sandbox.come(room, bot.user, by=town.ann)
+            sandbox.say(town.ann, forum, "in a topic", thread=topic)
+            sandbox.say(town.ann, sandbox.private_chat(town.ann, bot), "psst")
+            sandbox.say(town.ann, town.room, "last")
+            await relay.received("last")
+            assert {each.name: each.keys for each in relay.host.sightings} == {
+                "Elsewhere": {"chat": elsewhere.id},
+                "Forum": {"chat": forum.id},
+                f"Forum / {topic}": {"chat": forum.id, "topic": topic},
+            }
+            sandbox.go(forum, bot.user, by=town.ann)
+            sandbox.say(town.ann, town.room, "very last")
+            await relay.received("very last")
+            assert [each.name for each in relay.host.sightings] == ["Elsewhere"]

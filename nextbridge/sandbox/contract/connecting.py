@@ -7,7 +7,7 @@ import gc
 import warnings
 from pathlib import Path
 
-from nextbridge.driver import Outgoing, RetryRecognition
+from nextbridge.driver import Outgoing, RetryRecognition, Unlisted
 from nextbridge.errors import Paused, Retry
 from nextbridge.sandbox.contract.bench import Bench, Situation
 from nextbridge.sandbox.contract.needs import needs
@@ -22,6 +22,22 @@ _PROMPT = 5.0
 
 class Connects:
     """Tests of `run` as a whole, `probe` and `close`."""
+
+    async def test_its_channels_are_listed_as_a_rule_has_them(self, bench: Bench) -> None:
+        """Beside a driver that runs, which that does not disturb; where they cannot be listed, it says what helps."""
+        relay = await bench.relay()
+        looking = bench.make().driver
+        found = await looking.directory()
+        if isinstance(found, Unlisted):
+            assert found.because.strip()
+            assert found.instead.strip()
+        else:
+            blocks = [bench.convert(looking.channel_type, each.keys) for each in found.channels]
+            assert {relay.room(0), relay.room(1)} <= {looking.channel_key(block) for block in blocks}
+            assert all(each.name.strip() for each in found.channels)
+        await bench.say("still here")
+        await relay.received("still here")
+        assert (relay.ends, relay.host.is_connected, relay.host.connections) == ([], True, 1)
 
     @needs(Situation.LOST_CONNECTION)
     async def test_after_a_lost_connection_everything_goes_on(self, bench: Bench) -> None:
