@@ -12,7 +12,6 @@ from typing import ClassVar, Literal
 from aiohttp import web
 from msgspec.structs import replace
 
-from drivers.webchat.access import Door
 from drivers.webchat.authors import Authors
 from drivers.webchat.events import author_of, event_of
 from drivers.webchat.frames import Told, Typist, encode
@@ -44,6 +43,7 @@ from nextbridge.driver import (
 )
 from nextbridge.emoji import read_emoji
 from nextbridge.envelope import Attachment, Author, Channel, ChannelKey, MessageId, UserId
+from nextbridge.http.door import Door
 from nextbridge.labels import in_words
 from nextbridge.markup import PLAIN
 from nextbridge.media.hosted import LOOSE_SHARE, MOST_FILES, Files, NoRoom, largest_within, read
@@ -81,7 +81,12 @@ class WebChatDriver(Driver[WebChatSettings, RoomSettings]):
             for channel in channels
         }
         self._names = {str(channel.key): channel.settings.room for channel in channels}
-        self._door = Door(instance=host.instance, token=settings.token, base_url=host.base_url)
+        self._door = Door(
+            page="web chat",
+            token_key=f"webchat.{host.instance}.token",
+            token=settings.token,
+            base_url=host.base_url,
+        )
         self._site = Site(self._door, settings.embed_from, host.log)
         self._lobby: Lobby | None = None
         """While `run` runs."""

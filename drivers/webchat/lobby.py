@@ -9,12 +9,12 @@ from typing import Protocol, TypeAlias
 from aiohttp import web
 from structlog.typing import FilteringBoundLogger
 
-from drivers.webchat.access import Door
 from drivers.webchat.authors import Authors
 from drivers.webchat.messages import Change, Message
 from drivers.webchat.names import same_name
 from drivers.webchat.room import Room
 from drivers.webchat.settings import WebChatSettings
+from nextbridge.http.door import Door
 from nextbridge.media.hosted import Files
 from nextbridge.pace import Pace
 

@@ -11,10 +11,10 @@ from urllib.parse import quote
 from aiohttp import web
 from structlog.typing import FilteringBoundLogger
 
-from drivers.webchat.access import Door, TurnedAway
 from drivers.webchat.lobby import Lobby
 from drivers.webchat.session import Session
 from drivers.webchat.transfers import Transfers
+from nextbridge.http.door import Door, TurnedAway
 
 __all__ = ["Site"]
 

@@ -14,8 +14,8 @@ import msgspec
 from aiohttp import web
 from structlog.typing import FilteringBoundLogger
 
-from drivers.webchat.access import TurnedAway
 from drivers.webchat.lobby import Lobby
+from nextbridge.http.door import TurnedAway
 from nextbridge.media.hosted import NoRoom
 
 __all__ = ["Transfers"]

@@ -11,9 +11,9 @@ from aiohttp import WSServerHandshakeError, web
 from aiohttp.test_utils import make_mocked_request
 from yarl import URL
 
-from drivers.webchat.access import Door, TurnedAway
 from drivers.webchat.settings import WebChatSettings
 from nextbridge.config.types import Secret
+from nextbridge.http.door import Door, TurnedAway
 
 if TYPE_CHECKING:
     from tests.webchat.conftest import Start
@@ -32,7 +32,9 @@ def request_from(peer: str, host: str, *, arrived_at: str = "127.0.0.1", **heade
 
 
 def door(*, token: str | None = TOKEN, base_url: str | None = None) -> Door:
-    return Door(instance="web", token=Secret(token) if token else None, base_url=base_url)
+    return Door(
+        page="web chat", token_key="webchat.web.token", token=Secret(token) if token else None, base_url=base_url
+    )
 
 
 @pytest.mark.parametrize("host", ["localhost:8778", "127.0.0.1:8778", "[::1]:8778", "chat.localhost"])

@@ -1,4 +1,4 @@
-"""Who may open the web chat: by the address asked for, where the request comes from, its origin and its token.
+"""Who may open a page of the daemon: by the address asked for, where the request comes from, its origin and its token.
 
 A page on another site can make a visitor's browser send requests here, so a request from this very machine is not
 trusted for that alone: the name it asks for must be ours (against DNS rebinding), and a WebSocket must be opened by
@@ -33,9 +33,12 @@ class TurnedAway(Exception):
 
 
 class Door(Struct, frozen=True, kw_only=True):
-    """The rules of one web chat."""
+    """The rules of one page."""
 
-    instance: str
+    page: str
+    """What people call it: "web chat"."""
+    token_key: str
+    """Where its token stands in the operator's file."""
     token: Secret | None
     base_url: str | None
 
@@ -48,15 +51,15 @@ class Door(Struct, frozen=True, kw_only=True):
         if host is None or not self._is_ours(host, request):
             raise TurnedAway(
                 421,
-                "The web chat is not known under this address. If people are to reach it here, set global.base_url "
+                f"The {self.page} is not known under this address. If people are to reach it here, set global.base_url "
                 "in the configuration to the address that they use.",
             )
         if self.token is None and not self._is_local(host, request):
             raise TurnedAway(
                 403,
-                "Only the machine that it runs on can open this web chat, because it has no token. To open it to "
-                f"others, set webchat.{self.instance}.token in the configuration to a long random text, and give "
-                "people the link with #token= and that text at its end.",
+                f"Only the machine that it runs on can open this {self.page}, because it has no token. To open it to "
+                f"others, set {self.token_key} in the configuration to a long random text, and give people the link "
+                "with #token= and that text at its end.",
             )
         # A reverse proxy on this machine may pass no header on that would tell it: where there is a token, it is asked.
         return self.token is not None
@@ -68,7 +71,7 @@ class Door(Struct, frozen=True, kw_only=True):
             return
         asked = _url(origin)
         if asked is None or not asked.absolute or asked.host is None:
-            raise TurnedAway(403, "The connection was opened by no page of this web chat.")
+            raise TurnedAway(403, f"The connection was opened by no page of this {self.page}.")
         ours = _url(f"{asked.scheme}://{request.headers.get('Host', '')}")
         if ours is not None and (asked.host, asked.port) == (ours.host, ours.port):
             return
