@@ -31,6 +31,7 @@ class ChannelDirectory:
         self._rules = rules
         self._rekey_lane = rekey_lane
         self._moves: set[asyncio.Task[None]] = set()
+        self._names: dict[Channel, str] = {}
         self._log = structlog.get_logger()
 
     async def load(self) -> None:
@@ -41,9 +42,14 @@ class ChannelDirectory:
                 Channel(InstanceId(instance), ChannelKey(configured)), Channel(InstanceId(instance), ChannelKey(key))
             )
 
+    def name(self, channel: Channel) -> str:
+        """What people call a channel, as its server said last; its key where that has said nothing since the start."""
+        return self._names.get(channel, channel.key)
+
     async def resolve(self, configured: Channel, key: ChannelKey, name: str) -> None:
         """The server says: `configured` is the channel `key`, called `name`."""
         channel = Channel(configured.instance, key)
+        self._names[channel] = name
         before = self._rules.present(configured)
         if before == channel:
             return

@@ -23,13 +23,20 @@ class Pace:
 
     def take(self, who: str) -> float:
         """Take one now and return 0, or the seconds until there is one."""
-        now = self._clock()
-        start = max(self._paid_until.get(who, 0.0), now - self._burst * self._interval)
-        wait = start + self._interval - now
+        wait = self.wait(who)
         if wait > 0:
             return wait
-        self._paid_until[who] = start + self._interval
+        now = self._clock()
+        self._paid_until[who] = self._start(who, now) + self._interval
         self._paid_until.move_to_end(who)
         while len(self._paid_until) > _REMEMBERED:
             self._paid_until.popitem(last=False)
         return 0.0
+
+    def wait(self, who: str) -> float:
+        """The seconds until there is one to take; 0 where there is one."""
+        now = self._clock()
+        return max(0.0, self._start(who, now) + self._interval - now)
+
+    def _start(self, who: str, now: float) -> float:
+        return max(self._paid_until.get(who, 0.0), now - self._burst * self._interval)

@@ -7,6 +7,7 @@ file's rules and channels' present keys; it knows neither drivers nor the journa
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from typing import Literal
 
 import msgspec
 from msgspec import Struct
@@ -15,7 +16,7 @@ from nextbridge.config.model import Endpoint, Rule, RuleSettings, Terms
 from nextbridge.envelope import Channel, InstanceId
 from nextbridge.filters import Filter, filter_of
 
-__all__ = ["Route", "Routes", "RuleTable", "TwiceInRule"]
+__all__ = ["JoinedChannels", "Route", "Routes", "RuleTable", "TwiceInRule"]
 
 
 class Route(Struct, frozen=True, gc=False):
@@ -48,6 +49,15 @@ class TwiceInRule(Struct, frozen=True):
 
     rule: str
     channel: Channel
+
+
+class JoinedChannels(Struct, frozen=True):
+    """The channels of one rule, as they are now."""
+
+    rule: str
+    kind: Literal["connect", "forward"]
+    sources: tuple[Channel, ...]
+    targets: tuple[Channel, ...]
 
 
 _NOTHING = Routes()
@@ -111,6 +121,18 @@ class RuleTable:
     def sources(self) -> list[Channel]:
         """Every channel that some rule takes messages from."""
         return [channel for channel in self._configured if self.is_source(channel)]
+
+    def joined(self) -> list[JoinedChannels]:
+        """What each rule joins, in the order of the file."""
+        return [
+            JoinedChannels(
+                rule.id,
+                rule.kind,
+                tuple(self.present(each.channel) for each in rule.sources if each.instance not in self._without),
+                tuple(self.present(each.channel) for each in rule.targets if each.instance not in self._without),
+            )
+            for rule in self._rules
+        ]
 
     def resolve(self, configured: Channel, channel: Channel) -> list[TwiceInRule]:
         """A channel of the file is `channel` from now on. Returns the rules that thereby name a channel twice."""

@@ -21,7 +21,7 @@ from nextbridge.channels import ChannelDirectory
 from nextbridge.commands import AccountDirectory, Answers, Commands
 from nextbridge.config import load as load_file
 from nextbridge.config.loader import Loaded
-from nextbridge.config.model import Config
+from nextbridge.config.model import Config, StatusPageSettings
 from nextbridge.config.types import in_seconds
 from nextbridge.config.watch import FileWatch
 from nextbridge.control.desk import Desk, Running
@@ -30,6 +30,7 @@ from nextbridge.crossings import Crossings
 from nextbridge.delivery import Deliveries, Observer, Surroundings
 from nextbridge.errors import ConfigError, JournalError
 from nextbridge.guard import Guard
+from nextbridge.http.door import Door
 from nextbridge.http.server import HttpServer
 from nextbridge.identities import OwnIdentities
 from nextbridge.instances import Instances
@@ -46,6 +47,7 @@ from nextbridge.relay import Relay
 from nextbridge.reload import Reload
 from nextbridge.retention import Retention
 from nextbridge.rules import RuleTable
+from nextbridge.status_page import StatusPage
 from nextbridge.switchboard import Switchboard
 from nextbridge.systemd import ServiceManager
 from nextbridge.tally import Tally
@@ -223,8 +225,20 @@ class Service:
             alerts=alerts,
         )
         now = int(time.time() * 1000)
-        running = Running(self._config.path, now, self.instances, deliveries, reload, bindings, crossings)
+        running = Running(
+            config=self._config.path,
+            started_at=now,
+            instances=self.instances,
+            deliveries=deliveries,
+            reload=reload,
+            bindings=bindings,
+            crossings=crossings,
+            rules=rules,
+            channels=channels,
+        )
         desk = Desk(journal, spool, running)
+        if (page := general.status_page) is not None:
+            await self._serve_status_page(desk, page)
         return deliveries, backfill, alerts, reload, ControlServer(self._state, desk.answer, desk.follow)
 
     def _spool(self, journal: Journal, links: Links | None) -> Spool:
@@ -238,6 +252,18 @@ class Service:
         await pictures.open()
         stack.push_async_callback(pictures.close)
         self.http.mount("media", MediaServer(links, spool, pictures).handle)
+
+    async def _serve_status_page(self, desk: Desk, settings: StatusPageSettings) -> None:
+        door = Door(
+            page="status page",
+            token_key="global.status_page.token",  # noqa: S106 - where it stands
+            token=settings.token,
+            base_url=self._base_url,
+        )
+        page = StatusPage(desk, door)
+        await page.load()
+        self.http.add("status", page.redirect)
+        self.http.mount("status", page.answer, page.stop)
 
     async def _report_readiness(self) -> None:
         """Tell systemd once every instance has connected or has said why not, and again when that changes."""

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
-from html import escape
 from pathlib import Path
 from urllib.parse import quote
 
@@ -15,11 +13,10 @@ from drivers.webchat.lobby import Lobby
 from drivers.webchat.session import Session
 from drivers.webchat.transfers import Transfers
 from nextbridge.http.door import Door, TurnedAway
+from nextbridge.http.page import Page
 
 __all__ = ["Site"]
 
-_PAGE = Path(__file__).parent / "page"
-_TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
 _UPLOAD = "/upload"
 _FILES = "/files/"
 
@@ -29,16 +26,14 @@ class Site:
 
     def __init__(self, door: Door, embed_from: Sequence[str], log: FilteringBoundLogger) -> None:
         self._door = door
-        self._headers = _security_headers(embed_from)
+        self._page = Page(Path(__file__).parent / "page", "Web chat", embed_from)
         self._log = log
-        self._page: dict[str, tuple[bytes, str]] = {}
-        """The page's files by their path, with their media type."""
         self._lobby: Lobby | None = None
         self._transfers: Transfers | None = None
 
     async def load(self) -> None:
         """Read the page. A second call does nothing."""
-        self._page = self._page or await asyncio.to_thread(_read_page)
+        await self._page.load()
 
     def open(self, lobby: Lobby) -> None:
         """From now on people come into this lobby."""
@@ -53,7 +48,7 @@ class Site:
         try:
             return await self._answer(request, path)
         except TurnedAway as turned:
-            return self._notice(turned.status, turned.text)
+            return self._page.notice(turned.status, turned.text)
 
     async def _answer(self, request: web.Request, path: str) -> web.StreamResponse:
         needs_token = self._door.needs_token(request)
@@ -62,7 +57,7 @@ class Site:
         if path == "":
             # Relative, so that it also holds where a reverse proxy adds a path of its own before ours.
             name = quote(request.path.rpartition("/")[2], safe="")
-            return web.Response(status=308, headers={**self._headers, "Location": f"./{name}/"})
+            return web.Response(status=308, headers={**self._page.headers, "Location": f"./{name}/"})
         lobby, transfers = self._lobby, self._transfers
         if lobby is None or transfers is None:
             raise TurnedAway(503, "The web chat is being started. Try again in a moment.")
@@ -72,11 +67,9 @@ class Site:
             if needs_token:
                 await self._check_token(request, lobby)
             return await self._transfer(request, path, transfers)
-        if (file := self._page.get(path)) is None:
+        if (file := self._page.file(path)) is None:
             raise TurnedAway(404, "There is no such page.")
-        body, media_type = file
-        headers = {**self._headers, "Cache-Control": "no-cache"}
-        return web.Response(body=body, content_type=media_type, charset="utf-8", headers=headers)
+        return file
 
     async def _live(self, request: web.Request, lobby: Lobby, *, needs_token: bool) -> web.StreamResponse:
         self._door.check_origin(request)
@@ -97,40 +90,7 @@ class Site:
     async def _transfer(self, request: web.Request, path: str, transfers: Transfers) -> web.StreamResponse:
         self._door.check_origin(request)
         if path != _UPLOAD:
-            return transfers.give(path.removeprefix(_FILES), self._headers)
+            return transfers.give(path.removeprefix(_FILES), self._page.headers)
         if request.method != "POST":
             raise TurnedAway(405, "This address only takes files.")
-        return await transfers.take(request, self._headers)
-
-    def _notice(self, status: int, text: str) -> web.Response:
-        page = (
-            '<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="color-scheme" content="light dark">'
-            '<meta name="viewport" content="width=device-width, initial-scale=1"><title>Web chat</title></head>'
-            f"<body><h1>Web chat</h1><p>{escape(text)}</p></body></html>\n"
-        )
-        headers = {**self._headers, "Cache-Control": "no-store"}
-        return web.Response(status=status, text=page, content_type="text/html", headers=headers)
-
-
-def _read_page() -> dict[str, tuple[bytes, str]]:
-    files = {
-        f"/{file.name}": (file.read_bytes(), media_type)
-        for file in _PAGE.iterdir()
-        if (media_type := _TYPES.get(file.suffix)) is not None
-    }
-    return files | {"/": files["/index.html"]}
-
-
-def _security_headers(embed_from: Sequence[str]) -> dict[str, str]:
-    framed_by = " ".join(embed_from) or "'none'"
-    policy = (
-        "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' blob:; "
-        f"base-uri 'none'; form-action 'none'; frame-ancestors {framed_by}"
-    )
-    headers = {
-        "Content-Security-Policy": policy,
-        "X-Content-Type-Options": "nosniff",
-        "Referrer-Policy": "no-referrer",
-        "Cross-Origin-Opener-Policy": "same-origin",
-    }
-    return headers if embed_from else headers | {"X-Frame-Options": "DENY"}
+        return await transfers.take(request, self._page.headers)

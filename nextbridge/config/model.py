@@ -28,9 +28,14 @@ __all__ = [
     "ReplaceSettings",
     "Rule",
     "RuleSettings",
+    "StatusPageSettings",
     "Terms",
     "User",
 ]
+
+
+_SHORTEST_TOKEN = 16
+"""Characters of what opens the status page, which can drop dead letters."""
 
 
 class HttpSettings(Settings, frozen=True):
@@ -54,6 +59,18 @@ class MetricsSettings(Settings, frozen=True):
     token: Annotated[
         Secret | None,
         Meta(description="What a scrape has to give as its bearer token; without one, whoever reaches the server may."),
+    ] = None
+
+
+class StatusPageSettings(Settings, frozen=True):
+    """What operators see in a browser, at `/status/` of the daemon's HTTP server."""
+
+    token: Annotated[
+        Secret | None,
+        Meta(
+            description="What whoever opens the page has to give, or has in the link: …/status/#token=<token>. Without "
+            "one only the machine that the daemon runs on can open it.",
+        ),
     ] = None
 
 
@@ -148,6 +165,7 @@ class GlobalSettings(Settings, frozen=True):
 
     log: LogSettings = LogSettings()
     metrics: MetricsSettings | None = None
+    status_page: StatusPageSettings | None = None
     watch: Annotated[
         bool,
         Meta(
@@ -161,6 +179,12 @@ class GlobalSettings(Settings, frozen=True):
             AddressGuard(self.fetch_allow)
         except ValueError as error:
             raise ValueError(f"fetch_allow: {error}; write a host's name, or a network as 10.1.0.0/16") from error
+        token = None if self.status_page is None else self.status_page.token
+        if token is not None and len(token.reveal()) < _SHORTEST_TOKEN:
+            raise ValueError(
+                f"status_page.token has fewer than {_SHORTEST_TOKEN} characters, so it could be guessed; "
+                "`openssl rand -hex 20` makes one"
+            )
         if in_seconds(self.remember) < in_seconds(self.give_up_after):
             raise ValueError(
                 f"remember ({self.remember}) is shorter than give_up_after ({self.give_up_after}): "

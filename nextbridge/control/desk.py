@@ -7,12 +7,14 @@ import os
 import time
 from collections.abc import AsyncGenerator, Iterable, Mapping
 from pathlib import Path
+from urllib.parse import unquote
 
 import structlog
 from msgspec import Struct, structs
 
 from nextbridge import __version__
 from nextbridge.bindings import Bindings
+from nextbridge.channels import ChannelDirectory
 from nextbridge.control.protocol import (
     Answer,
     ControlError,
@@ -22,12 +24,14 @@ from nextbridge.control.protocol import (
     DeadLetters,
     Done,
     DropDead,
+    End,
     FollowCrossings,
     Following,
     ForgetPerson,
     Forgotten,
     Ids,
     InstanceStatus,
+    JoinedEnds,
     Known,
     Lane,
     Lanes,
@@ -39,8 +43,10 @@ from nextbridge.control.protocol import (
     Reloaded,
     ReloadFile,
     RetryDead,
+    Rules,
     ShowDead,
     ShowQueue,
+    ShowRules,
     ShowSightings,
     ShowStatus,
     Sighted,
@@ -62,6 +68,7 @@ from nextbridge.markup import PLAIN
 from nextbridge.media import Spool
 from nextbridge.redaction import redaction
 from nextbridge.reload import Reload
+from nextbridge.rules import RuleTable
 from nextbridge.sightings import sightings_of
 
 __all__ = ["Desk", "Running"]
@@ -69,6 +76,7 @@ __all__ = ["Desk", "Running"]
 _LONGEST_REASON = 500
 """Characters; what a server says of itself may be a whole page."""
 _LONGEST_TEXT = 100_000
+_LONGEST_NAME = 100
 _FORGOTTEN_AT_ONCE = 50
 _FORGETTING_SECONDS = 20.0
 """After which the asker is told how far it came."""
@@ -89,6 +97,8 @@ class Running(Struct, frozen=True):
     reload: Reload
     bindings: Bindings
     crossings: Crossings
+    rules: RuleTable
+    channels: ChannelDirectory
 
 
 class Desk:
@@ -101,7 +111,7 @@ class Desk:
         self._running = running
         self._log = structlog.get_logger()
 
-    async def answer(self, question: Question) -> Answer:  # noqa: PLR0911 - one for each question
+    async def answer(self, question: Question) -> Answer:  # noqa: C901, PLR0911 - one for each question
         """Raises JournalError."""
         match question:
             case ShowQueue(idle=idle):
@@ -116,8 +126,7 @@ class Desk:
             case DeadIds(after=after):
                 return Ids(ids=tuple(await self._journal.dead_ids(after=after)))
             case TraceMessage(message=message, text=text):
-                traces = await self._journal.trace(message)
-                return Traces(events=await asyncio.to_thread(_traced, traces, text=text))
+                return await self._trace(message, text=text)
             case ForgetPerson():
                 return await self._forget(question)
             case RetryDead(ids=ids):
@@ -133,6 +142,8 @@ class Desk:
                 )
             case ShowStatus():
                 return await self._status()
+            case ShowRules():
+                return self._rules()
 
     async def follow(self, question: FollowCrossings) -> AsyncGenerator[Answer]:
         """What the question is answered by, until whoever asked is gone or fell behind. Raises ControlError."""
@@ -149,6 +160,12 @@ class Desk:
                     yield _crossed(crossing)
         except (FellBehind, TooManyListeners) as error:
             raise ControlError(str(error)) from error
+
+    async def _trace(self, message: str, *, text: bool) -> Traces:
+        for name in _names(message):
+            if traces := await self._journal.trace(name):
+                return Traces(events=await asyncio.to_thread(_traced, traces, text=text))
+        return Traces(events=())
 
     async def _queue(self, *, idle: bool) -> Lanes:
         waiting = await self._journal.waiting()
@@ -220,6 +237,24 @@ class Desk:
             dead=await self._journal.dead_count(),
         )
 
+    def _rules(self) -> Rules:
+        running = self._running
+        if running is None:
+            return Rules(rules=())
+
+        def ends(channels: Iterable[Channel]) -> tuple[End, ...]:
+            return tuple(
+                End(channel=str(each), instance=each.instance, name=_shown(running.channels.name(each), _LONGEST_NAME))
+                for each in channels
+            )
+
+        return Rules(
+            rules=tuple(
+                JoinedEnds(rule=each.rule, kind=each.kind, sources=ends(each.sources), targets=ends(each.targets))
+                for each in running.rules.joined()
+            )
+        )
+
     async def _read_again(self) -> Answer:
         if self._running is None:
             return Refused(reason="No daemon runs on this state folder. It reads the file when it starts.")
@@ -286,6 +321,14 @@ def _crossed(crossing: Crossing) -> Crossed:
         reason=_shown(crossing.reason),
         retry_in=crossing.retry_in,
     )
+
+
+def _names(given: str) -> list[str]:
+    """What the message may be called: ids may have slashes in them, and stand at the end of links and event ids."""
+    given = given.strip()
+    last = given.rstrip("/").rpartition("/")[2]
+    plain = last.partition("?")[0].partition("#")[0]
+    return list(dict.fromkeys(each for each in (given, last, plain, unquote(plain)) if each))
 
 
 def _traced(found: Iterable[Trace], *, text: bool) -> tuple[TracedEvent, ...]:

@@ -15,6 +15,7 @@ from nextbridge.errors import NextBridgeError
 
 __all__ = [
     "LONGEST_ANSWER",
+    "LONGEST_NAME",
     "LONGEST_QUESTION",
     "MOST_IDS",
     "VERSION",
@@ -26,10 +27,12 @@ __all__ = [
     "DeadLetters",
     "Done",
     "DropDead",
+    "End",
     "FollowCrossings",
     "Following",
     "Ids",
     "InstanceStatus",
+    "JoinedEnds",
     "Lane",
     "Lanes",
     "Letter",
@@ -39,8 +42,10 @@ __all__ = [
     "ReloadFile",
     "Reloaded",
     "RetryDead",
+    "Rules",
     "ShowDead",
     "ShowQueue",
+    "ShowRules",
     "ShowStatus",
     "Status",
     "TraceMessage",
@@ -60,6 +65,9 @@ LONGEST_QUESTION = 256 * 1024
 LONGEST_ANSWER = 16 * 1024 * 1024
 MOST_IDS = 200
 """Dead letters that are retried or dropped at once: what the journal does in one transaction."""
+
+LONGEST_NAME = 1000
+"""Characters of what names a message."""
 
 _Ids: TypeAlias = Annotated[tuple[int, ...], Meta(max_length=MOST_IDS)]
 
@@ -112,9 +120,9 @@ class DropDead(_Line, frozen=True, tag_field="what", tag="drop"):
 
 
 class TraceMessage(_Line, frozen=True, tag_field="what", tag="trace"):
-    """What became of a message, by its id where it was posted, or of a copy."""
+    """What became of a message, by its link, or its id where it was posted or as a copy."""
 
-    message: Annotated[str, Meta(min_length=1, max_length=1000)]
+    message: Annotated[str, Meta(min_length=1, max_length=LONGEST_NAME)]
     text: bool = False
     """With what was written."""
 
@@ -134,6 +142,10 @@ class ForgetPerson(_Line, frozen=True, tag_field="what", tag="forget"):
 
 class ShowStatus(_Line, frozen=True, tag_field="what", tag="status"):
     """How the daemon and its instances stand."""
+
+
+class ShowRules(_Line, frozen=True, tag_field="what", tag="rules"):
+    """Which channels the rules join."""
 
 
 class ReloadFile(_Line, frozen=True, tag_field="what", tag="reload"):
@@ -165,6 +177,7 @@ Question: TypeAlias = (
     | TraceMessage
     | ForgetPerson
     | ShowStatus
+    | ShowRules
     | ReloadFile
     | ShowSightings
 )
@@ -292,6 +305,32 @@ class Status(_Line, frozen=True, tag_field="what", tag="status"):
     dead: int
 
 
+class End(_Line, frozen=True):
+    """A channel of a rule."""
+
+    channel: str
+    """As lanes, traces and crossings name it."""
+    instance: str
+    name: str
+    """What people call it."""
+
+
+class JoinedEnds(_Line, frozen=True):
+    """What one rule joins."""
+
+    rule: str
+    kind: str
+    """`connect` or `forward`."""
+    sources: tuple[End, ...]
+    targets: tuple[End, ...]
+
+
+class Rules(_Line, frozen=True, tag_field="what", tag="rules"):
+    """Answers ShowRules: those that are on, in the order of the file. None where no daemon runs."""
+
+    rules: tuple[JoinedEnds, ...]
+
+
 class Ids(_Line, frozen=True, tag_field="what", tag="ids"):
     """Answers DeadIds."""
 
@@ -392,6 +431,7 @@ Answer: TypeAlias = (
     | DeadLetters
     | Traces
     | Status
+    | Rules
     | Ids
     | Done
     | Forgotten

@@ -5,7 +5,6 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import unquote
 
 import click
 
@@ -67,13 +66,12 @@ def trace(  # noqa: PLR0913 - each is an option
     if dry_run:
         _rehearse(config_path, source, author, message, as_json=as_json)
         return
-    from nextbridge.control.protocol import TraceMessage, Traces
+    from nextbridge.control.protocol import LONGEST_NAME, TraceMessage, Traces
 
     with reached(state) as ask:
-        for name in _names(message):
-            found = expected(Traces, ask(TraceMessage(message=name, text=text)))
-            if found.events:
-                break
+        # an argument may be no text
+        name = message.encode("utf-8", "replace").decode()[-LONGEST_NAME:].strip() or "-"
+        found = expected(Traces, ask(TraceMessage(message=name, text=text)))
     if as_json:
         print_json(found)
     elif found.events:
@@ -110,15 +108,6 @@ def _rehearsed(rule: Rehearsed) -> str:
         )
         lines += [f"    {line}" for text in way.texts for line in harmless(text).splitlines()]
     return "\n".join(lines)
-
-
-def _names(given: str) -> list[str]:
-    """What the message may be called: ids may have slashes in them, and stand at the end of links and event ids."""
-    given = given.encode("utf-8", "replace").decode().strip()  # an argument may be no text
-    last = given.rstrip("/").rpartition("/")[2]
-    plain = last.partition("?")[0].partition("#")[0]
-    names = dict.fromkeys(each[:1000] for each in (given, last, plain, unquote(plain)) if each)
-    return list(names) or ["-"]
 
 
 def _event(event: TracedEvent) -> str:

@@ -18,7 +18,7 @@ from yarl import URL
 
 from nextbridge.config.types import Secret
 
-__all__ = ["Door", "TurnedAway"]
+__all__ = ["Door", "TurnedAway", "peer_of"]
 
 _FORWARDED = ("X-Forwarded-For", "X-Forwarded-Host", "X-Real-IP", "Forwarded", "Via")
 
@@ -105,6 +105,20 @@ class Door(Struct, frozen=True, kw_only=True):
             base is not None and not _is_loopback(base.host or "")
         )
         return not proxied and _is_loopback(host) and _is_loopback(_end(request, "peername"))
+
+
+def peer_of(request: web.Request) -> str:
+    """Where a request comes from, to tell apart who guesses; of IPv6 the network, since one machine has a whole one.
+
+    A reverse proxy on this machine writes whom it asks for at the end of X-Forwarded-For.
+    """
+    given = request.remote or ""
+    if _is_loopback(given):
+        given = request.headers.get("X-Forwarded-For", given).rpartition(",")[2].strip()
+    address = _address(given) or _address(request.remote or "")
+    if isinstance(address, ipaddress.IPv6Address):
+        return str(ipaddress.ip_network((address, 64), strict=False))
+    return str(address)
 
 
 def _host_of(request: web.Request) -> str | None:

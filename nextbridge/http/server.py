@@ -57,14 +57,20 @@ class HttpServer:
         self._not_ready = not_ready
         self._mounted: dict[str, Handler] = {}
         self._exact: dict[str, Exact] = {}
+        self._stops: list[Callable[[], Awaitable[None]]] = []
         self._runner: web.AppRunner | None = None
         self._log = structlog.get_logger()
         self.address = ""
         """`http://host:port` while it listens."""
 
-    def mount(self, name: str, handler: Handler) -> None:
-        """Have `handler` answer what is below `/<name>/`. Before `start`."""
+    def mount(self, name: str, handler: Handler, stop: Callable[[], Awaitable[None]] | None = None) -> None:
+        """Have `handler` answer what is below `/<name>/`. Before `start`.
+
+        `stop` is awaited before the server closes: it ends those answers that would have no end.
+        """
         self._mounted[name] = handler
+        if stop is not None:
+            self._stops.append(stop)
 
     def add(self, name: str, handler: Exact) -> None:
         """Have `handler` answer a GET of `/<name>`. Before `start`."""
@@ -99,6 +105,8 @@ class HttpServer:
     async def stop(self) -> None:
         """Close, letting what is being answered finish for two seconds."""
         if self._runner is not None:
+            for stop in self._stops:
+                await stop()
             with suppress(TimeoutError):
                 await self._runner.cleanup()
             self._runner = None

@@ -12,7 +12,16 @@ from typing import Any
 import pytest
 
 from nextbridge.config.loader import Loaded
-from nextbridge.config.model import Config, GlobalSettings, HttpSettings, LogSettings, MetricsSettings, OpsChannel, Rule
+from nextbridge.config.model import (
+    Config,
+    GlobalSettings,
+    HttpSettings,
+    LogSettings,
+    MetricsSettings,
+    OpsChannel,
+    Rule,
+    StatusPageSettings,
+)
 from nextbridge.config.model import Instance as ConfiguredInstance
 from nextbridge.control.client import reach
 from nextbridge.control.protocol import Answer, Reloaded, ReloadFile
@@ -75,6 +84,8 @@ def daemon(tmp_path: Path) -> RunDaemon:
         backfill: str | int = "24h",
         backfill_messages: int = 1000,
         metrics: MetricsSettings | None = None,
+        status_page: StatusPageSettings | None = None,
+        port: int = 0,
         log: LogSettings = LogSettings(),  # noqa: B008 - it is frozen
         state: str = "state",
         clock: Callable[[], float] = monotonic,
@@ -83,7 +94,7 @@ def daemon(tmp_path: Path) -> RunDaemon:
         **platforms: type[ScriptDriver],
     ) -> AsyncIterator[Daemon]:
         general = GlobalSettings(
-            http=HttpSettings(port=0),
+            http=HttpSettings(port=port),
             base_url=base_url,
             spool_size=spool_size,
             media_keep=media_keep,
@@ -91,6 +102,7 @@ def daemon(tmp_path: Path) -> RunDaemon:
             backfill=backfill,
             backfill_messages=backfill_messages,
             metrics=metrics,
+            status_page=status_page,
             log=log,
         )
         path = tmp_path / "config.json"

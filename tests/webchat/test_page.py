@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import html
-import os
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -14,38 +12,19 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 from selenium.webdriver import Chrome, Keys
 from selenium.webdriver.common.by import By
-from selenium.webdriver.remote.webelement import WebElement
-from selenium.webdriver.support.ui import WebDriverWait
 
 from drivers.webchat.settings import WebChatSettings
 from nextbridge.config.types import Secret
+from tests.window import EVIL, Window
 
 if TYPE_CHECKING:
     from tests.webchat.conftest import Chat, Start
 
 T = TypeVar("T")
 
-EVIL = (
-    "<script>document.title='owned'</script>",
-    "<img src=x onerror=\"document.title='owned'\">",
-    "javascript:document.title='owned'",
-    "https://a.example/\"onmouseover=\"document.title='owned'",
-    "</div></body><h1 id=owned>owned</h1>",
-    "&lt;b&gt; &amp; {{7*7}} ${7*7}",
-)
 
-
-class Page:
+class Page(Window):
     """The page as a person uses it. Its calls block and run on another thread."""
-
-    def __init__(self, browser: Chrome) -> None:
-        self.browser = browser
-
-    def wait(self, condition: Callable[[], T]) -> T:
-        return WebDriverWait(self.browser, 10, poll_frequency=0.05).until(lambda _: condition())
-
-    def find(self, selector: str) -> WebElement:
-        return self.browser.find_element(By.CSS_SELECTOR, selector)
 
     def texts(self) -> list[str]:
         """What is on the page as said, without what is on its way."""
@@ -53,9 +32,6 @@ class Page:
             "return [...document.querySelectorAll('#messages .message:not(.pending) .text')].map(e => e.textContent)"
         )
         return said
-
-    def open(self, address: str) -> None:
-        self.browser.get(address)
 
     def join(self, name: str) -> None:
         self.wait(lambda: self.find("#name").is_displayed())
@@ -73,22 +49,6 @@ class Page:
     def shows(self, *texts: str) -> None:
         """Wait until exactly this was said."""
         self.wait(lambda: self.texts() == list(texts) or None)
-
-    def resize(self, width: int, height: int, *, dark: bool = False) -> None:
-        """A phone's screen, or any other."""
-        size = {"width": width, "height": height, "deviceScaleFactor": 2, "mobile": width < 500}
-        self.browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
-        scheme = {"features": [{"name": "prefers-color-scheme", "value": "dark" if dark else "light"}]}
-        self.browser.execute_cdp_cmd("Emulation.setEmulatedMedia", scheme)
-
-    def screenshot(self, folder: Path, name: str) -> None:
-        """Kept where NEXTBRIDGE_SCREENSHOTS names a folder, to be looked at."""
-        kept = Path(os.environ.get("NEXTBRIDGE_SCREENSHOTS", folder))
-        assert self.browser.save_screenshot(str(kept / f"{name}.png"))
-
-    def complaints(self) -> list[str]:
-        """What the browser's console says, a violated policy among it."""
-        return [entry["message"] for entry in self.browser.get_log("browser")]  # type: ignore[no-untyped-call]
 
 
 @pytest.fixture

@@ -15,7 +15,8 @@ from drivers.webchat.settings import WebChatSettings
 from nextbridge.config.types import Secret
 from nextbridge.envelope import Author, ChannelKey, Deleted, Edited, MessageId, Posted, Reacted, UserId
 from nextbridge.sandbox.contract.supervised import spooled
-from tests.webchat.test_page import EVIL, Page, opened
+from tests.webchat.test_page import Page, opened
+from tests.window import EVIL
 
 if TYPE_CHECKING:
     from tests.webchat.conftest import Start
