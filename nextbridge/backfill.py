@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Collection, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from typing import Any
 
 import structlog
@@ -86,9 +86,9 @@ class Backfill:
         relay: Relay,
         tally: Tally,
         drivers: Mapping[InstanceId, Driver[Any, Any]],
-        limits: BackfillLimits,
+        limits: Callable[[], BackfillLimits],
     ) -> None:
-        """`drivers` are the running ones; it may be filled after this."""
+        """`drivers` are the running ones; it may be filled after this. `limits` gives what holds now."""
         self._journal = journal
         self._rules = rules
         self._relay = relay
@@ -197,7 +197,7 @@ class Backfill:
             tail.at = max(tail.at, newest.at)
             self._by_cursor[channel.instance, newest.cursor.name] = tail
         tail.forget = tail.forget or forget
-        if not self._limits.age:
+        if not self._limits().age:
             self._beginning.add(task := asyncio.create_task(self._begin(tail)))
             task.add_done_callback(self._began)
             return
@@ -296,7 +296,7 @@ class Backfill:
         rules = self._rules.rules_from(channel)
         begin = [rule for rule in rules if tail.forget or (rule, channel) not in self._moments]
         known = await self._journal.cursor(channel.instance, newest.cursor.name)
-        afresh = known is None or tail.forget or len(begin) == len(rules) or not self._limits.age
+        afresh = known is None or tail.forget or len(begin) == len(rules) or not self._limits().age
         writes: list[Awaitable[None]] = []
         for rule in begin:
             self._moments[rule, channel] = newest.at
@@ -348,7 +348,7 @@ class Backfill:
             if (rule, channel) in self._moments
         ]
         number = 0
-        limits = self._limits
+        limits = self._limits()
         async with tail.history.history(channel.key, cursor, age=limits.age, most=limits.messages) as past:
             last: Awaitable[object] | None = None
             async for event, at in past.events:

@@ -63,7 +63,8 @@ def run(config_path: Path | None, state: Path | None, *, debug: bool) -> None:
         click.echo(render(loaded.warnings), err=True)
 
     async def serve() -> None:
-        await Service(loaded.config, state or Path(os.environ.get("STATE_DIRECTORY", "state"))).run()
+        folder = state or Path(os.environ.get("STATE_DIRECTORY", "state"))
+        await Service(loaded.config, folder, set_level=None if debug else logs.set_level).run()
 
     try:
         uvloop.run(serve())

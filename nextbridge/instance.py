@@ -16,6 +16,7 @@ from time import monotonic
 from typing import Any, Protocol
 
 import structlog
+from msgspec import Struct
 from structlog.typing import FilteringBoundLogger
 
 from nextbridge.backoff import Backoff
@@ -27,7 +28,7 @@ from nextbridge.errors import JournalError
 from nextbridge.journal import Journal
 from nextbridge.sightings import Sightings
 
-__all__ = ["Core", "Instance", "State"]
+__all__ = ["Core", "Given", "Instance", "State"]
 
 _LONGEST_WAIT = 60.0
 _PAUSED_WAIT = 60.0
@@ -74,6 +75,15 @@ class Core(Protocol):
         """What waits for the instance (or for one of its channels) can go out."""
 
 
+class Given(Struct, frozen=True, kw_only=True):
+    """What drivers can ask of the file's `global`: see Host."""
+
+    proxy: str | None
+    base_url: str | None
+    command_prefix: str
+    fetch_allow: tuple[str, ...]
+
+
 class _DriverStore:
     """A driver's own part of the journal's small store."""
 
@@ -91,24 +101,21 @@ class _DriverStore:
 class Instance:
     """One account on one platform, running."""
 
-    def __init__(  # noqa: PLR0913 - most of it is what a driver may ask
+    def __init__(
         self,
         instance: InstanceId,
         core: Core,
         journal: Journal,
         *,
         folder: Path,
-        proxy: str | None,
-        base_url: str | None,
-        command_prefix: str,
-        fetch_allow: tuple[str, ...],
+        given: Given,
     ) -> None:
         self.instance = instance
         self.folder = folder
-        self.proxy = proxy
-        self.base_url = base_url
-        self.command_prefix = command_prefix
-        self.fetch_allow = fetch_allow
+        self.given = given
+        """What its driver finds when it asks; another one may be put here where `would_notice` is false."""
+        self._asked: set[str] = set()
+        """What of it the driver has asked for, and may have kept."""
         self.log: FilteringBoundLogger = structlog.get_logger().bind(instance=instance)
         self.store = _DriverStore(journal, instance)
         self.state = State.CONNECTING
@@ -147,6 +154,10 @@ class Instance:
         """Give it its driver, once; `run` then runs it."""
         self._driver = driver
         self.log = self.log.bind(platform=driver.platform)
+
+    def would_notice(self, given: Given) -> bool:
+        """Whether the driver goes by something that is otherwise in `given`: then it has to be made anew."""
+        return any(getattr(given, each) != getattr(self.given, each) for each in self._asked)
 
     def did_not_answer(self, now: float) -> None:
         """A look-up that a message waited for took too long: for a while the others go without.
@@ -249,6 +260,26 @@ class Instance:
         return self._connected_at is not None and monotonic() - self._connected_at >= _STEADY
 
     # --- Host -----------------------------------------------------------------------------------------------------
+
+    @property
+    def proxy(self) -> str | None:
+        self._asked.add("proxy")
+        return self.given.proxy
+
+    @property
+    def base_url(self) -> str | None:
+        self._asked.add("base_url")
+        return self.given.base_url
+
+    @property
+    def command_prefix(self) -> str:
+        self._asked.add("command_prefix")
+        return self.given.command_prefix
+
+    @property
+    def fetch_allow(self) -> tuple[str, ...]:
+        self._asked.add("fetch_allow")
+        return self.given.fetch_allow
 
     async def accept(self, event: Event, *, cursor: Cursor | None = None) -> Awaitable[object]:
         return await self._core.accept(event, cursor)

@@ -8,14 +8,14 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import structlog
-from msgspec import Struct
+from msgspec import UNSET, Struct
 
 from nextbridge.config.model import Config, Endpoint, GlobalSettings
 from nextbridge.config.model import Instance as ConfiguredInstance
-from nextbridge.config.types import Settings
+from nextbridge.config.types import Settings, effective_proxy
 from nextbridge.driver import ConfiguredChannel, Driver, Pages
 from nextbridge.envelope import Channel, ChannelKey, InstanceId
-from nextbridge.instance import Core, Instance, State
+from nextbridge.instance import Core, Given, Instance, State
 from nextbridge.journal import Journal
 
 __all__ = ["Changes", "Instances", "configured_channels"]
@@ -39,19 +39,21 @@ class Changes(Struct, frozen=True):
     """How the instances of a file differ from those that run."""
 
     ending: frozenset[InstanceId]
-    """Those that are not in the file any more, are disabled there, or have other settings or channels."""
+    """Those that are not in the file any more, are disabled there, or have other settings or channels.
+
+    What of `global` a driver goes by counts as its settings.
+    """
     made: Mapping[InstanceId, Instance]
     """Those that are new, or take the place of one that ends. They do not run yet."""
     shapes: Mapping[InstanceId, _Shape]
+    given: Mapping[InstanceId, Given]
 
 
 class Instances(Mapping[InstanceId, Instance]):
     """Used on the event loop: by the service, and as a mapping by all who look an instance up."""
 
-    def __init__(self, state: Path, general: GlobalSettings) -> None:
-        """`general` holds for every instance that is ever made here."""
+    def __init__(self, state: Path) -> None:
         self._state = state
-        self._general = general
         self._running: dict[InstanceId, Instance] = {}
         self._shapes: dict[InstanceId, _Shape] = {}
         self._tasks: dict[InstanceId, asyncio.Task[None]] = {}
@@ -88,16 +90,23 @@ class Instances(Mapping[InstanceId, Instance]):
             )
             for each in enabled
         }
-        begin = [each for each in enabled if self._shapes.get(each.id) != shapes[each.id]]
-        made = {each.id: self._make(each, channels.get(each.id, ()), core, journal) for each in begin}
+        given = {each.id: _given(config.general, each) for each in enabled}
+        begin = [
+            each
+            for each in enabled
+            if self._shapes.get(each.id) != shapes[each.id] or self._running[each.id].would_notice(given[each.id])
+        ]
+        made = {each.id: self._make(each, channels.get(each.id, ()), given[each.id], core, journal) for each in begin}
         ending = frozenset(each for each in self._running if each in made or each not in shapes)
-        return Changes(ending, made, shapes)
+        return Changes(ending, made, shapes, given)
 
     def adopt(self, changes: Changes) -> list[Instance]:
         """Look-ups find what `changes` made from now on; returns those that ended. They are still to be closed."""
         ended = [self._running.pop(each) for each in changes.ending]
         self._running.update(changes.made)
         self._shapes = dict(changes.shapes)
+        for name, instance in self._running.items():
+            instance.given = changes.given[name]
         return ended
 
     def start(self) -> None:
@@ -128,21 +137,28 @@ class Instances(Mapping[InstanceId, Instance]):
         await asyncio.gather(*(_close(each) for each in (self._running.values() if which is None else which)))
 
     def _make(
-        self, configured: ConfiguredInstance, channels: Sequence[ConfiguredChannel[Any]], core: Core, journal: Journal
+        self,
+        configured: ConfiguredInstance,
+        channels: Sequence[ConfiguredChannel[Any]],
+        given: Given,
+        core: Core,
+        journal: Journal,
     ) -> Instance:
-        general = self._general
-        instance = Instance(
-            configured.id,
-            core,
-            journal,
-            folder=self._state / "instances" / configured.id,
-            proxy=general.proxy,
-            base_url=None if general.base_url is None else general.base_url.rstrip("/"),
-            command_prefix=general.command_prefix,
-            fetch_allow=general.fetch_allow,
-        )
+        folder = self._state / "instances" / configured.id
+        instance = Instance(configured.id, core, journal, folder=folder, given=given)
         instance.supervise(configured.driver(configured.settings, channels, instance))
         return instance
+
+
+def _given(general: GlobalSettings, instance: ConfiguredInstance) -> Given:
+    # one that has a proxy of its own, or none, does not go by the general one
+    own = getattr(instance.settings, "proxy", UNSET)
+    return Given(
+        proxy=effective_proxy(own, general.proxy),
+        base_url=general.address,
+        command_prefix=general.command_prefix,
+        fetch_allow=general.fetch_allow,
+    )
 
 
 class _Seen(Mapping[InstanceId, T]):

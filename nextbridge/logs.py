@@ -14,7 +14,7 @@ import sys
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Literal, TextIO
+from typing import Literal, TextIO, TypeAlias
 
 import structlog
 from structlog.typing import EventDict, ExcInfo, Processor
@@ -22,12 +22,18 @@ from structlog.typing import EventDict, ExcInfo, Processor
 from nextbridge import journald
 from nextbridge.redaction import redact
 
-__all__ = ["configure"]
+__all__ = ["Level", "configure", "set_level"]
+
+Level: TypeAlias = Literal["debug", "info", "warning", "error", "critical"]
+
+
+class _Logger(structlog.BoundLogger):
+    """Every logger, bound ones too. Its methods are those that structlog makes for a level; see `set_level`."""
 
 
 def configure(
     *,
-    level: Literal["debug", "info", "warning", "error", "critical"] = "info",
+    level: Level = "info",
     stream: TextIO | None = None,
     environ: Mapping[str, str] | None = None,
     journal_socket: Path = journald.SOCKET,
@@ -35,7 +41,7 @@ def configure(
     """Set up logging for the process, from `level` on, to `stream` (standard error by default).
 
     Where `environ` (the process's own by default) says that the stream ends in systemd's journal, it goes there
-    straight, with its fields. May be called again, with another level.
+    straight, with its fields. May be called again.
     """
     stream = stream or sys.stderr
     processors: list[Processor] = [structlog.contextvars.merge_contextvars, structlog.processors.add_log_level]
@@ -60,12 +66,21 @@ def configure(
         ]
     structlog.configure(
         processors=processors,
-        wrapper_class=structlog.make_filtering_bound_logger(level),
+        wrapper_class=_Logger,
         logger_factory=factory,
         cache_logger_on_first_use=False,
     )
+    set_level(level)
     # libraries that log by the standard library's way (aiohttp, asyncio) come out alike
     logging.basicConfig(level=logging.WARNING, handlers=[_Forward()], force=True)
+
+
+def set_level(level: Level) -> None:
+    """From now on nothing below it is logged, also by loggers that are in use already. What is not costs nothing."""
+    # structlog makes a class a level; one whose methods are exchanged is what loggers that are bound follow
+    for name, method in vars(structlog.make_filtering_bound_logger(level)).items():
+        if not name.startswith("__"):
+            setattr(_Logger, name, method)
 
 
 def _show_controls(_logger: object, _method: str, event: EventDict) -> EventDict:

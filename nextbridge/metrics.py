@@ -10,13 +10,13 @@ import asyncio
 import hmac
 import time
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from aiohttp import web
 
 from nextbridge import __version__
-from nextbridge.config.types import Secret
+from nextbridge.config.model import MetricsSettings
 from nextbridge.envelope import InstanceId
 from nextbridge.instance import Instance, State
 from nextbridge.journal import Delivery, Journal
@@ -57,13 +57,17 @@ class Metrics:
     """An observer of the deliveries that also answers scrapes. Used on the event loop."""
 
     def __init__(
-        self, tally: Tally, instances: Mapping[InstanceId, Instance], journal: Journal, token: Secret | None
+        self,
+        tally: Tally,
+        instances: Mapping[InstanceId, Instance],
+        journal: Journal,
+        settings: Callable[[], MetricsSettings | None],
     ) -> None:
-        """`token` is what whoever scrapes has to give as a bearer's; without one everybody may who gets here."""
+        """`settings` gives what holds now; with None nobody may scrape."""
         self._tally = tally
         self._instances = instances
         self._journal = journal
-        self._token = None if token is None else f"Bearer {token.reveal()}".encode()
+        self._settings = settings
         self._latency: dict[InstanceId, _Histogram] = {}
         self._lag: dict[InstanceId, _Histogram] = {}
         self._started = time.time()
@@ -82,9 +86,12 @@ class Metrics:
         """Answer a scrape, in the form that it asks for."""
         from prometheus_client.exposition import choose_encoder
 
-        if self._token is not None:
+        settings = self._settings()
+        if settings is None:
+            raise web.HTTPNotFound(text="There is nothing here.\n")
+        if settings.token is not None:
             given = request.headers.get("Authorization", "").encode("utf-8", "surrogateescape")
-            if not hmac.compare_digest(given, self._token):
+            if not hmac.compare_digest(given, f"Bearer {settings.token.reveal()}".encode()):
                 raise web.HTTPUnauthorized(headers={"WWW-Authenticate": "Bearer"}, text="A token is needed.\n")
         families = _Collected([*self._outcomes(), *self._times(), *self._connections(), *await self._queues()])
         encode, content_type = choose_encoder(request.headers.get("Accept", ""))

@@ -175,7 +175,7 @@ class Bystander:
         self.store = _Memory()
         self.log: FilteringBoundLogger = structlog.get_logger().bind(instance=instance)
         self.proxy = general.proxy
-        self.base_url = None if general.base_url is None else general.base_url.rstrip("/")
+        self.base_url = general.address
         self.command_prefix = general.command_prefix
         self.fetch_allow = general.fetch_allow
 

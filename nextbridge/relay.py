@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Generator
+from collections.abc import Awaitable, Callable, Generator
 from typing import Any
 
 import structlog
@@ -48,9 +48,9 @@ class Relay:
         deliveries: Deliveries,
         commands: Commands,
         tally: Tally,
-        logs_content: bool = False,
+        logs_content: Callable[[], bool],
     ) -> None:
-        """With `logs_content`, what is said stands in the log, beside who said it."""
+        """While `logs_content` is true, what is said stands in the log, beside who said it."""
         self._logs_content = logs_content
         self._journal = journal
         self._rules = rules
@@ -198,7 +198,7 @@ class Relay:
             return
         self._tally.accepted(event.channel.instance)
         rules = ",".join(dict.fromkeys(each.rule for each in deliveries))
-        said = _said(event) if self._logs_content else {}
+        said = _said(event) if self._logs_content() else {}
         self._log.debug("message_accepted", **_about(event), rule=rules, deliveries=len(deliveries), **said)
         self._deliveries.enqueue(deliveries)
         if command is not None and isinstance(event, Posted):

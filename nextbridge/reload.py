@@ -1,8 +1,8 @@
 """Takes a daemon from one valid file to another while it runs, without losing or repeating anything.
 
-Rules change between two messages. Only instances whose own settings or channels changed are connected anew: what is
-being sent to them comes to its end first, what is accepted for them meanwhile waits on disk, and what is said there in
-that time comes by the history of the platform, where it has one. All else goes on.
+Rules and what `global` says change between two messages. Only instances whose own settings or channels changed are
+connected anew: what is being sent to them comes to its end first, what is accepted for them meanwhile waits on disk,
+and what is said there in that time comes by the history of the platform, where it has one. All else goes on.
 """
 
 from __future__ import annotations
@@ -23,6 +23,8 @@ from nextbridge.config.problem import render
 from nextbridge.delivery import Deliveries
 from nextbridge.envelope import InstanceId
 from nextbridge.errors import ConfigError
+from nextbridge.http.server import HttpError, HttpServer
+from nextbridge.in_force import InForce
 from nextbridge.instance import Core
 from nextbridge.instances import Instances
 from nextbridge.journal import Journal
@@ -56,6 +58,8 @@ class Reload:
         running: Config,
         load: Callable[[Path], Loaded],
         *,
+        in_force: InForce,
+        http: HttpServer,
         journal: Journal,
         instances: Instances,
         core: Core,
@@ -66,8 +70,9 @@ class Reload:
     ) -> None:
         """`running` is what the parts were made of; `load` reads a file, and may block."""
         self._config = running
-        self._at_start = running.general
         self._load = load
+        self._in_force = in_force
+        self._http = http
         self._journal = journal
         self._instances = instances
         self._core = core
@@ -82,7 +87,9 @@ class Reload:
         self._log = structlog.get_logger()
 
     async def now(self) -> Reloaded:
-        """Read the file again and do what it says. Raises ConfigError, and then nothing has changed; JournalError.
+        """Read the file again and do what it says. Raises ConfigError or HttpError, and then nothing has changed.
+
+        Raises JournalError where that fails.
 
         It is done whole, whoever gives up waiting for it.
         """
@@ -112,7 +119,11 @@ class Reload:
                     reason="the file is wrong, so all stays as it is; nextbridge check shows every mistake",
                 )
                 raise
-            done = await self._apply(loaded)
+            try:
+                done = await self._apply(loaded)
+            except HttpError as error:
+                self._log.error("reload_refused", config=str(path), reason=f"{error}; all stays as it is")
+                raise
             self.last_at = int(time.time() * 1000)
             about = structs.asdict(done)
             self._log.info("reloaded", config=str(path), **{key: about[key] for key in about if key != "warnings"})
@@ -121,11 +132,13 @@ class Reload:
     async def _apply(self, loaded: Loaded) -> Reloaded:
         old, new = self._config, loaded.config
         changes = self._instances.compare(new, self._core, self._journal)
+        await self._http.move(new.general.http)
         if changes.ending:
             await self._deliveries.hold(changes.ending, _FINISH_SECONDS)
             await self._instances.stop(changes.ending)
             await self._backfill.forget(changes.ending)
-        # up to the next await whatever looks up a rule or an instance goes over to the new file, all at once
+        # up to the next await whatever looks up a rule, an instance or a setting goes over to the new file, all at once
+        self._in_force.replace(new.general)
         ended = self._instances.adopt(changes)
         self._rules.replace(new.rules, without={each.id for each in new.instances.values() if not each.enabled})
         self._alerts.replace(new.ops)
@@ -135,12 +148,11 @@ class Reload:
         await written
         await self._deliveries.release()
         self._instances.start()
-        keys = new.general.__struct_fields__
         return Reloaded(
             ended=tuple(sorted(changes.ending - changes.made.keys())),
             reconnected=tuple(sorted(changes.ending & changes.made.keys())),
             begun=tuple(sorted(changes.made.keys() - changes.ending)),
             rules_changed=old.rules != new.rules,
-            needs_restart=tuple(key for key in keys if getattr(new.general, key) != getattr(self._at_start, key)),
+            needs_restart=self._in_force.needs_restart,
             warnings=render(loaded.warnings),
         )

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
+from contextlib import suppress
 
 import structlog
 
@@ -28,11 +29,14 @@ _BETWEEN_WALKS = 600.0
 class Retention:
     """Keeps what is in the journal no older than the operator wants."""
 
-    def __init__(self, journal: Journal, *, remember: float, clock: Callable[[], float] = time.time) -> None:
-        """`remember` is in seconds; `clock` gives the seconds since 1970."""
+    def __init__(
+        self, journal: Journal, *, remember: Callable[[], float], clock: Callable[[], float] = time.time
+    ) -> None:
+        """`remember` gives the seconds that hold now; `clock` those since 1970."""
         self._journal = journal
         self._remember = remember
         self._clock = clock
+        self._asked = asyncio.Event()
         self._log = structlog.get_logger()
 
     async def run(self) -> None:
@@ -41,12 +45,19 @@ class Retention:
             while True:
                 if forgotten := await self._walk():
                     self._log.info("forgotten", events=forgotten)
-                await asyncio.sleep(_BETWEEN_WALKS)
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(_BETWEEN_WALKS):
+                        await self._asked.wait()
+                self._asked.clear()
         except JournalError:
             return
 
+    def look_again(self) -> None:
+        """Perhaps it is another time now: the next walk begins at once."""
+        self._asked.set()
+
     async def _walk(self) -> int:
-        before = int((self._clock() - self._remember) * 1000)
+        before = int((self._clock() - self._remember()) * 1000)
         after = forgotten = 0
         while True:
             started = time.monotonic()

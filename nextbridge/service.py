@@ -21,7 +21,7 @@ from nextbridge.channels import ChannelDirectory
 from nextbridge.commands import AccountDirectory, Answers, Commands
 from nextbridge.config import load as load_file
 from nextbridge.config.loader import Loaded
-from nextbridge.config.model import Config, StatusPageSettings
+from nextbridge.config.model import Config
 from nextbridge.config.types import in_seconds
 from nextbridge.config.watch import FileWatch
 from nextbridge.control.desk import Desk, Running
@@ -31,12 +31,14 @@ from nextbridge.delivery import Deliveries, Observer, Surroundings
 from nextbridge.errors import ConfigError, JournalError
 from nextbridge.guard import Guard
 from nextbridge.http.door import Door
-from nextbridge.http.server import HttpServer
+from nextbridge.http.server import HttpError, HttpServer
 from nextbridge.identities import OwnIdentities
+from nextbridge.in_force import InForce
 from nextbridge.instances import Instances
 from nextbridge.journal import Journal
 from nextbridge.journal.sqlite import open_journal
-from nextbridge.media import Links, Publishing, Spool
+from nextbridge.logs import Level
+from nextbridge.media import Allowance, Links, Spool
 from nextbridge.media.links import link_key
 from nextbridge.media.pictures import Pictures
 from nextbridge.media.server import MediaServer
@@ -72,23 +74,26 @@ class Service:
         observers: tuple[Observer, ...] = (),
         clock: Callable[[], float] = monotonic,
         load: Callable[[Path], Loaded] = load_file,
+        set_level: Callable[[Level], None] | None = None,
     ) -> None:
         """`state` is the folder for everything that must survive; it is made if it is missing.
 
-        `clock` gives the monotonic seconds by which failures are judged, `load` reads the file again for a reload.
+        `clock` gives the monotonic seconds by which failures are judged, `load` reads the file again for a reload, and
+        `set_level` is told from what level on that file wants the log.
         """
         self._clock = clock
         self._config = config
         self._state = state
-        self._base_url = None if config.general.base_url is None else config.general.base_url.rstrip("/")
         self._observers = observers
         self._load = load
+        self._set_level = set_level
+        self._in_force = InForce(config.general)
         self._asked = asyncio.Event()
         self._asked_to_reload = asyncio.Event()
         self._manager = ServiceManager()
         self._log = structlog.get_logger()
         self.tally = Tally()
-        self.instances = Instances(state, config.general)
+        self.instances = Instances(state)
         self.http = HttpServer(config.general.http, self.instances.pages, self.instances.not_ready)
 
     def stop(self) -> None:
@@ -117,16 +122,17 @@ class Service:
             await control.start()
             self._log.info("started", config=str(self._config.path), state=str(self._state), pid=os.getpid())
             self.instances.start()
+            retention = Retention(journal, remember=self._in_force.remember)
+            self._in_force.tell(retention.look_again)
             tasks = [
                 asyncio.create_task(self._report_readiness()),
                 asyncio.create_task(self._reload_when_asked(reload)),
                 asyncio.create_task(self._manager.feed_watchdog()),
                 asyncio.create_task(deliveries.give_up_deserted()),
                 asyncio.create_task(alerts.run()),
-                asyncio.create_task(Retention(journal, remember=in_seconds(self._config.general.remember)).run()),
+                asyncio.create_task(retention.run()),
+                asyncio.create_task(self._watch(FileWatch(self._config.path))),
             ]
-            if self._config.general.watch:
-                tasks.append(asyncio.create_task(self._watch(FileWatch(self._config.path))))
             if started is not None:
                 started.set()
             asked = asyncio.create_task(self._asked.wait())
@@ -153,17 +159,29 @@ class Service:
         """Make the parts and join them. Nothing runs yet."""
         disabled = {each.id for each in self._config.instances.values() if not each.enabled}
         rules = RuleTable(self._config.rules, without=disabled)
-        links = None if self._base_url is None else Links(self._base_url, await link_key(journal))
-        spool = self._spool(journal, links)
+        in_force = self._in_force
+        if (set_level := self._set_level) is not None:
+            in_force.tell(lambda: set_level(in_force.general.log.level))
+        key = await link_key(journal)
+
+        def links() -> Links | None:
+            return None if (address := in_force.general.address) is None else Links(address, key)
+
+        def allowance() -> Allowance:
+            general = in_force.general
+            return Allowance(size=general.spool_size, links=links(), keep=in_seconds(general.media_keep))
+
+        def limits() -> BackfillLimits:
+            general = in_force.general
+            return BackfillLimits(age=in_seconds(general.backfill), messages=general.backfill_messages)
+
+        spool = Spool(self._state / "spool", journal, self.instances.drivers, allowance)
         identities = OwnIdentities(journal)
         guard = Guard(self.tally)
         crossings = Crossings()
         bindings = Bindings(journal, identities)
-        observers = self._observers
-        if (settings := self._config.general.metrics) is not None:
-            metrics = Metrics(self.tally, self.instances, journal, settings.token)
-            self.http.add("metrics", metrics.handle)
-            observers += (metrics,)
+        metrics = Metrics(self.tally, self.instances, journal, in_force.metrics)
+        self.http.add("metrics", metrics.handle)
         deliveries = Deliveries(
             Surroundings(
                 journal=journal,
@@ -174,20 +192,19 @@ class Service:
                 identities=identities,
                 guard=guard,
                 mentions=Mentions(self.instances, bindings, identities, self._clock),
-                observers=observers,
+                observers=(*self._observers, metrics),
                 crossings=crossings,
-                give_up_after=in_seconds(self._config.general.give_up_after),
+                give_up_after=in_force.give_up_after,
                 clock=self._clock,
             )
         )
+        in_force.tell(deliveries.look_again)
         channels = ChannelDirectory(journal, rules, deliveries.rekey)
-        general = self._config.general
         accounts = AccountDirectory(self.instances, identities)
         answers = Answers(self.instances, journal, identities, guard)
-        commands = Commands(general.command_prefix, rules, bindings, accounts, answers, self.tally, self._clock)
+        commands = Commands(in_force.command_prefix, rules, bindings, accounts, answers, self.tally, self._clock)
         stack.push_async_callback(commands.stop)
-        relay = Relay(journal, rules, identities, deliveries, commands, self.tally, logs_content=general.log.content)
-        limits = BackfillLimits(age=in_seconds(general.backfill), messages=general.backfill_messages)
+        relay = Relay(journal, rules, identities, deliveries, commands, self.tally, logs_content=in_force.logs_content)
         backfill = Backfill(journal, rules, relay, self.tally, self.instances.drivers, limits)
         typing = TypingSigns(rules, self.instances, identities, guard, self.tally)
         stack.push_async_callback(typing.stop)
@@ -199,8 +216,10 @@ class Service:
         await channels.load()
         await spool.open()
         stack.push_async_callback(spool.close)
-        if links is not None:
-            await self._serve_media(links, spool, stack)
+        pictures = Pictures(self._state / "pictures", self.instances.drivers.get)
+        await pictures.open()
+        stack.push_async_callback(pictures.close)
+        self.http.mount("media", MediaServer(links, spool, pictures).handle)
         await backfill.load()
         stack.push_async_callback(backfill.stop)
         alerts = Alerts(
@@ -216,6 +235,8 @@ class Service:
         reload = Reload(
             self._config,
             self._load,
+            in_force=in_force,
+            http=self.http,
             journal=journal,
             instances=self.instances,
             core=core,
@@ -237,31 +258,24 @@ class Service:
             channels=channels,
         )
         desk = Desk(journal, spool, running)
-        if (page := general.status_page) is not None:
-            await self._serve_status_page(desk, page)
+        await self._serve_status_page(desk)
         return deliveries, backfill, alerts, reload, ControlServer(self._state, desk.answer, desk.follow)
 
-    def _spool(self, journal: Journal, links: Links | None) -> Spool:
-        general = self._config.general
-        publishing = None if links is None else Publishing(links, in_seconds(general.media_keep))
-        drivers = self.instances.drivers
-        return Spool(self._state / "spool", journal, drivers, size=general.spool_size, publishing=publishing)
+    async def _serve_status_page(self, desk: Desk) -> None:
+        def door() -> Door | None:
+            general = self._in_force.general
+            if (settings := general.status_page) is None:
+                return None
+            return Door(
+                page="status page",
+                token_key="global.status_page.token",  # noqa: S106 - where it stands
+                token=settings.token,
+                base_url=general.address,
+            )
 
-    async def _serve_media(self, links: Links, spool: Spool, stack: AsyncExitStack) -> None:
-        pictures = Pictures(self._state / "pictures", self.instances.drivers.get)
-        await pictures.open()
-        stack.push_async_callback(pictures.close)
-        self.http.mount("media", MediaServer(links, spool, pictures).handle)
-
-    async def _serve_status_page(self, desk: Desk, settings: StatusPageSettings) -> None:
-        door = Door(
-            page="status page",
-            token_key="global.status_page.token",  # noqa: S106 - where it stands
-            token=settings.token,
-            base_url=self._base_url,
-        )
         page = StatusPage(desk, door)
         await page.load()
+        self._in_force.tell(page.look_again)
         self.http.add("status", page.redirect)
         self.http.mount("status", page.answer, page.stop)
 
@@ -286,7 +300,7 @@ class Service:
             self._manager.reloading()
             try:
                 await reload.now()
-            except (ConfigError, JournalError):
+            except (ConfigError, HttpError, JournalError):
                 pass  # the log says so already, or the journal has told the service
             except Exception:  # noqa: BLE001 - the next one may work
                 self._log.exception("reload_failed")
@@ -295,6 +309,8 @@ class Service:
     async def _watch(self, files: FileWatch) -> None:
         while True:
             await files.changed()
+            if not self._in_force.general.watch:
+                continue
             self._log.info("file_changed", config=str(self._config.path))
             self._asked_to_reload.set()
 

@@ -32,7 +32,12 @@ class Daemon:
         return self._process is not None and self._process.returncode is None
 
     async def start(
-        self, file: Mapping[str, object], *, until_ready: bool = True, program: Sequence[str] = ("nextbridge",)
+        self,
+        file: Mapping[str, object],
+        *,
+        until_ready: bool = True,
+        program: Sequence[str] = ("nextbridge",),
+        debug: bool = True,
     ) -> None:
         """Start it on this file and, unless told otherwise, wait until it says that every instance is connected.
 
@@ -41,7 +46,7 @@ class Daemon:
         path = self.write(file)
         with self.log.open("ab") as log:
             self._process = await asyncio.create_subprocess_exec(
-                sys.executable, "-m", *program, "run", "--debug",
+                sys.executable, "-m", *program, "run", *(["--debug"] * debug),
                 "--config", str(path), "--state", str(self._folder / "state"),
                 stdout=log, stderr=log, env={**os.environ, "PYTHONUNBUFFERED": "1"},
             )  # fmt: skip

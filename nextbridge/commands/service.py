@@ -35,7 +35,7 @@ class Commands:
 
     def __init__(
         self,
-        prefix: str,
+        prefix: Callable[[], str],
         rules: RuleTable,
         bindings: Bindings,
         accounts: AccountDirectory,
@@ -43,7 +43,7 @@ class Commands:
         tally: Tally,
         clock: Callable[[], float],
     ) -> None:
-        """`clock` gives monotonic seconds."""
+        """`prefix` gives the word that begins a command now, `clock` monotonic seconds."""
         self._prefix = prefix
         self._rules = rules
         self._bindings = bindings
@@ -64,17 +64,17 @@ class Commands:
         """
         if event.mark is None:
             self._bindings.heard(event.channel.instance, event.author)
-        if not (event.addressed or event.direct or begins_with_prefix(event.text, self._prefix)):
+        if not (event.addressed or event.direct or begins_with_prefix(event.text, self._prefix())):
             return None
         if event.author.bot or event.mark is not None:
             return None  # what speaks for others could be made to say anything
         if not (event.direct or self._rules.is_bridged(event.channel)):
             return None
-        return recognise(event, self._prefix, self._accounts.own_name(event.channel.instance))
+        return recognise(event, self._prefix(), self._accounts.own_name(event.channel.instance))
 
     def is_written_in(self, edit: Edited) -> bool:
         """Whether a message was made a command afterwards: nobody obeys it, and it is not for the other side either."""
-        if edit.author.bot or edit.mark is not None or not begins_with_prefix(edit.text, self._prefix):
+        if edit.author.bot or edit.mark is not None or not begins_with_prefix(edit.text, self._prefix()):
             return False
         return self._rules.is_bridged(edit.channel)
 
@@ -170,7 +170,7 @@ class Commands:
             await self._say(caller, _CANNOT_TELL)
 
     async def _say(self, caller: Caller, words: str, *, alone: bool = False) -> bool:
-        nb = f"!{self._prefix}"
+        nb = f"!{self._prefix()}"
         text = words.replace("{bind}", f"{nb} bind").replace("{nb}", nb)
         return await self._answers.say(caller, text, alone=alone)
 

@@ -174,6 +174,11 @@ class GlobalSettings(Settings, frozen=True):
         ),
     ] = False
 
+    @property
+    def address(self) -> str | None:
+        """`base_url` without a final slash."""
+        return None if self.base_url is None else self.base_url.rstrip("/")
+
     def __post_init__(self) -> None:
         try:
             AddressGuard(self.fetch_allow)

@@ -28,7 +28,7 @@ from nextbridge.control.server import NAME, place
 from nextbridge.errors import JournalLocked
 from nextbridge.journal.folder import StateFolder
 from nextbridge.journal.sqlite import open_journal
-from nextbridge.media import Publishing, Spool
+from nextbridge.media import Allowance, Spool
 
 __all__ = ["Ask", "follow", "reach"]
 
@@ -138,8 +138,8 @@ def _on_files(folder: Path, descriptor: int) -> Iterator[Ask]:
             ) from error
         try:
             # how long links last is the file's affair, which is not read here
-            publishing = Publishing(links=None, keep=math.inf)
-            desk = Desk(journal, Spool(folder / "spool", journal, {}, size=0, publishing=publishing))
+            allowance = Allowance(size=0, links=None, keep=math.inf)
+            desk = Desk(journal, Spool(folder / "spool", journal, {}, lambda: allowance))
             yield lambda question: runner.run(desk.answer(question))
         finally:
             runner.run(journal.close())

@@ -61,6 +61,7 @@ from nextbridge.crossings import Crossing, Crossings, FellBehind, TooManyListene
 from nextbridge.delivery import Deliveries, LaneState
 from nextbridge.envelope import Channel, Deleted, Edited, Event, InstanceId, Joined, Left, Posted, Reacted, TopicChanged
 from nextbridge.errors import ConfigError
+from nextbridge.http.server import HttpError
 from nextbridge.identities import OwnIdentities
 from nextbridge.instance import Instance
 from nextbridge.journal import DeadLetter, Journal, Trace, Traced, Waiting
@@ -260,7 +261,7 @@ class Desk:
             return Refused(reason="No daemon runs on this state folder. It reads the file when it starts.")
         try:
             done = await self._running.reload.now()
-        except ConfigError as error:
+        except (ConfigError, HttpError) as error:
             return WrongFile(report=redaction.mask(str(error)))
         return Reloaded(**structs.asdict(done))
 

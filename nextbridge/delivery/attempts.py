@@ -89,11 +89,11 @@ class Attempts:
     def seconds_left(self) -> float:
         """Until it is given up, whatever it waits for."""
         since = self._delivery.retried_at or self._delivery.accepted_at
-        return since / 1000 + self._around.give_up_after - time.time()
+        return since / 1000 + self._around.give_up_after() - time.time()
 
     async def give_up(self, waited_for: str) -> None:
         """Bury it because it waited too long; `waited_for` is the reason where no attempt gave one."""
-        hours = self._around.give_up_after / 3600
+        hours = self._around.give_up_after() / 3600
         await self._bury(f"given up after {hours:g} h: {self._reason or waited_for or 'it was not its turn'}")
 
     async def _retry(self, instance: Instance, error: Retry) -> float | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
 
 import structlog
 
@@ -34,6 +35,8 @@ class Deliveries:
         """Instances that nothing is sent to, because they are being replaced."""
         self._merging: set[Channel] = set()
         """Lanes that are held because they get another key."""
+        self._another_time = asyncio.Event()
+        """A delivery is given up after another time than the last look went by, perhaps."""
         self._stopping = False
         self._log = structlog.get_logger()
 
@@ -95,7 +98,18 @@ class Deliveries:
                     self._deserted.discard(target)
                 else:
                     soonest = min(soonest, wait)
-            await asyncio.sleep(soonest)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(soonest):
+                    await self._another_time.wait()
+            self._another_time.clear()
+
+    def look_again(self) -> None:
+        """Perhaps it is another time after which a delivery is given up."""
+        self._another_time.set()
+        for target, lane in self._lanes.items():
+            instance = self._around.instances.get(target.instance)
+            if instance is not None and not instance.can_send.is_set():
+                lane.wake()  # the others look before each attempt
 
     def enqueue(self, deliveries: tuple[Delivery, ...]) -> None:
         """Deliver what was just accepted, in this order."""

@@ -105,4 +105,4 @@ class Errand:
         """Where it comes from, by the names of the file."""
         instance = self.delivery.event.channel.instance
         source = self.around.instances.get(instance)
-        return Origin(source.driver.platform if source else "", instance, self.around.links)
+        return Origin(source.driver.platform if source else "", instance, self.around.links())

@@ -71,7 +71,6 @@ class Lane:
         self._sending: Delivery | None = None
         self._retry_at: float | None = None
         self._started = around.clock()
-        self._grace = min(around.give_up_after, _GRACE)
         self._log = structlog.get_logger()
 
     @property
@@ -194,7 +193,7 @@ class Lane:
         instance = self._around.instances[self._target.instance]
         waited = False
         while not self._stopping:
-            left = max(attempts.seconds_left(), self._started + self._grace - self._around.clock())
+            left = max(attempts.seconds_left(), self._grace_left())
             if left <= 0:
                 await attempts.give_up(instance.closed_channels.get(self._target.key) or instance.reason)
                 return
@@ -224,6 +223,10 @@ class Lane:
                     return
                 waited = True
                 await self._wait_until_woken(min(wait_or_done, left))
+
+    def _grace_left(self) -> float:
+        """Seconds in which nothing is given up, since the lane may just have been started."""
+        return self._started + min(self._around.give_up_after(), _GRACE) - self._around.clock()
 
     async def _with_changes(self, delivery: Delivery) -> Delivery | None:
         """A message that was never sent takes along what was done to it meanwhile. None where it was deleted."""

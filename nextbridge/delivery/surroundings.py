@@ -33,15 +33,15 @@ class Surroundings(Struct, frozen=True, kw_only=True):
     journal: Journal
     instances: Mapping[InstanceId, Instance]
     spool: Spool
-    links: Links | None
-    """None where there is no media server."""
+    links: Callable[[], Links | None]
+    """None where nothing is shown by links."""
     tally: Tally
     identities: OwnIdentities
     guard: Guard
     mentions: Mentions
     observers: tuple[Observer, ...]
     crossings: Crossings
-    give_up_after: float
+    give_up_after: Callable[[], float]
     """Seconds that a delivery may wait before it becomes a dead letter, whatever it waits for."""
     clock: Callable[[], float]
     """Monotonic seconds."""

@@ -59,6 +59,7 @@ class HttpServer:
         self._exact: dict[str, Exact] = {}
         self._stops: list[Callable[[], Awaitable[None]]] = []
         self._runner: web.AppRunner | None = None
+        self._site: web.TCPSite | None = None
         self._log = structlog.get_logger()
         self.address = ""
         """`http://host:port` while it listens."""
@@ -89,18 +90,48 @@ class HttpServer:
         app.on_response_prepare.append(_harden)
         self._runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=2.0)
         await self._runner.setup()
-        host, port = self._settings.host, self._settings.port
         try:
-            await web.TCPSite(self._runner, host, port, reuse_address=True).start()
-        except OSError as error:
+            self._site = await self._listen(self._runner, self._settings)
+        except HttpError:
             await self._runner.cleanup()
+            raise
+
+    async def move(self, settings: HttpSettings) -> None:
+        """Listen there, and not where it did. What is being answered goes on. While it listens.
+
+        Raises HttpError when that address cannot be had; then it listens where it did.
+        """
+        if settings == self._settings or self._runner is None or self._site is None:
+            return
+        before = self._site
+        if settings.port == self._settings.port:
+            await before.stop()  # one address and all addresses of a machine cannot be had at once
+            try:
+                self._site = await self._listen(self._runner, settings)
+            except HttpError:
+                self._site = await self._listen(self._runner, self._settings)
+                raise
+        else:
+            self._site = await self._listen(self._runner, settings)
+            await before.stop()
+        self._settings = settings
+
+    async def _listen(self, runner: web.AppRunner, settings: HttpSettings) -> web.TCPSite:
+        host, port = settings.host, settings.port
+        site = web.TCPSite(runner, host, port, reuse_address=True)
+        others = len(runner.addresses)
+        try:
+            await site.start()
+        except OSError as error:
+            await site.stop()  # the runner counts it among its own already
             raise HttpError(
                 f"the HTTP server cannot listen on {host}:{port}: {_why(error)}; set global.http.port to a free port"
             ) from error
-        bound = self._runner.addresses[0]
+        bound = runner.addresses[others]
         shown = f"[{bound[0]}]" if ":" in bound[0] else bound[0]
         self.address = f"http://{shown}:{bound[1]}"
         self._log.info("http_listening", address=self.address)
+        return site
 
     async def stop(self) -> None:
         """Close, letting what is being answered finish for two seconds."""

@@ -5,6 +5,6 @@
 """
 
 from nextbridge.media.links import Links
-from nextbridge.media.spool import Publishing, Spool
+from nextbridge.media.spool import Allowance, Spool
 
-__all__ = ["Links", "Publishing", "Spool"]
+__all__ = ["Allowance", "Links", "Spool"]

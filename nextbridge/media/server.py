@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import quote
 
@@ -39,7 +40,8 @@ _SAVED_AS = "application/octet-stream"
 class MediaServer:
     """Answers requests below `/media/`."""
 
-    def __init__(self, links: Links, spool: Spool, pictures: Pictures) -> None:
+    def __init__(self, links: Callable[[], Links | None], spool: Spool, pictures: Pictures) -> None:
+        """`links` gives those that hold now; where there are none, nothing is here."""
         self._links = links
         self._spool = spool
         self._pictures = pictures
@@ -51,7 +53,8 @@ class MediaServer:
         """Answer one request. `path` is what follows `/media/`, as it stands in the address."""
         if request.method not in {hdrs.METH_GET, hdrs.METH_HEAD}:
             raise web.HTTPMethodNotAllowed(request.method, [hdrs.METH_GET, hdrs.METH_HEAD])
-        asked = self._links.read(path)
+        links = self._links()
+        asked = None if links is None else links.read(path)
         if asked is None:
             raise _nothing()
         if not self._has_turn() or self._transfers >= _TRANSFERS:

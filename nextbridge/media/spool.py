@@ -12,7 +12,7 @@ import os
 import secrets
 import shutil
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO, TypeAlias
@@ -31,7 +31,7 @@ from nextbridge.media.bounded import over
 from nextbridge.media.content import head_of, media_type_of
 from nextbridge.media.links import Links
 
-__all__ = ["Published", "Publishing", "Spool"]
+__all__ = ["Allowance", "Published", "Spool"]
 
 _TRIES = 5
 _FETCH_SECONDS = 300.0
@@ -42,11 +42,13 @@ _BETWEEN_SWEEPS = 600.0
 _Files: TypeAlias = tuple[LocalFile | Missing, ...]
 
 
-class Publishing(Struct, frozen=True):
-    """That files may be shown by links."""
+class Allowance(Struct, frozen=True, kw_only=True):
+    """What the operator allows the spool."""
 
+    size: int
+    """Bytes of all files together."""
     links: Links | None
-    """None where nobody asks for any: what is published only stays."""
+    """None where no file is shown by a link, and none that was made opens anything."""
     keep: float
     """Seconds that a published file stays after its message was last sent."""
 
@@ -82,17 +84,13 @@ class Spool:
         folder: Path,
         journal: Journal,
         drivers: Mapping[InstanceId, object],
-        *,
-        size: int,
-        publishing: Publishing | None = None,
+        allowance: Callable[[], Allowance],
     ) -> None:
-        """`size` bounds all files together, in bytes. Without `publishing` no links are made, and none last."""
+        """`allowance` gives what holds now."""
         self._folder = folder
         self._journal = journal
         self._drivers = drivers
-        self._size = size
-        self._links = publishing.links if publishing else None
-        self._keep = publishing.keep if publishing else 0.0
+        self._allowance = allowance
         self._held: dict[int, int] = {}
         """Bytes by event."""
         self._used = 0
@@ -107,7 +105,7 @@ class Spool:
     @property
     def publishes(self) -> bool:
         """Whether a file that a target cannot take is shown by a link."""
-        return self._links is not None
+        return self._allowance().links is not None
 
     async def open(self) -> None:
         """Make the folder, and forget what nothing needs any more. Before the first delivery, or at any time after.
@@ -122,8 +120,7 @@ class Spool:
                 raise SpoolError(f"the spool {self._folder} cannot be used: {error.strerror or error}") from error
             self._used = sum(self._held.values())
             self._is_open = True
-            if self._links is not None:
-                self._expiry = asyncio.create_task(self._expire())
+            self._expiry = asyncio.create_task(self._expire())
         await self._remove_unneeded()
 
     async def close(self) -> None:
@@ -158,7 +155,7 @@ class Spool:
 
         The same each time. To be called at each attempt to send it: it lasts from the last one.
         """
-        if self._links is None:
+        if not self.publishes:
             return None
         try:
             await asyncio.to_thread(self._write_note, file)
@@ -166,7 +163,8 @@ class Spool:
             self._log.warning("link_not_made", file=file.name, reason=error.strerror or str(error))
             return None
         self._published[event_id] = time.time()
-        return self._links.file(event_id, place, file.name)
+        links = self._allowance().links  # they may be others by now
+        return None if links is None else links.file(event_id, place, file.name)
 
     async def withdraw(self, event_id: int) -> None:
         """Links to the files of a message open nothing any more: it was deleted where it was posted."""
@@ -178,7 +176,7 @@ class Spool:
         path = self._folder / str(event_id) / str(place)
         try:
             note_path = _note_of(path)
-            if note_path.stat().st_mtime + self._keep < time.time():
+            if note_path.stat().st_mtime + self._allowance().keep < time.time():
                 return None
             note = msgspec.json.decode(note_path.read_bytes(), type=_Note)
             return Published(path, note.name, head_of(path), path.stat().st_size)
@@ -231,7 +229,7 @@ class Spool:
 
     def _is_linked(self, event_id: int) -> bool:
         since = self._published.get(event_id)
-        return since is not None and since + self._keep >= time.time()
+        return since is not None and since + self._allowance().keep >= time.time()
 
     async def _remove(self, event_id: int) -> None:
         self._fetches.pop(event_id, None)
@@ -340,18 +338,21 @@ class Spool:
 
         When it returns there is room, for whoever takes it without awaiting anything.
         """
-        while self._used + size > self._size:
-            if size > self._size or not await self._give_way(size):
-                raise _Limit(Missing(f"the spool is full ({in_words(self._size)})", "there is no room for it now"))
+        while self._used + size > (most := self._allowance().size):
+            if size > most or not await self._give_way(size, most):
+                raise _Limit(Missing(f"the spool is full ({in_words(most)})", "there is no room for it now"))
 
-    async def _give_way(self, size: int) -> bool:
-        """Remove the oldest files that are there for links alone, as many as it takes; False where that is too few."""
+    async def _give_way(self, size: int, most: int) -> bool:
+        """Remove the oldest files that are there for links alone, until no more than `most` bytes will be taken.
+
+        False where there are too few of them.
+        """
         needed = await self._journal.undelivered_events()
         spare = [each for each in self._published if not (each in needed or self._is_fetching(each))]
-        if self._used + size - sum(self._held.get(each, 0) for each in spare) > self._size:
+        if self._used + size - sum(self._held.get(each, 0) for each in spare) > most:
             return False
         for event_id in sorted(spare, key=lambda each: self._published.get(each, 0.0)):
-            if self._used + size <= self._size:
+            if self._used + size <= most:
                 break
             if event_id in self._published:
                 self._log.info("link_ended_early", spooled=event_id, reason="its room in the spool is needed")

@@ -9,6 +9,7 @@ kind of what is sent are looked at.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from pathlib import Path
 
 import structlog
@@ -46,9 +47,11 @@ _PATIENCE = 20.0
 class StatusPage:
     """What browsers find below `/status/`."""
 
-    def __init__(self, desk: Desk, door: Door) -> None:
+    def __init__(self, desk: Desk, door: Callable[[], Door | None]) -> None:
+        """`door` gives who may open it now; None where nobody may."""
         self._desk = desk
         self._door = door
+        self._last_door = door()
         self._feed = Feed(desk)
         self._page = Page(Path(__file__).parent / "page", "NextBridge")
         self._guesses = Pace(3, burst=10)
@@ -63,24 +66,37 @@ class StatusPage:
 
     async def stop(self) -> None:
         """Let go of the open pages; they come back by themselves."""
+        self._let_go()
+        await asyncio.gather(*self._open, return_exceptions=True)
+
+    def look_again(self) -> None:
+        """Perhaps others may open it now: whoever has it open has to come in again then."""
+        if (door := self._door()) != self._last_door:
+            self._last_door = door
+            self._let_go()
+
+    def _let_go(self) -> None:
         for task in tuple(self._open):
             task.cancel()
-        await asyncio.gather(*self._open, return_exceptions=True)
 
     async def redirect(self, _request: web.Request) -> web.StreamResponse:
         """Answer a request for `/status`."""
+        if self._door() is None:
+            raise web.HTTPNotFound(text="There is nothing here.\n")
         # relative, so that it also holds where a reverse proxy adds a path of its own before ours
         raise web.HTTPPermanentRedirect("./status/")
 
     async def answer(self, request: web.Request, path: str) -> web.StreamResponse:
         """Answer a request for what follows `/status/` in the address."""
+        if (door := self._door()) is None:
+            raise web.HTTPNotFound(text="There is nothing here.\n")
         try:
-            needs_token = self._door.needs_token(request)
+            needs_token = door.needs_token(request)
             if path not in {"live", "ask"}:
                 return self._file(request, f"/{path}")
-            self._check_sender(request)
+            _check_sender(request, door)
             if needs_token:
-                self._check_token(request)
+                self._check_token(request, door)
             return await (self._live(request) if path == "live" else self._ask(request))
         except TurnedAway as turned:
             if path in {"live", "ask"}:  # the page's own code shows it
@@ -94,17 +110,11 @@ class StatusPage:
             raise TurnedAway(404, "There is no such page.")
         return file
 
-    def _check_sender(self, request: web.Request) -> None:
-        self._door.check_origin(request)
-        # Fetch Metadata: a browser says so itself, and no page can make it say otherwise
-        if request.headers.get("Sec-Fetch-Site", "same-origin") not in {"same-origin", "none"}:
-            raise TurnedAway(403, "The connection was opened by the page of another site.")
-
-    def _check_token(self, request: web.Request) -> None:
+    def _check_token(self, request: web.Request, door: Door) -> None:
         peer = peer_of(request)
         if (wait := self._guesses.wait(peer)) > 0:
             raise TurnedAway(429, f"Too many wrong tokens came from your address. Try again in {wait:.0f} seconds.")
-        if self._door.opened_by_header(request):
+        if door.opened_by_header(request):
             return
         if "Authorization" not in request.headers:
             raise TurnedAway(401, "This needs the token of the status page.")
@@ -151,6 +161,13 @@ class StatusPage:
         except JournalError as error:
             raise TurnedAway(503, str(error)) from error
         return web.Response(body=write_answer(answer), content_type="application/json", headers=self._page.headers)
+
+
+def _check_sender(request: web.Request, door: Door) -> None:
+    door.check_origin(request)
+    # Fetch Metadata: a browser says so itself, and no page can make it say otherwise
+    if request.headers.get("Sec-Fetch-Site", "same-origin") not in {"same-origin", "none"}:
+        raise TurnedAway(403, "The connection was opened by the page of another site.")
 
 
 def _allowed(question: Question | FollowCrossings) -> Question:

@@ -10,6 +10,7 @@ from time import monotonic
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from nextbridge.config.loader import Loaded
 from nextbridge.config.model import (
@@ -105,6 +106,7 @@ def daemon(tmp_path: Path) -> RunDaemon:
             status_page=status_page,
             log=log,
         )
+        in_force = general
         path = tmp_path / "config.json"
         files = [configured(path, *rules, disabled=disabled, platforms=platforms, general=general, ops=ops)]
 
@@ -120,8 +122,10 @@ def daemon(tmp_path: Path) -> RunDaemon:
         if task.done():
             await task
 
-        async def reload(*rules: Rule, **more: Any) -> Reloaded:
-            files.append(configured(path, *rules, general=general, **{"platforms": platforms, **more}))
+        async def reload(*rules: Rule, general: Mapping[str, Any] | None = None, **more: Any) -> Reloaded:
+            nonlocal in_force
+            in_force = replace(in_force, **(general or {}))
+            files.append(configured(path, *rules, general=in_force, **{"platforms": platforms, **more}))
 
             def asked() -> Answer:
                 with reach(tmp_path / state) as ask:

@@ -26,6 +26,19 @@ except ValueError:
 """
 
 
+LEVELS = r"""
+import structlog
+from nextbridge import logs
+logs.configure(level="warning")
+unbound, bound = structlog.get_logger(), structlog.get_logger().bind(instance="mm_main")
+for level in ("warning", "debug", "error"):
+    logs.set_level(level)
+    for log in (unbound, bound):
+        log.debug(f"{level} debug")
+        log.warning(f"{level} warning")
+"""
+
+
 def at_a_terminal(program: str) -> str:
     """What a program writes to standard error where that is a terminal."""
     try:
@@ -49,6 +62,16 @@ def test_nothing_that_a_chat_user_wrote_steers_the_operators_terminal() -> None:
     assert "weiß ich nicht" in shown
     for sign in ("\x1b]", "\x1b[2J", "\x07", "\u202e"):
         assert sign not in shown
+
+
+def test_another_level_is_that_of_loggers_that_are_in_use_already() -> None:
+    """Of those that an instance or a part has bound its values to, too."""
+    shown = at_a_terminal(LEVELS)
+    told = ("warning warning", "debug debug", "debug warning")
+    assert {each: shown.count(each) for each in (*told, "warning debug", "error debug", "error warning")} == {
+        **dict.fromkeys(told, 2),
+        **dict.fromkeys(("warning debug", "error debug", "error warning"), 0),
+    }
 
 
 @pytest.mark.parametrize("content", [False, True])

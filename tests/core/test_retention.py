@@ -48,7 +48,9 @@ async def test_what_is_older_than_it_is_remembered_goes(journal: SqliteJournal) 
     events = [await deliver(journal, number) for number in range(120)]
     waits, dies = await accepted(journal, 120), await accepted(journal, 121)
     await journal.bury(dies.id, reason="refused")
-    retention = asyncio.create_task(Retention(journal, remember=MONTH, clock=lambda: time.time() + MONTH + 1).run())
+    retention = asyncio.create_task(
+        Retention(journal, remember=lambda: MONTH, clock=lambda: time.time() + MONTH + 1).run()
+    )
     async with asyncio.timeout(20):
         while any([await journal.delivered_ids(event) for event in events]):
             pass
@@ -60,7 +62,7 @@ async def test_what_is_older_than_it_is_remembered_goes(journal: SqliteJournal) 
 async def test_what_is_younger_stays(journal: SqliteJournal) -> None:
     """A walk a moment before the time forgets nothing."""
     event = await deliver(journal, 1)
-    retention = Retention(journal, remember=MONTH, clock=lambda: time.time() + MONTH - 60)
+    retention = Retention(journal, remember=lambda: MONTH, clock=lambda: time.time() + MONTH - 60)
     assert await retention._walk() == 0
     assert await journal.delivered_ids(event)
 
@@ -69,7 +71,7 @@ async def test_it_ends_with_the_journal(journal: SqliteJournal) -> None:
     """A journal that fails ends the daemon; this is not the one to say so."""
     await journal.close()
     async with asyncio.timeout(5):
-        await Retention(journal, remember=MONTH).run()
+        await Retention(journal, remember=lambda: MONTH).run()
     with pytest.raises(JournalError):
         await journal.purge(before=0)
 

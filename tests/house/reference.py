@@ -17,6 +17,7 @@ from click_man.core import generate_man_page  # type: ignore[import-untyped]
 
 from nextbridge import __version__, config
 from nextbridge.cli import main
+from nextbridge.in_force import InForce
 
 __all__ = ["configuration", "manual"]
 
@@ -28,8 +29,10 @@ _HEAD = """\
 
 The same is in `nextbridge schema`, for editors. How a file is begun is in the [README](../README.md), and what a key is
 good for on each platform's page. A secret is a string, `"${NAME}"` for an environment variable, `{"file": "…"}` or
-`{"credential": "…"}`. Bold keys have to be given.
+`{"credential": "…"}`. Bold keys have to be given. All takes effect when the file is read again (`nextbridge reload`),
+but for what says otherwise.
 """
+_AT_START = " Takes effect at the next start only."
 _INSTANCE, _CHANNEL, _RULE = "{}:instance", "{}:channel", "rule"
 _OF_EVERY_CHANNEL = {"msg"}
 _OF_EVERY_INSTANCE = {"enabled"}
@@ -43,7 +46,7 @@ def configuration() -> str:
     schema = config.schema()
     known = schema["$defs"]
     parts = [_HEAD]
-    parts += _section(known, "global", known["global.GlobalSettings"])
+    parts += _section(known, "global", _told_when(known["global.GlobalSettings"]))
     parts += _section(known, "A rule", known[_RULE])
     parts += _section(known, "What every channel of a rule may have", {"properties": {"msg": _any_msg(known)}})
     for platform in sorted(schema["properties"].keys() - _NO_PLATFORM):
@@ -51,6 +54,15 @@ def configuration() -> str:
         parts += _section(known, f"{platform}: an instance", _followed(known, instance), without=_OF_EVERY_INSTANCE)
         parts += _section(known, f"{platform}: a channel", _followed(known, channel), without=_OF_EVERY_CHANNEL)
     return "\n".join(parts) + "\n"
+
+
+def _told_when(general: dict[str, Any]) -> dict[str, Any]:
+    """`global`, with what a reload does not take up named as that."""
+    told = copy.deepcopy(general)
+    for key, each in told["properties"].items():
+        if key not in InForce.TAKEN_UP | {"ops_channel"}:
+            each["description"] = each.get("description", "") + _AT_START
+    return told
 
 
 def _any_msg(known: dict[str, Any]) -> dict[str, Any]:

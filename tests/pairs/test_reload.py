@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 
+import pytest
+
 from nextbridge.control.protocol import Reloaded, ReloadFile
 from nextbridge.sandbox.mattermost import SandboxMattermost
 from tests.process import Daemon
@@ -12,8 +14,8 @@ from tests.process import Daemon
 RELOADS = 100
 
 
-async def test_a_hundred_reloads_under_load_lose_and_repeat_nothing(daemon: Daemon) -> None:
-    """Rules, the reading instance, the sending one, and both at once are changed again and again."""
+async def test_a_hundred_reloads_under_load_lose_and_repeat_nothing(daemon: Daemon, unused_tcp_port: int) -> None:
+    """Rules, the reading instance, the sending one, both at once, and `global` are changed again and again."""
     async with SandboxMattermost() as one, SandboxMattermost() as other:
         sides = []
         for server in (one, other):
@@ -32,8 +34,23 @@ async def test_a_hundred_reloads_under_load_lose_and_repeat_nothing(daemon: Daem
             }
             if number % 4 == 0:
                 channels["b"]["msg"] = {"msg_format": "{msg}"}
+            turn = number % 3
+            general = {
+                "http": {"port": (0, unused_tcp_port, 0)[turn]},
+                "backfill": ("24h", "23h", "22h")[turn],
+                "backfill_messages": 1000 + turn,
+                "give_up_after": ("24h", "12h", "6h")[turn],
+                "remember": ("30d", "20d", "10d")[turn],
+                "media_keep": ("7d", "6d", "5d")[turn],
+                "spool_size": 1_000_000 + turn,
+                "log": {"content": turn == 1},
+                "metrics": (None, {}, {"token": "hush11hush11"})[turn],
+                "watch": turn == 2,
+                "fetch_allow": ([], ["10.0.0.0/8"], [])[turn],
+                "command_prefix": "relay" if number % 10 == 0 else "nb",  # by this one both instances go
+            }
             return {
-                "global": {"http": {"port": 0}},
+                "global": general,
                 "mattermost": {
                     "a": {"server_url": urls[0], "token": bot.token},
                     "b": {"server_url": urls[1], "token": other_bot.token},
@@ -57,6 +74,7 @@ async def test_a_hundred_reloads_under_load_lose_and_repeat_nothing(daemon: Daem
             daemon.write(file(number))
             answer = await daemon.ask(ReloadFile())
             assert isinstance(answer, Reloaded), answer
+            assert answer.needs_restart == ()
             reconnected += len(answer.reconnected)
         done.set()
         await talking
@@ -85,17 +103,42 @@ async def test_a_wrong_file_is_refused_whole_and_explained(daemon: Daemon) -> No
     assert line["level"] == "error"
     assert line["mistakes"] == 1
     assert "config.json:9:4" in str(line["first"])
-    daemon.write(
-        {**right, "webchat": {"w": {"title": "x"}}, "global": {"http": {"port": 0}, "command_prefix": "relay"}}
-    )
-    status, output = await daemon.command("reload")
-    assert (status, output.splitlines()) == (
-        0,
-        ["Reloaded; connected anew: w.", "These take effect at the next start only: global.command_prefix."],
-    )
+    daemon.write({**right, "webchat": {"w": {"title": "x"}}})
+    assert await daemon.command("reload") == (0, "Reloaded; connected anew: w.\n")
     assert await daemon.stop() == 0
     status, output = await daemon.command("reload")
     assert (status, output) == (69, "No daemon runs on this state folder. It reads the file when it starts.\n")
+
+
+@pytest.mark.parametrize("debug", [False, True])
+async def test_the_log_has_the_level_that_the_file_says_now(daemon: Daemon, debug: bool) -> None:
+    """The line that a reload leaves is already by the new one; `--debug` stands above the file."""
+    file = {"webchat": {"w": {}}, "rules": []}
+
+    async def level(name: str) -> int:
+        daemon.write({**file, "global": {"http": {"port": 0}, "log": {"level": name}}})
+        assert isinstance(await daemon.ask(ReloadFile()), Reloaded)
+        return len(daemon.events("reloaded"))
+
+    await daemon.start({**file, "global": {"http": {"port": 0}}}, debug=debug)
+    seen = [await level(each) for each in ("error", "info", "warning", "debug")]
+    assert seen == ([1, 2, 3, 4] if debug else [0, 1, 1, 2])
+    assert await daemon.stop() == 0
+
+
+async def test_a_file_is_watched_while_it_says_so(daemon: Daemon) -> None:
+    """From the reload on that found it there."""
+    file = {"webchat": {"w": {}}, "rules": []}
+    await daemon.start({**file, "global": {"http": {"port": 0}}})
+    for number, (watch, rooms) in enumerate(((True, "w"), (True, "wx"), (False, "wxy")), start=1):
+        daemon.write({**file, "global": {"http": {"port": 0}, "watch": watch}, "webchat": {each: {} for each in rooms}})
+        if number == 1:
+            await daemon.ask(ReloadFile())
+        async with asyncio.timeout(30):
+            while len(daemon.events("reloaded")) < number:  # noqa: ASYNC110 - a log tells nobody
+                await asyncio.sleep(0.05)
+    assert [each["begun"] for each in daemon.events("reloaded")] == [[], ["x"], ["y"]]
+    assert await daemon.stop() == 0
 
 
 async def test_a_watched_file_is_read_when_it_changes(daemon: Daemon) -> None:
