@@ -71,8 +71,8 @@ def fill(folder: Path, receipts: int) -> None:
             ),
         )
         connection.executemany(
-            "INSERT INTO receipt VALUES (?, ?, 0, 1, ?, NULL)",
-            ((event, target, message) for event, message in messages(start, end)),
+            "INSERT INTO receipt VALUES (?, ?, 0, 1, ?, NULL, 1, ?)",
+            ((event, target, message, now) for event, message in messages(start, end)),
         )
         connection.execute("COMMIT")
     connection.execute("UPDATE journal SET reserved = ?", (first + 2 * receipts,))

@@ -23,7 +23,7 @@ from nextbridge.backoff import Backoff
 from nextbridge.cancellation import is_ours_to_end
 from nextbridge.circuit import Circuit
 from nextbridge.driver import ConfiguredChannel, Cursor, Driver, DriverError, Listed, Paused, Position, Retry
-from nextbridge.envelope import Author, Channel, ChannelKey, Event, InstanceId, UserId
+from nextbridge.envelope import Author, Channel, ChannelKey, Event, InstanceId, MessageId, UserId
 from nextbridge.errors import JournalError
 from nextbridge.journal import Journal
 from nextbridge.sightings import Sightings
@@ -56,7 +56,9 @@ class Core(Protocol):
     async def accept(self, event: Event, cursor: Cursor | None) -> Awaitable[object]:
         """See Host.accept."""
 
-    def skipped(self, instance: InstanceId, reason: str, cursor: Cursor | None) -> None:
+    def skipped(
+        self, instance: InstanceId, reason: str, cursor: Cursor | None, message: tuple[ChannelKey, MessageId] | None
+    ) -> None:
         """See Host.skipped."""
 
     def typing(self, channel: Channel, author: Author) -> None:
@@ -293,9 +295,14 @@ class Instance:
             kind = f"{min(9, max(0, status // 100))}xx"  # a server may say any number
         self.api_answers[kind] += 1
 
-    def skipped(self, reason: str, *, cursor: Cursor | None = None) -> None:
-        self._core.skipped(self.instance, reason, cursor)
-        self.log.debug("message_skipped", reason=reason)
+    def skipped(
+        self, reason: str, *, cursor: Cursor | None = None, message: tuple[ChannelKey, MessageId] | None = None
+    ) -> None:
+        self._core.skipped(self.instance, reason, cursor, message)
+        about = {}
+        if message is not None:
+            about = {"channel": message[0], "event_id": f"{self.instance}/{message[0]}/{message[1]}"}
+        self.log.debug("message_skipped", **about, reason=reason)
 
     def typing(self, channel: ChannelKey, author: Author) -> None:
         self._core.typing(Channel(self.instance, channel), author)

@@ -18,7 +18,7 @@ from structlog.typing import FilteringBoundLogger
 
 from nextbridge.config.model import Config, Instance
 from nextbridge.driver import ConfiguredChannel, Cursor, Driver, Finding, Listed, Position, Unlisted
-from nextbridge.envelope import Author, ChannelKey, Event, InstanceId, UserId
+from nextbridge.envelope import Author, ChannelKey, Event, InstanceId, MessageId, UserId
 from nextbridge.errors import DriverError
 from nextbridge.instances import configured_channels
 
@@ -186,7 +186,9 @@ class Bystander:
         done.set_result(None)
         return done
 
-    def skipped(self, reason: str, *, cursor: Cursor | None = None) -> None: ...
+    def skipped(
+        self, reason: str, *, cursor: Cursor | None = None, message: tuple[ChannelKey, MessageId] | None = None
+    ) -> None: ...
 
     def typing(self, channel: ChannelKey, author: Author) -> None: ...
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +12,12 @@ from msgspec import Struct
 from nextbridge.config.model import Config, Endpoint
 from nextbridge.driver import Driver
 from nextbridge.envelope import Author, Channel, InstanceId, MessageId, Posted, UserId
-from nextbridge.filters import filter_of
+from nextbridge.explanation import Knowledge, Way, explain
 from nextbridge.instances import configured_channels
+from nextbridge.preview import preview
 from nextbridge.probing import Bystander
-from nextbridge.redaction import redaction
-from nextbridge.render import Origin, render
-from nextbridge.rules import Route, RuleTable
+from nextbridge.render import Origin
+from nextbridge.rules import RuleTable
 
 __all__ = ["Rehearsal", "Rehearsed", "RehearsedWay"]
 
@@ -75,50 +75,25 @@ class Rehearsal:
             at=int(time.time() * 1000),
             text=self._driver(source.instance).dialect.read(text),
         )
-        routes = self._table.routes(source)
-        candidates = (*routes.ways, *routes.behind)
-        reading = set(self._table.rules_from(source))
-        taken: dict[Channel, str] = {}
-        found = []
-        for rule in self._config.rules:
-            ways = [way for way in candidates if way.rule == rule.id]
-            if not rule.enabled:
-                reason = "it is disabled"
-            elif rule.id not in reading:
-                reason = "it takes no messages from there"
-            elif not ways:
-                reason = "an earlier rule leads to each of its channels, or their instances are disabled"
-            else:
-                compiled = ways[0].filter
-                dropped = None if compiled is None else compiled.reason(event)
-                reason = "" if dropped is None else f"its filter drops it: {dropped}"
-            shown = () if reason else tuple(self._shown(event, ways, taken))
-            found.append(Rehearsed(rule.id, reason, shown))
-        return found
+        return [
+            Rehearsed(each.rule, each.reason, tuple(self._shown(event, way) for way in each.ways))
+            for each in explain(event, Knowledge.of(source, self._table, self._config.rules))
+        ]
 
-    def _shown(self, event: Posted, ways: Iterable[Route], taken: dict[Channel, str]) -> Iterator[RehearsedWay]:
-        for way in ways:
-            earlier = taken.setdefault(way.target, way.rule)
-            if earlier != way.rule:
-                yield RehearsedWay(str(way.target), (), reason=f"the earlier rule {earlier} leads there")
-                continue
-            compiled = filter_of(way.settings)
-            source = self._driver(event.channel.instance)
-            rendered = render(
-                event if compiled is None else compiled.applied(event),
-                way.settings,
-                self._driver(way.target.instance),
-                way.target.key,
-                Origin(source.platform, event.channel.instance),
-                missing={},
-            )
-            texts = tuple(redaction.mask(part.text) for part in rendered.parts)
-            yield RehearsedWay(
-                str(way.target),
-                texts,
-                None if rendered.name is None else redaction.mask(rendered.name),
-                "" if texts else "nothing of it is left to show",
-            )
+    def _shown(self, event: Posted, way: Way) -> RehearsedWay:
+        if way.reason:
+            return RehearsedWay(str(way.target), (), reason=way.reason)
+        source = event.channel.instance
+        shown = preview(
+            event,
+            way.settings,
+            self._driver(way.target.instance),
+            way.target.key,
+            Origin(self._driver(source).platform, source),
+        )
+        assert shown is not None  # noqa: S101 - a message has a text
+        reason = "" if shown.texts else "nothing of it is left to show"
+        return RehearsedWay(str(way.target), shown.texts, shown.name, reason)
 
     def _sources(self) -> Iterator[Endpoint]:
         for rule in self._config.rules:

@@ -15,17 +15,17 @@ from msgspec.structs import replace
 from structlog.typing import FilteringBoundLogger
 
 from nextbridge.commands import Command, Commands
-from nextbridge.config.model import RuleSettings
 from nextbridge.delivery import Deliveries
 from nextbridge.driver import Cursor
-from nextbridge.envelope import Channel, Deleted, Edited, Event, Joined, Left, Mark, Posted, TopicChanged
+from nextbridge.envelope import Channel, Deleted, Edited, Event, Mark, Posted, TopicChanged
 from nextbridge.errors import EntryRefused, JournalError
 from nextbridge.identities import OwnIdentities
 from nextbridge.journal import Delivery, Journal, NewDelivery
 from nextbridge.loops import LoopBreaker
 from nextbridge.markup import PLAIN, RichText
 from nextbridge.names import Namesakes
-from nextbridge.rules import Route, Routes, RuleTable
+from nextbridge.rules import Route, Routes, RuleTable, is_wanted
+from nextbridge.skips import Skips
 from nextbridge.tally import Tally
 
 __all__ = ["Relay"]
@@ -40,7 +40,7 @@ _TOPIC_LOOP = (
 class Relay:
     """Takes every instance's events. Used on the event loop, by the instances."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913, PLR0917 - all that an event passes
         self,
         journal: Journal,
         rules: RuleTable,
@@ -48,6 +48,7 @@ class Relay:
         deliveries: Deliveries,
         commands: Commands,
         tally: Tally,
+        skips: Skips,
         logs_content: Callable[[], bool],
     ) -> None:
         """While `logs_content` is true, what is said stands in the log, beside who said it."""
@@ -58,6 +59,7 @@ class Relay:
         self._deliveries = deliveries
         self._commands = commands
         self._tally = tally
+        self._skips = skips
         self._loops = LoopBreaker()
         self._namesakes = Namesakes(time.monotonic)
         self._uncommitted = 0
@@ -83,6 +85,7 @@ class Relay:
         if command is not None:
             # it goes nowhere, and is kept so that it is obeyed once; its words may hold a code
             event = replace(event, text=RichText())
+            self._skips.note(event, "command")
         elif reason is None:
             reason, targets = self._targets(event, live, without)
         if reason is not None:
@@ -126,7 +129,7 @@ class Relay:
             if not ways:
                 return "came_from_there", ()
         if not isinstance(event, Posted):
-            ways = tuple(way for way in ways if _is_wanted(event, way.switches))
+            ways = tuple(way for way in ways if is_wanted(event, way.switches))
             if not ways:
                 return f"{event.key.kind}_off", ()
             if live and isinstance(event, TopicChanged) and self._loops.topic_goes_round(event.channel):
@@ -172,11 +175,12 @@ class Relay:
         if onwards:
             for way in ways:
                 if way not in onwards:
-                    self._tally.skipped(event.channel.instance, "came_from_there", way.rule)
+                    self._skip(event, "came_from_there", way.rule)
         return onwards
 
     def _skip(self, event: Event, reason: str, rule: str = "") -> None:
         self._tally.skipped(event.channel.instance, reason, rule)
+        self._skips.note(event, reason, rule)
         about = {**_about(event), "rule": rule} if rule else _about(event)
         self._log.debug("message_skipped", **about, reason=reason)
 
@@ -190,6 +194,7 @@ class Relay:
                 return  # the journal has told the service, which ends the daemon
             case EntryRefused() as error:
                 self._tally.skipped(event.channel.instance, "cannot_be_kept")
+                self._skips.note(event, "cannot_be_kept")
                 self._log.error("message_skipped", **_about(event), reason=str(error))
                 return
         deliveries = done.result()
@@ -208,16 +213,6 @@ class Relay:
 def _is_about_a_copy(event: Event) -> bool:
     """Whether a mark of ours on it says that it is our own post, and not that it is about one."""
     return isinstance(event, Posted | Edited | Deleted)
-
-
-def _is_wanted(event: Event, switches: RuleSettings) -> bool:
-    match event:
-        case Joined() | Left():
-            return switches.joins
-        case TopicChanged():
-            return switches.topics or switches.sync_topic
-        case _:
-            return True
 
 
 class _Kept:

@@ -13,10 +13,10 @@ import msgspec
 from msgspec import Struct
 
 from nextbridge.config.model import Endpoint, Rule, RuleSettings, Terms
-from nextbridge.envelope import Channel, InstanceId
+from nextbridge.envelope import Channel, Event, InstanceId, Joined, Left, TopicChanged
 from nextbridge.filters import Filter, filter_of
 
-__all__ = ["JoinedChannels", "Route", "Routes", "RuleTable", "TwiceInRule"]
+__all__ = ["JoinedChannels", "Route", "Routes", "RuleTable", "TwiceInRule", "is_wanted"]
 
 
 class Route(Struct, frozen=True, gc=False):
@@ -63,6 +63,17 @@ class JoinedChannels(Struct, frozen=True):
 _NOTHING = Routes()
 
 
+def is_wanted(event: Event, switches: RuleSettings) -> bool:
+    """Whether a rule that says so relays events of this kind."""
+    match event:
+        case Joined() | Left():
+            return switches.joins
+        case TopicChanged():
+            return switches.topics or switches.sync_topic
+        case _:
+            return True
+
+
 class RuleTable:
     """The enabled rules of a file. Used on the event loop by the relay.
 
@@ -77,6 +88,7 @@ class RuleTable:
 
     def replace(self, rules: Sequence[Rule], *, without: Collection[InstanceId] = ()) -> None:
         """These are the rules from now on. What the channels of a file are now it still knows."""
+        self._file = tuple(rules)
         self._rules = [rule for rule in rules if rule.enabled]
         self._without = frozenset(without)
         self._terms: dict[Terms, str] = {}
@@ -117,6 +129,14 @@ class RuleTable:
     def rules_from(self, source: Channel) -> list[str]:
         """The rules that take messages from `source`, in the order of the file."""
         return [self._rules[place].id for place in self._places_from(source)]
+
+    def naming(self, channel: Channel) -> list[Rule]:
+        """The rules of the file that name `channel`, disabled ones too. Looks through all of them."""
+        return [
+            rule
+            for rule in self._file
+            if any(self.present(each.channel) == channel for each in (*rule.sources, *rule.targets))
+        ]
 
     def sources(self) -> list[Channel]:
         """Every channel that some rule takes messages from."""

@@ -26,6 +26,7 @@ from nextbridge.config.types import in_seconds
 from nextbridge.config.watch import FileWatch
 from nextbridge.control.desk import Desk, Running
 from nextbridge.control.server import ControlServer
+from nextbridge.control.tracer import Sight, Tracer
 from nextbridge.crossings import Crossings
 from nextbridge.delivery import Deliveries, Observer, Surroundings
 from nextbridge.errors import ConfigError, JournalError
@@ -49,6 +50,7 @@ from nextbridge.relay import Relay
 from nextbridge.reload import Reload
 from nextbridge.retention import Retention
 from nextbridge.rules import RuleTable
+from nextbridge.skips import Skips
 from nextbridge.status_page import StatusPage
 from nextbridge.switchboard import Switchboard
 from nextbridge.systemd import ServiceManager
@@ -93,6 +95,7 @@ class Service:
         self._manager = ServiceManager()
         self._log = structlog.get_logger()
         self.tally = Tally()
+        self._skips = Skips(remember=self._in_force.remember)
         self.instances = Instances(state)
         self.http = HttpServer(config.general.http, self.instances.pages, self.instances.not_ready)
 
@@ -204,11 +207,11 @@ class Service:
         answers = Answers(self.instances, journal, identities, guard)
         commands = Commands(in_force.command_prefix, rules, bindings, accounts, answers, self.tally, self._clock)
         stack.push_async_callback(commands.stop)
-        relay = Relay(journal, rules, identities, deliveries, commands, self.tally, logs_content=in_force.logs_content)
+        relay = Relay(journal, rules, identities, deliveries, commands, self.tally, self._skips, in_force.logs_content)
         backfill = Backfill(journal, rules, relay, self.tally, self.instances.drivers, limits)
         typing = TypingSigns(rules, self.instances, identities, guard, self.tally)
         stack.push_async_callback(typing.stop)
-        core = Switchboard(backfill, deliveries, channels, identities, self.tally, typing)
+        core = Switchboard(backfill, deliveries, channels, identities, self.tally, typing, self._skips)
         self.instances.adopt(self.instances.compare(self._config, core, journal))
         stack.push_async_callback(self.instances.close)
         await identities.load()
@@ -256,6 +259,8 @@ class Service:
             crossings=crossings,
             rules=rules,
             channels=channels,
+            tracer=Tracer(journal, Sight(self.instances, rules, self._skips, links)),
+            skips=self._skips,
         )
         desk = Desk(journal, spool, running)
         await self._serve_status_page(desk)

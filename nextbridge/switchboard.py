@@ -8,8 +8,9 @@ from nextbridge.backfill import Backfill
 from nextbridge.channels import ChannelDirectory
 from nextbridge.delivery import Deliveries
 from nextbridge.driver import Cursor, Position
-from nextbridge.envelope import Author, Channel, ChannelKey, Event, InstanceId, UserId
+from nextbridge.envelope import Author, Channel, ChannelKey, Event, InstanceId, MessageId, UserId
 from nextbridge.identities import OwnIdentities
+from nextbridge.skips import Skips
 from nextbridge.tally import Tally
 from nextbridge.typing_signs import TypingSigns
 
@@ -27,6 +28,7 @@ class Switchboard:
         identities: OwnIdentities,
         tally: Tally,
         typing: TypingSigns,
+        skips: Skips,
     ) -> None:
         self._backfill = backfill
         self._deliveries = deliveries
@@ -34,12 +36,17 @@ class Switchboard:
         self._identities = identities
         self._tally = tally
         self._typing = typing
+        self._skips = skips
 
     async def accept(self, event: Event, cursor: Cursor | None) -> Awaitable[object]:
         return await self._backfill.accept(event, cursor)
 
-    def skipped(self, instance: InstanceId, reason: str, cursor: Cursor | None) -> None:
+    def skipped(
+        self, instance: InstanceId, reason: str, cursor: Cursor | None, message: tuple[ChannelKey, MessageId] | None
+    ) -> None:
         self._tally.skipped(instance, reason)
+        if message is not None:
+            self._skips.passed_over(reason, Channel(instance, message[0]), message[1])
         if cursor is not None:
             self._backfill.passed(instance, cursor)
 

@@ -7,7 +7,6 @@ import os
 import time
 from collections.abc import AsyncGenerator, Iterable, Mapping
 from pathlib import Path
-from urllib.parse import unquote
 
 import structlog
 from msgspec import Struct, structs
@@ -51,32 +50,28 @@ from nextbridge.control.protocol import (
     ShowStatus,
     Sighted,
     Status,
-    TracedEvent,
     TraceMessage,
-    Traces,
-    Way,
     WrongFile,
 )
+from nextbridge.control.tracer import Tracer
+from nextbridge.control.words import LONGEST_TEXT, shown, words_of
 from nextbridge.crossings import Crossing, Crossings, FellBehind, TooManyListeners
 from nextbridge.delivery import Deliveries, LaneState
-from nextbridge.envelope import Channel, Deleted, Edited, Event, InstanceId, Joined, Left, Posted, Reacted, TopicChanged
+from nextbridge.envelope import Channel, Edited, InstanceId, Posted
 from nextbridge.errors import ConfigError
 from nextbridge.http.server import HttpError
 from nextbridge.identities import OwnIdentities
 from nextbridge.instance import Instance
-from nextbridge.journal import DeadLetter, Journal, Trace, Traced, Waiting
-from nextbridge.markup import PLAIN
+from nextbridge.journal import DeadLetter, Journal, Waiting
 from nextbridge.media import Spool
 from nextbridge.redaction import redaction
 from nextbridge.reload import Reload
 from nextbridge.rules import RuleTable
 from nextbridge.sightings import sightings_of
+from nextbridge.skips import Skips
 
 __all__ = ["Desk", "Running"]
 
-_LONGEST_REASON = 500
-"""Characters; what a server says of itself may be a whole page."""
-_LONGEST_TEXT = 100_000
 _LONGEST_NAME = 100
 _FORGOTTEN_AT_ONCE = 50
 _FORGETTING_SECONDS = 20.0
@@ -100,6 +95,8 @@ class Running(Struct, frozen=True):
     crossings: Crossings
     rules: RuleTable
     channels: ChannelDirectory
+    tracer: Tracer
+    skips: Skips
 
 
 class Desk:
@@ -110,6 +107,7 @@ class Desk:
         self._journal = journal
         self._spool = spool
         self._running = running
+        self._tracer = Tracer(journal) if running is None else running.tracer
         self._log = structlog.get_logger()
 
     async def answer(self, question: Question) -> Answer:  # noqa: C901, PLR0911 - one for each question
@@ -127,7 +125,7 @@ class Desk:
             case DeadIds(after=after):
                 return Ids(ids=tuple(await self._journal.dead_ids(after=after)))
             case TraceMessage(message=message, text=text):
-                return await self._trace(message, text=text)
+                return await self._tracer.of(message, text=text)
             case ForgetPerson():
                 return await self._forget(question)
             case RetryDead(ids=ids):
@@ -162,12 +160,6 @@ class Desk:
         except (FellBehind, TooManyListeners) as error:
             raise ControlError(str(error)) from error
 
-    async def _trace(self, message: str, *, text: bool) -> Traces:
-        for name in _names(message):
-            if traces := await self._journal.trace(name):
-                return Traces(events=await asyncio.to_thread(_traced, traces, text=text))
-        return Traces(events=())
-
     async def _queue(self, *, idle: bool) -> Lanes:
         waiting = await self._journal.waiting()
         states = None if self._running is None else self._running.deliveries.lanes()
@@ -198,6 +190,8 @@ class Desk:
         heard = (bindings.account(known.instance, known.user) for known in found.accounts)
         bound |= {each for each in heard if each is not None and bindings.accounts(each)}
         events = [each for each in found.events if each > question.after]
+        if question.really and self._running is not None:
+            self._running.skips.forget(question.person, instance)
         forgotten = reached = 0
         if question.really:
             for account in bound:
@@ -245,7 +239,7 @@ class Desk:
 
         def ends(channels: Iterable[Channel]) -> tuple[End, ...]:
             return tuple(
-                End(channel=str(each), instance=each.instance, name=_shown(running.channels.name(each), _LONGEST_NAME))
+                End(channel=str(each), instance=each.instance, name=shown(running.channels.name(each), _LONGEST_NAME))
                 for each in channels
             )
 
@@ -280,7 +274,7 @@ def _standing(instance: Instance) -> InstanceStatus:
         platform=instance.driver.platform,
         state=instance.state.value,
         since=instance.since,
-        reason=_shown(instance.reason),
+        reason=shown(instance.reason),
     )
 
 
@@ -301,10 +295,10 @@ def _lane(target: Channel, state: LaneState, waiting: Waiting | None = None) -> 
         depth=0 if waiting is None else waiting.depth,
         oldest_at=None if waiting is None else waiting.oldest_at,
         state=state.word,
-        reason=_shown(state.reason),
+        reason=shown(state.reason),
         retry_in=state.retry_in,
         attempts=0 if waiting is None else waiting.attempts,
-        last_error="" if waiting is None else _shown(waiting.reason),
+        last_error="" if waiting is None else shown(waiting.reason),
     )
 
 
@@ -313,51 +307,14 @@ def _crossed(crossing: Crossing) -> Crossed:
         at=crossing.at,
         outcome=crossing.outcome,
         kind=crossing.kind,
-        author=_shown(crossing.author),
+        author=shown(crossing.author),
         source=str(crossing.source),
         message=crossing.message,
         target=str(crossing.target),
         rule=crossing.rule,
         late_ms=max(0, crossing.at - crossing.said_at),
-        reason=_shown(crossing.reason),
+        reason=shown(crossing.reason),
         retry_in=crossing.retry_in,
-    )
-
-
-def _names(given: str) -> list[str]:
-    """What the message may be called: ids may have slashes in them, and stand at the end of links and event ids."""
-    given = given.strip()
-    last = given.rstrip("/").rpartition("/")[2]
-    plain = last.partition("?")[0].partition("#")[0]
-    return list(dict.fromkeys(each for each in (given, last, plain, unquote(plain)) if each))
-
-
-def _traced(found: Iterable[Trace], *, text: bool) -> tuple[TracedEvent, ...]:
-    return tuple(
-        TracedEvent(
-            kind=each.event.key.kind,
-            source=str(each.event.channel),
-            message=each.event.message,
-            author=_shown(each.event.author.name),
-            username=_shown(each.event.author.username),
-            at=each.event.at,
-            accepted_at=each.accepted_at,
-            ways=tuple(_way(way) for way in each.ways),
-            text=_shown(_text(each.event), _LONGEST_TEXT) if text else None,
-        )
-        for each in found
-    )
-
-
-def _way(way: Traced) -> Way:
-    return Way(
-        target=str(way.target),
-        state=way.state,
-        rule=way.rule,
-        attempts=way.attempts,
-        reason=_shown(way.reason),
-        dead=way.dead,
-        messages=way.messages,
     )
 
 
@@ -368,8 +325,8 @@ def _letters(found: Iterable[DeadLetter]) -> tuple[Letter, ...]:
 def _whole(dead: DeadLetter, *, text: bool) -> Letter:
     return _letter(
         dead,
-        traceback=_shown(dead.detail, _LONGEST_TEXT) or None,
-        text=_shown(_text(dead.event), _LONGEST_TEXT) if text else None,
+        traceback=shown(dead.detail, LONGEST_TEXT) or None,
+        text=shown(words_of(dead.event), LONGEST_TEXT) if text else None,
     )
 
 
@@ -381,35 +338,14 @@ def _letter(dead: DeadLetter, *, traceback: str | None, text: str | None) -> Let
         source=str(event.channel),
         target=str(dead.target),
         kind=event.key.kind,
-        author=_shown(event.author.name),
-        username=_shown(event.author.username),
+        author=shown(event.author.name),
+        username=shown(event.author.username),
         at=event.at,
         accepted_at=dead.accepted_at,
         buried_at=dead.buried_at,
         attempts=dead.attempts,
         files=len(event.attachments) if isinstance(event, Posted | Edited) else 0,
-        reason=_shown(dead.reason),
+        reason=shown(dead.reason),
         traceback=traceback,
         text=text,
     )
-
-
-def _text(event: Event) -> str:
-    """What its author wrote or did, in words."""
-    match event:
-        case Posted() | Edited():
-            return PLAIN.write(event.text.blocks)
-        case Reacted():
-            return event.emoji if event.added else f"{event.emoji}, taken back"
-        case TopicChanged():
-            return event.topic
-        case Left():
-            return event.reason
-        case Deleted() | Joined():
-            return ""
-
-
-def _shown(text: str, most: int = _LONGEST_REASON) -> str:
-    # masked where it was written down, too; but the file may have got a secret since
-    masked = redaction.mask(text)
-    return masked if len(masked) <= most else f"{masked[:most]}…"

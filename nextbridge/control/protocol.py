@@ -33,6 +33,7 @@ __all__ = [
     "Ids",
     "InstanceStatus",
     "JoinedEnds",
+    "Judged",
     "Lane",
     "Lanes",
     "Letter",
@@ -47,10 +48,12 @@ __all__ = [
     "ShowQueue",
     "ShowRules",
     "ShowStatus",
+    "SkippedMessage",
     "Status",
     "TraceMessage",
     "TracedEvent",
     "Traces",
+    "Tried",
     "Way",
     "WrongFile",
     "read_answer",
@@ -238,6 +241,14 @@ class DeadLetters(_Line, frozen=True, tag_field="what", tag="dead letters"):
     """There are older ones."""
 
 
+class Tried(_Line, frozen=True):
+    """What came of one attempt: as `nextbridge.journal.Attempt` has it."""
+
+    at: int
+    outcome: str
+    reason: str = ""
+
+
 class Way(_Line, frozen=True):
     """How far an event came on its way to one target channel: as `nextbridge.journal.Traced` has it."""
 
@@ -248,6 +259,19 @@ class Way(_Line, frozen=True):
     reason: str = ""
     dead: int | None = None
     messages: tuple[str | None, ...] = ()
+    tried: tuple[Tried, ...] = ()
+    texts: tuple[str, ...] | None = None
+    """What it was rendered to, where texts were asked for and the daemon that runs can tell."""
+    name: str | None = None
+    """The name that it was shown under, where that does not stand in the text."""
+
+
+class Judged(_Line, frozen=True):
+    """What one rule says to an event, by the file as it is now."""
+
+    rule: str
+    reason: str = ""
+    """Why it does not relay it; empty where it does."""
 
 
 class TracedEvent(_Line, frozen=True):
@@ -262,12 +286,33 @@ class TracedEvent(_Line, frozen=True):
     accepted_at: int
     ways: tuple[Way, ...]
     text: str | None = None
+    rules: tuple[Judged, ...] | None = None
+    """Those that name its channel, in the order of the file; None where no daemon runs."""
+
+
+class SkippedMessage(_Line, frozen=True):
+    """One message that was not relayed, or not by one rule: as `nextbridge.skips.Skip` has it."""
+
+    at: int
+    kind: str
+    channel: str
+    message: str
+    reason: str
+    meaning: str
+    """Of the reason; empty where that says enough."""
+    rule: str = ""
+    author: str = ""
+    """The handle; empty where it was no event to the driver."""
 
 
 class Traces(_Line, frozen=True, tag_field="what", tag="traces"):
     """Answers TraceMessage: what was said and done, in its order."""
 
     events: tuple[TracedEvent, ...]
+    skipped: tuple[SkippedMessage, ...] = ()
+    """What the running daemon did not relay of it."""
+    skips_since: int | None = None
+    """From when on it remembers all of those (milliseconds since 1970); None where no daemon runs."""
 
 
 class InstanceStatus(_Line, frozen=True):

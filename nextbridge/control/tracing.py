@@ -20,21 +20,19 @@ from nextbridge.control.asking import (
 )
 
 if TYPE_CHECKING:
-    from nextbridge.control.protocol import TracedEvent, Way
+    from nextbridge.control.protocol import SkippedMessage, TracedEvent, Tried, Way
     from nextbridge.rehearsal import Rehearsed
 
 __all__ = ["trace"]
 
-_UNKNOWN = (
-    "The journal knows no message of this id. It was never accepted, or is forgotten already (global.remember). With "
-    "--debug a daemon says in its log of each message that it does not relay why: message_skipped."
-)
+_UNKNOWN = "The journal knows no message of this id. It was never accepted, or is forgotten already (global.remember)."
+_NO_DAEMON = "No daemon runs here that could tell what it has skipped."
 
 
 @click.command()
 @state_option
 @json_option
-@click.option("--text", is_flag=True, help="Show what its author wrote, too.")
+@click.option("--text", is_flag=True, help="Show what its author wrote and what each target was given, too.")
 @click.option("--dry-run", is_flag=True, help="Take the argument as the text of a message that nobody has posted.")
 @click.option("--from", "source", metavar="INSTANCE/CHANNEL", help="With --dry-run: where it would be posted.")
 @click.option("--author", default="somebody", show_default=True, help="With --dry-run: who would post it.")
@@ -58,7 +56,9 @@ def trace(  # noqa: PLR0913 - each is an option
 ) -> None:
     """Show what became of a message: in each target channel, and with what was done to it later.
 
-    It is named by its link or its id, where it was posted or as a copy elsewhere; the log's event_id will do.
+    It is named by its link or its id, where it was posted or as a copy elsewhere; the log's event_id will do. Beside a
+    daemon it also says what each rule of its channel says to it, by the file as it is now, why a message was not
+    relayed, and with --text what each target was given.
 
     With --dry-run and a text, show what each rule of the file would do with it, and what each target would be given.
     Nothing is sent, and no daemon is needed.
@@ -74,10 +74,10 @@ def trace(  # noqa: PLR0913 - each is an option
         found = expected(Traces, ask(TraceMessage(message=name, text=text)))
     if as_json:
         print_json(found)
-    elif found.events:
-        click.echo("\n\n".join(map(_event, found.events)))
-    if not found.events:
-        end(_UNKNOWN, EX_NOINPUT)
+    elif found.events or found.skipped:
+        click.echo("\n\n".join([*map(_event, found.events), *map(_skipped, found.skipped)]))
+    if not found.events and not found.skipped:
+        end(_unknown(found.skips_since), EX_NOINPUT)
 
 
 def _rehearse(config_path: Path | None, named: str | None, author: str, text: str, *, as_json: bool) -> None:
@@ -111,18 +111,58 @@ def _rehearsed(rule: Rehearsed) -> str:
 
 
 def _event(event: TracedEvent) -> str:
-    from nextbridge.control.table import clock, harmless, one_line
+    from nextbridge.control.table import clock, harmless
 
     who = event.author if event.author == event.username or not event.username else f"{event.author} ({event.username})"
     lines = [
-        one_line(f"{event.kind} in {event.source} by {who}, {clock(event.at)}"),
-        one_line(f"  {'message:':10}{event.message}"),
-        one_line(f"  {'on disk:':10}{clock(event.accepted_at)}"),
+        _line(0, f"{event.kind} in {event.source} by {who}, {clock(event.at)}"),
+        _line(2, f"message: {event.message}"),
+        _line(2, f"on disk: {clock(event.accepted_at)}"),
     ]
     if event.text is not None:
         lines += [f"    {line}" for line in harmless(event.text).splitlines()]
-    lines += [one_line(f"  -> {_way(way)}") for way in event.ways] or ["  it went nowhere, or its ways are done"]
+    lines += [_line(2, f"rule {judged.rule}: {judged.reason or 'relays it'}") for judged in event.rules or ()]
+    if not event.ways:
+        lines.append("  it went nowhere, or its ways are done")
+    for way in event.ways:
+        lines.append(_line(2, f"-> {_way(way)}"))
+        lines += [_line(5, f"{clock(each.at)} {_tried(each)}") for each in way.tried]
+        if way.texts is not None:
+            lines.append(_line(5, f"given under the name {way.name}:" if way.name else "given:"))
+            lines += [f"       {line}" for text in way.texts for line in harmless(text).splitlines()]
     return "\n".join(lines)
+
+
+def _tried(attempt: Tried) -> str:
+    return f"{attempt.outcome}: {attempt.reason}" if attempt.reason else attempt.outcome
+
+
+def _skipped(skip: SkippedMessage) -> str:
+    from nextbridge.control.table import clock
+
+    who = f" by {skip.author}" if skip.author else ""
+    lines = [
+        _line(0, f"not relayed: {skip.kind or 'message'} in {skip.channel}{who}, {clock(skip.at)}"),
+        _line(2, f"message: {skip.message}"),
+        _line(2, f"{skip.reason}: {skip.meaning}" if skip.meaning else skip.reason),
+    ]
+    if skip.rule:
+        lines.append(_line(2, f"by rule {skip.rule}"))
+    return "\n".join(lines)
+
+
+def _line(indent: int, text: str) -> str:
+    from nextbridge.control.table import harmless
+
+    return " " * indent + harmless(" ".join(text.split()))
+
+
+def _unknown(since: int | None) -> str:
+    from nextbridge.control.table import clock
+
+    if since is None:
+        return f"{_UNKNOWN} {_NO_DAEMON}"
+    return f"{_UNKNOWN} The daemon remembers all that it did not relay since {clock(since)}; this was not among it."
 
 
 def _way(way: Way) -> str:

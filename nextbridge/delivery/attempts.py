@@ -118,12 +118,15 @@ class Attempts:
             self._around.tally.skipped(event.channel.instance, reason, self._delivery.rule)
             instance.log.debug("message_not_shown", **self._errand.about(), reason=reason)
             self._around.crossings.tell("skipped", self._delivery, reason)
+            self._around.ended(self._delivery, "skipped", reason)
             return
         self._around.tally.delivered(target.instance, self._delivery.rule)
         instance.log.debug("message_delivered", **self._errand.about(), late_ms=int(time.time() * 1000) - event.at)
         for observer in self._around.observers:
             observer.delivered(self._delivery)
         self._around.crossings.tell("delivered", self._delivery)
+        if not isinstance(event, Posted):  # whose receipt says it
+            self._around.ended(self._delivery, "delivered")
 
     def _postpone(self, reason: str, wait: float, why: Why) -> float:
         self._around.tally.postponed(self._delivery.target.instance, why)

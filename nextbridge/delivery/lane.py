@@ -19,7 +19,7 @@ from nextbridge.delivery.surroundings import Surroundings
 from nextbridge.envelope import Channel, Deleted, Edited, Posted
 from nextbridge.errors import JournalError
 from nextbridge.instance import State
-from nextbridge.journal import Delivery
+from nextbridge.journal import Delivery, NewDelivery
 
 __all__ = ["Lane", "LaneState"]
 
@@ -240,6 +240,8 @@ class Lane:
                 return None
             await self._around.journal.supersede(delivery.id, changes)
             self._folded.update(each.id for each in changes)
+            for each in changes:
+                self._around.ended(each, "skipped", "edited_before_sent")
             last = changes[-1].event
             assert isinstance(last, Edited)  # noqa: S101 - there are no other changes
             event = replace(event, text=last.text, action=last.action)
@@ -264,8 +266,13 @@ class Lane:
                     folded.append(answer.waiting)
                     has_files = has_files or bool(answer.event.attachments)
                     tally.skipped(channel.instance, "deleted_before_sent", delivery.rule)
+                    way = NewDelivery(delivery.target, delivery.rule, delivery.settings)
+                    journal.ended(answer.event_id, way, "skipped", "deleted_before_sent")
         journal.withdraw([delivery.id, *folded])
         tally.skipped(event.channel.instance, "deleted_before_sent", delivery.rule)
+        for each in (delivery, *changes):
+            if each is delivery or each.id in folded:
+                self._around.ended(each, "skipped", "deleted_before_sent")
         self._folded.update(folded)
         if has_files:
             self._around.spool.delivered()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Protocol
+from typing import Literal, Protocol
 
 from msgspec import Struct
 
@@ -12,7 +12,7 @@ from nextbridge.envelope import InstanceId
 from nextbridge.guard import Guard
 from nextbridge.identities import OwnIdentities
 from nextbridge.instance import Instance
-from nextbridge.journal import Delivery, Journal
+from nextbridge.journal import Delivery, Journal, NewDelivery
 from nextbridge.media import Links, Spool
 from nextbridge.mentions import Mentions
 from nextbridge.tally import Tally
@@ -45,3 +45,9 @@ class Surroundings(Struct, frozen=True, kw_only=True):
     """Seconds that a delivery may wait before it becomes a dead letter, whatever it waits for."""
     clock: Callable[[], float]
     """Monotonic seconds."""
+
+    def ended(self, delivery: Delivery, outcome: Literal["delivered", "skipped"], reason: str = "") -> None:
+        """Keep how a delivery ended that leaves no receipt of its own."""
+        self.journal.ended(
+            delivery.event_id, NewDelivery(delivery.target, delivery.rule, delivery.settings), outcome, reason
+        )

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 from structlog.typing import FilteringBoundLogger
 
 from nextbridge.driver.exchange import ConfiguredChannel, Cursor, Listed, Position
-from nextbridge.envelope import Author, ChannelKey, Event, InstanceId, UserId
+from nextbridge.envelope import Author, ChannelKey, Event, InstanceId, MessageId, UserId
 
 __all__ = [
     "Host",
@@ -78,10 +78,13 @@ class Host(Protocol):
         rule costs next to nothing.
         """
 
-    def skipped(self, reason: str, *, cursor: Cursor | None = None) -> None:
+    def skipped(
+        self, reason: str, *, cursor: Cursor | None = None, message: tuple[ChannelKey, MessageId] | None = None
+    ) -> None:
         """Count something received that is no event, under a short stable reason (`system_post`).
 
-        The cursor moves as by `accept`.
+        The cursor moves as by `accept`. `message` is where it was and its id, where it has one that people see in links
+        and the like: so that an operator who asks for it finds the reason.
         """
 
     def typing(self, channel: ChannelKey, author: Author) -> None:

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from typing import Literal, Protocol
+from typing import Literal, Protocol, TypeAlias
 
 from msgspec import Struct
 
@@ -23,6 +23,7 @@ from nextbridge.envelope import Channel, Event, InstanceId, Posted, UserId
 from nextbridge.errors import JournalError
 
 __all__ = [
+    "Attempt",
     "Authored",
     "DeadLetter",
     "Delivery",
@@ -30,12 +31,18 @@ __all__ = [
     "Journal",
     "KnownAs",
     "NewDelivery",
+    "Outcome",
     "PlannedPart",
     "Purged",
+    "State",
     "Trace",
     "Traced",
     "Waiting",
 ]
+
+
+Outcome: TypeAlias = Literal["delivered", "skipped", "postponed", "buried", "deleted"]
+"""What can come of an attempt, in the words of the tally; `deleted`: what was there was taken back."""
 
 
 class NewDelivery(Struct, frozen=True, gc=False):
@@ -163,18 +170,38 @@ class Authored(Struct, frozen=True):
     events: tuple[int, ...]
 
 
+class Attempt(Struct, frozen=True):
+    """What came of one attempt at a delivery."""
+
+    at: int
+    """Milliseconds since 1970."""
+    outcome: Outcome
+    reason: str = ""
+    """Why it failed, or why there was nothing to show."""
+
+
+State: TypeAlias = Literal[
+    "waiting", "delivered", "partly delivered", "skipped", "dead", "dropped", "deleted", "withdrawn"
+]
+"""How far a delivery is. `partly delivered`: some of its parts arrived, and the rest was withdrawn. `skipped`: there
+was nothing to show. `dropped`: it was a dead letter that was forgotten. `deleted`: it was there and was taken back."""
+
+
 class Traced(Struct, frozen=True, kw_only=True):
     """How far an event came on its way to one target channel."""
 
     target: Channel
-    state: Literal["waiting", "delivered", "partly delivered", "dead"]
-    """`partly delivered`: some of its parts arrived, and the rest was withdrawn."""
+    state: State
     rule: str = ""
-    """Empty once it was delivered: that is not kept."""
+    """Empty where it was delivered by a version that did not keep that; so for `settings`."""
+    settings: str = ""
+    """What it was accepted under, as `NewDelivery` has it."""
     attempts: int = 0
     """That failed."""
     reason: str = ""
-    """Why the last of them failed, or why it was given up."""
+    """Why the last of them failed, why it was given up, or why there was nothing to show."""
+    tried: tuple[Attempt, ...] = ()
+    """In order; of many the first few and the newest."""
     dead: int | None = None
     """The dead letter that it is."""
     messages: tuple[str | None, ...] = ()
@@ -251,6 +278,14 @@ class Journal(Protocol):
 
     def postpone(self, delivery: int, *, attempts: int, reason: str) -> asyncio.Future[None]:
         """An attempt failed and it stays first in its lane. On disk soon."""
+
+    def ended(
+        self, event_id: int, way: NewDelivery, outcome: Literal["delivered", "skipped"], reason: str = ""
+    ) -> asyncio.Future[None]:
+        """A delivery came to its end in a way that leaves no receipt of the event's own: kept for `trace` alone.
+
+        On disk soon.
+        """
 
     async def bury(self, delivery: int, *, reason: str, detail: str = "") -> None:
         """Make it a dead letter."""

@@ -136,7 +136,19 @@ CREATE TABLE reaction (
 ) WITHOUT ROWID;
 UPDATE terms SET settings = json_object('msg', json(settings));
 """  # noqa: S608 - ours
-_MIGRATIONS = (_VERSION_1, _VERSION_2, _VERSION_3)
+_VERSION_4 = """
+-- For whoever asks what became of a message: what it was delivered under, and when (milliseconds since 1970).
+ALTER TABLE receipt ADD COLUMN terms INTEGER;
+ALTER TABLE receipt ADD COLUMN arrived_at INTEGER;
+-- What came of an attempt that left no receipt: it failed, there was nothing to show, or it changed what was there.
+-- A message that just arrives leaves none.
+CREATE TABLE attempt (
+    event INTEGER NOT NULL, target INTEGER NOT NULL, number INTEGER NOT NULL, at INTEGER NOT NULL,
+    outcome TEXT NOT NULL, terms INTEGER NOT NULL, reason TEXT NOT NULL,
+    PRIMARY KEY (event, target, number)
+) WITHOUT ROWID;
+"""
+_MIGRATIONS = (_VERSION_1, _VERSION_2, _VERSION_3, _VERSION_4)
 """Each makes a file of the version before it into one of its own."""
 VERSION = len(_MIGRATIONS)
 """The newest version of the file that this program writes and reads."""

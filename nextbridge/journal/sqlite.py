@@ -18,7 +18,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import msgspec
 
@@ -160,6 +160,11 @@ class SqliteJournal:
 
     def postpone(self, delivery: int, *, attempts: int, reason: str) -> asyncio.Future[None]:
         return self._soon(self._writer.postpone, delivery, attempts, reason)
+
+    def ended(
+        self, event_id: int, way: NewDelivery, outcome: Literal["delivered", "skipped"], reason: str = ""
+    ) -> asyncio.Future[None]:
+        return self._soon(self._writer.ended, event_id, way, outcome, reason)
 
     async def bury(self, delivery: int, *, reason: str, detail: str = "") -> None:
         await self._now(self._writer.bury, delivery, reason, detail)

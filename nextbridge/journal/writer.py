@@ -40,8 +40,8 @@ _SEEN = (
 )
 _WAITING = "INSERT INTO waiting (id, target, event, terms) VALUES (?, ?, ?, ?)"
 _CURSOR = "INSERT OR REPLACE INTO cursor VALUES (?, ?, ?)"
-_RECEIPT = "INSERT OR REPLACE INTO receipt SELECT event, target, ?, 1, ?, ? FROM waiting WHERE id = ?"
-_PART = "INSERT OR REPLACE INTO receipt SELECT event, target, ?, 0, ?, NULL FROM waiting WHERE id = ?"
+_RECEIPT = "INSERT OR REPLACE INTO receipt SELECT event, target, ?, 1, ?, ?, terms, ? FROM waiting WHERE id = ?"
+_PART = "INSERT OR REPLACE INTO receipt SELECT event, target, ?, 0, ?, NULL, terms, ? FROM waiting WHERE id = ?"
 _BURIED = (
     "INSERT INTO dead_letter"
     " (id, target, event, terms, attempts, parts_done, plan, key, says, reason, detail, buried_at)"
@@ -65,15 +65,37 @@ _NEEDED = """
 """
 _GONE = "DELETE FROM waiting WHERE id = ?"
 _TARGET = "(SELECT target FROM waiting WHERE id = ?)"
-_REVISED = "INSERT INTO receipt SELECT ?, target, ?, ?, ?, ? FROM waiting WHERE id = ?"
+_REVISED = "INSERT INTO receipt SELECT ?, target, ?, ?, ?, ?, ?, ? FROM waiting WHERE id = ?"
+_FIRST_ARRIVED = f"SELECT terms, arrived_at FROM receipt WHERE event = ? AND target = {_TARGET} ORDER BY part LIMIT 1"  # noqa: S608
 _FORGOTTEN = f"DELETE FROM receipt WHERE event = ? AND target = {_TARGET}"  # noqa: S608 - ours
 _SUPERSEDED = tuple(f"UPDATE {table} SET says = ?, plan = NULL WHERE id = ?" for table in ("waiting", "dead_letter"))  # noqa: S608
 _UNARRIVED = "DELETE FROM receipt WHERE (event, target) IN (SELECT event, target FROM dead_letter WHERE id = ?)"
-_ARRIVED = "INSERT INTO receipt SELECT event, target, ?, 0, ?, NULL FROM dead_letter WHERE id = ?"
+_ARRIVED = "INSERT INTO receipt SELECT event, target, ?, 0, ?, NULL, terms, ? FROM dead_letter WHERE id = ?"
 _REACTED = (
     "INSERT OR IGNORE INTO reaction (event, emoji, reactor, target) SELECT ?, ?, ?, target FROM waiting WHERE id = ?"
 )
 _NO_LONGER = f"DELETE FROM reaction WHERE event = ? AND emoji = ? AND reactor = ? AND target = {_TARGET}"  # noqa: S608
+_TRIED = (
+    "INSERT INTO attempt SELECT event, target, 1 + coalesce((SELECT max(number) FROM attempt"
+    " WHERE event = waiting.event AND target = waiting.target), 0), ?, ?, terms, substr(?, 1, 500)"
+    " FROM waiting WHERE id = ?"
+)
+_ENDED = (
+    "INSERT INTO attempt SELECT :event, :target, 1 + coalesce(max(number), 0), :at, :outcome, :terms,"
+    " substr(:reason, 1, 500) FROM attempt WHERE event = :event AND target = :target"
+)
+_TAKEN_BACK = f"""
+    INSERT INTO attempt SELECT event, target, 1 + coalesce((SELECT max(number) FROM attempt
+        WHERE event = receipt.event AND target = receipt.target), 0), ?, 'deleted', terms, ''
+    FROM receipt WHERE event = ? AND target = {_TARGET} AND terms IS NOT NULL ORDER BY part LIMIT 1
+"""  # noqa: S608 - ours
+_FIRST_KEPT, _LAST_KEPT = 5, 15
+"""Attempts at a delivery that are kept: the first so many, and the newest."""
+_BETWEEN = (
+    "DELETE FROM attempt WHERE (event, target) = (SELECT event, target FROM waiting WHERE id = :delivery)"
+    " AND number > :first AND number <= :last + (SELECT max(number) FROM attempt"
+    " WHERE (event, target) = (SELECT event, target FROM waiting WHERE id = :delivery))"
+)
 _REQUEUED = "UPDATE waiting SET key = coalesce(key, id), id = ? WHERE id = ?"
 
 # The same for many rows, given as JSON, in one step: between two steps the writer waits for its turn among the threads.
@@ -83,7 +105,8 @@ _WAITING_MANY = (
 )
 _RECEIPT_MANY = (
     "INSERT OR REPLACE INTO receipt SELECT event, target, json_extract(value, '$[0]'), 1, json_extract(value, '$[1]'),"
-    " json_extract(value, '$[2]') FROM json_each(?) CROSS JOIN waiting ON waiting.id = json_extract(value, '$[3]')"
+    " json_extract(value, '$[2]'), waiting.terms, json_extract(value, '$[3]')"
+    " FROM json_each(?) CROSS JOIN waiting ON waiting.id = json_extract(value, '$[4]')"
 )
 _GONE_MANY = "DELETE FROM waiting WHERE id IN (SELECT json_extract(value, '$[0]') FROM json_each(?))"
 
@@ -111,6 +134,7 @@ _MERGE = (
     """,
     "UPDATE receipt SET target = :new WHERE target = :old",
     "UPDATE OR REPLACE reaction SET target = :new WHERE target = :old",
+    "UPDATE OR REPLACE attempt SET target = :new WHERE target = :old",
     "UPDATE waiting SET target = :new WHERE target = :old",
     "UPDATE dead_letter SET target = :new WHERE target = :old",
     # An event that both channels reported stays with the old one, which then stays too.
@@ -141,7 +165,7 @@ class Writer:
         # What the batch has collected.
         self._waiting: list[tuple[int, int, int, int]] = []
         self._cursors: dict[tuple[str, str], str] = {}
-        self._receipts: list[tuple[int, str | None, str | None, int]] = []
+        self._receipts: list[tuple[int, str | None, str | None, int, int]] = []
         self._done: list[tuple[int]] = []
         self.commits = 0
         self._folded = 0
@@ -292,18 +316,36 @@ class Writer:
         self._cursor.execute("UPDATE waiting SET plan = ? WHERE id = ?", (msgspec.msgpack.encode(parts), delivery))
 
     def part_done(self, delivery: int, part: int, receipt: Receipt) -> None:
-        self._cursor.execute(_PART, (part, receipt.message, delivery))
+        self._cursor.execute(_PART, (part, receipt.message, self._now, delivery))
         self._cursor.execute("UPDATE waiting SET parts_done = ? WHERE id = ?", (part + 1, delivery))
 
     def complete(self, delivery: int, part: int, receipt: Receipt, note: str | None = None) -> None:
-        self._receipts.append((part, receipt.message, note, delivery))
+        self._receipts.append((part, receipt.message, note, self._now, delivery))
         self._done.append((delivery,))
 
     def postpone(self, delivery: int, attempts: int, reason: str) -> None:
         self._cursor.execute("UPDATE waiting SET attempts = ?, reason = ? WHERE id = ?", (attempts, reason, delivery))
+        self._cursor.execute(_TRIED, (self._now, "postponed", reason, delivery))
+        if attempts > _FIRST_KEPT + _LAST_KEPT:
+            self._cursor.execute(_BETWEEN, {"delivery": delivery, "first": _FIRST_KEPT, "last": -_LAST_KEPT})
+
+    def ended(self, event_id: int, way: NewDelivery, outcome: str, reason: str) -> None:
+        target, terms = self._places.get(way) or self._place(way)
+        self._cursor.execute(
+            _ENDED,
+            {
+                "event": event_id,
+                "target": target,
+                "at": self._now,
+                "outcome": outcome,
+                "terms": terms,
+                "reason": reason,
+            },
+        )
 
     def bury(self, delivery: int, reason: str, detail: str) -> None:
         self._write_collected()
+        self._cursor.execute(_TRIED, (self._now, "buried", reason, delivery))
         self._cursor.execute(_BURIED, (reason, detail, self._now, delivery))
         self._cursor.execute(_GONE, (delivery,))
 
@@ -346,6 +388,7 @@ class Writer:
         """Events that are not known any more, with what they became."""
         self._cursor.executemany("DELETE FROM receipt WHERE event = ?", gone)
         self._cursor.executemany("DELETE FROM reaction WHERE event = ?", gone)
+        self._cursor.executemany("DELETE FROM attempt WHERE event = ?", gone)
         self._cursor.executemany("DELETE FROM event WHERE id = ?", gone)
 
     def forget(self, events: Sequence[int], reactors: Sequence[str]) -> int:
@@ -370,6 +413,7 @@ class Writer:
                     self._purged([(number,)])
                 else:
                     execute("UPDATE event SET data = ? WHERE id = ?", (rest, number))
+                    execute("DELETE FROM attempt WHERE event = ?", (number,))  # a reason may quote a server
         finally:
             execute("PRAGMA secure_delete = OFF").fetchall()
         return forgotten
@@ -384,7 +428,7 @@ class Writer:
             return False
         if parts is not None:
             execute(_UNARRIVED, (old,))
-            self._cursor.executemany(_ARRIVED, [(part, message, old) for part, message in enumerate(parts)])
+            self._cursor.executemany(_ARRIVED, [(part, message, self._now, old) for part, message in enumerate(parts)])
             execute("UPDATE dead_letter SET parts_done = ? WHERE id = ?", (len(parts), old))
         self._cursor.executemany(_GONE, [(delivery,) for delivery, _ in by])
         return True
@@ -396,10 +440,12 @@ class Writer:
             self._cursor.execute(_DROPPED, (each,))
 
     def revise(self, delivery: int, event_id: int, parts: Sequence[str | None], note: str | None, done: bool) -> None:
+        self._write_collected()
+        terms, arrived_at = self._cursor.execute(_FIRST_ARRIVED, (event_id, delivery)).fetchone() or (None, None)
         self._forget_receipts(delivery, [event_id])
         last = len(parts) - 1
         rows = [
-            (event_id, part, part == last, message, note if part == last else None, delivery)
+            (event_id, part, part == last, message, note if part == last else None, terms, arrived_at, delivery)
             for part, message in enumerate(parts)
         ]
         self._cursor.executemany(_REVISED, rows)
@@ -407,11 +453,12 @@ class Writer:
             self._cursor.execute(_GONE, (delivery,))
 
     def erase(self, delivery: int, events: Sequence[int]) -> None:
+        self._write_collected()
+        self._cursor.executemany(_TAKEN_BACK, [(self._now, event, delivery) for event in events])
         self._forget_receipts(delivery, events)
         self._cursor.execute(_GONE, (delivery,))
 
     def _forget_receipts(self, delivery: int, events: Sequence[int]) -> None:
-        self._write_collected()
         self._cursor.executemany(_FORGOTTEN, [(event, delivery) for event in events])
 
     def react(self, delivery: int, event_id: int, emoji: str, reactor: str, added: bool) -> None:

@@ -15,7 +15,7 @@ import structlog
 from structlog.typing import FilteringBoundLogger
 
 from nextbridge.driver import ConfiguredChannel, Cursor, Listed, Position
-from nextbridge.envelope import Author, ChannelKey, Event, InstanceId, UserId
+from nextbridge.envelope import Author, ChannelKey, Event, InstanceId, MessageId, UserId
 
 __all__ = ["MemoryStore", "RecordingHost"]
 
@@ -61,6 +61,8 @@ class RecordingHost:
         self.forgotten: list[ChannelKey] = []
         self.statuses: list[int | None] = []
         self.typists: list[tuple[ChannelKey, Author]] = []
+        self.passed_over: dict[str, str] = {}
+        """Why, by the ids of messages that were skipped."""
         self.me: UserId | None = None
         self.realm: str | None = None
         self.is_connected = False
@@ -84,8 +86,12 @@ class RecordingHost:
         done.set_result(None)
         return done
 
-    def skipped(self, reason: str, *, cursor: Cursor | None = None) -> None:
+    def skipped(
+        self, reason: str, *, cursor: Cursor | None = None, message: tuple[ChannelKey, MessageId] | None = None
+    ) -> None:
         self.skips[reason] = self.skips.get(reason, 0) + 1
+        if message is not None:
+            self.passed_over[message[1]] = reason
         if cursor is not None:
             self.cursors[cursor.name] = cursor.value
         self._notify()

@@ -61,7 +61,7 @@ def test_a_filter_that_drops_it_says_so_and_the_next_rule_takes_it(config: Path)
     """As in the relay; for programs, too."""
     found = json.loads(rehearsed(config, "--from", "web/lobby", "--author", "mallory", "--json", "hello"))
     polite, rest, *_ = found
-    assert polite["reason"] == "its filter drops it: filter_user"
+    assert polite["reason"] == "its filter drops it: filter_user (its author is on deny of the rule's filter)"
     assert polite["ways"] == []
     assert [way["target"] for way in rest["ways"]] == ["net/#lobby"]
     assert any("hello" in text for text in rest["ways"][0]["texts"])
