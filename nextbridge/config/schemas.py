@@ -162,8 +162,12 @@ def file_schema(
         definitions[f"{name}:instance"] = platform.instance
         definitions[f"{name}:channel"] = platform.channel
         definitions[f"{name}:listed channel"] = _with(platform.channel, _LISTED, required=["instance"])
+        definitions[f"{name}:ops channel"] = _for_operators(platform.channel)
     channels = _open_channels(platforms) if instances is None else _named_channels(instances)
     definitions["channels"] = channels
+    general["properties"]["ops_channel"] |= (
+        _open_entry(platforms, "ops channel") if instances is None else _named_entry(instances, "ops channel")
+    )
     rule = {**RULE, "properties": {**RULE["properties"]}}
     for side in ("channels", "from", "to"):
         rule["properties"][side] = {**RULE["properties"][side], "$ref": "#/$defs/channels"}
@@ -200,8 +204,13 @@ def _open_channels(platforms: Mapping[str, PlatformSchema]) -> Schema:
     """Channels of instances that are not known: each as some platform has them."""
     return {
         "additionalProperties": {"anyOf": [{"$ref": f"#/$defs/{_pointer(name)}:channel"} for name in platforms]},
-        "items": {"anyOf": [{"$ref": f"#/$defs/{_pointer(name)}:listed%20channel"} for name in platforms]},
+        "items": _open_entry(platforms, "listed channel"),
     }
+
+
+def _open_entry(platforms: Mapping[str, PlatformSchema], kind: str) -> Schema:
+    """A channel beside its instance, whose platform is not known."""
+    return {"anyOf": [{"$ref": f"#/$defs/{_pointer(f'{name}:{kind}')}"} for name in platforms]}
 
 
 def _named_channels(instances: Mapping[str, Sequence[str]]) -> Schema:
@@ -210,20 +219,33 @@ def _named_channels(instances: Mapping[str, Sequence[str]]) -> Schema:
             each: {"$ref": f"#/$defs/{_pointer(name)}:channel"} for name, ids in instances.items() for each in ids
         },
         "additionalProperties": False,
-        "items": {
-            "type": "object",
-            "required": ["instance"],
-            "properties": {"instance": {"enum": [each for ids in instances.values() for each in ids]}},
-            "allOf": [
-                {
-                    "if": {"properties": {"instance": {"enum": list(ids)}}, "required": ["instance"]},
-                    "then": {"$ref": f"#/$defs/{_pointer(name)}:listed%20channel"},
-                }
-                for name, ids in instances.items()
-                if ids
-            ],
-        },
+        "items": _named_entry(instances, "listed channel"),
     }
+
+
+def _named_entry(instances: Mapping[str, Sequence[str]], kind: str) -> Schema:
+    """A channel beside its instance, which decides what keys it has."""
+    return {
+        "type": "object",
+        "required": ["instance"],
+        "properties": {
+            "instance": {**_LISTED["instance"], "enum": [each for ids in instances.values() for each in ids]}
+        },
+        "allOf": [
+            {
+                "if": {"properties": {"instance": {"enum": list(ids)}}, "required": ["instance"]},
+                "then": {"$ref": f"#/$defs/{_pointer(f'{name}:{kind}')}"},
+            }
+            for name, ids in instances.items()
+            if ids
+        ],
+    }
+
+
+def _for_operators(channel: Schema) -> Schema:
+    """A platform's channel as `ops_channel` has it, where all that is said is our own."""
+    without = {**channel, "properties": {key: each for key, each in channel["properties"].items() if key != "msg"}}
+    return _with(without, ops_schema()["properties"], required=["instance"])
 
 
 def _pointer(name: str) -> str:

@@ -20,7 +20,11 @@ if TYPE_CHECKING:
 
 RIGHT: dict[str, Any] = {
     "$schema": "nextbridge.schema.json",
-    "global": {"http": {"port": 8000}, "proxy": None},
+    "global": {
+        "http": {"port": 8000},
+        "proxy": None,
+        "ops_channel": {"instance": "north", "perch": "a", "after": "5min"},
+    },
     "pigeon": {"north": {"address": "x", "token": {"file": "/x"}}, "south": {"address": "x", "token": "${T}"}},
     "beacon": {"hill": {"enabled": False}},
     "rules": [
@@ -59,6 +63,10 @@ def test_the_schema_accepts_what_is_right(folder: Folder, *, named: bool) -> Non
 WRONG: list[tuple[str, dict[str, Any]]] = [
     ("an unknown key", {"globl": {}}),
     ("an unknown global key", {"global": {"x": 1}}),
+    ("operators told nowhere", {"global": {"ops_channel": {"perch": "a"}}}),
+    ("operators told in no channel", {"global": {"ops_channel": {"instance": "north"}}}),
+    ("operators told by a key that no channel has", {"global": {"ops_channel": {"instance": "north", "perhc": "a"}}}),
+    ("operators told in a form", {"global": {"ops_channel": {"instance": "north", "perch": "a", "msg": {}}}}),
     ("an unknown setting", {"beacon": {"h": {"lmap": "x"}}}),
     ("a missing setting", {"pigeon": {"a": {"address": "x"}}}),
     ("a blank setting", {"pigeon": {"a": {"address": " ", "token": "x"}}}),
@@ -95,6 +103,16 @@ def test_with_a_file_each_instance_has_its_own_channel_keys(folder: Folder, chan
     """A rule may name the file's instances only, each with the keys of its platform."""
     validator = Draft202012Validator(schema_of(folder, named=True))
     assert list(validator.iter_errors({**RIGHT, "rules": [{"type": "connect", "channels": channels}]}))
+
+
+@pytest.mark.parametrize(
+    "ops",
+    [{"instance": "nowhere", "perch": "a"}, {"instance": "north", "hill": "a"}, {"instance": "hill", "perch": "a"}],
+)
+def test_with_a_file_the_operators_channel_has_its_own_keys_too(folder: Folder, ops: object) -> None:
+    """Those of its instance's platform."""
+    validator = Draft202012Validator(schema_of(folder, named=True))
+    assert list(validator.iter_errors({**RIGHT, "global": {"ops_channel": ops}}))
 
 
 def test_descriptions_and_defaults_are_in_it(folder: Folder) -> None:
