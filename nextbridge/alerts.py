@@ -105,16 +105,18 @@ class Alerts:
             self._told = {}
             return
         now = self._clock()
-        troubles = self._down(ops, now) | await self._stuck(ops)
-        dead = self._dead()
+        down = self._down(ops, now)
         # what is not told now is told next time, as far as it is still so
         if self._last_at is not None and now - self._last_at < _APART:
             return
+        if not self._answers.can_speak(ops.endpoint.instance):
+            return
+        troubles = down | await self._stuck(ops)
+        dead = self._dead()
         begun = [f"⚠ {_line(each)}" for name, each in troubles.items() if name not in self._told]
         over = [f"✓ It is over: {name}" for name in self._told if name not in troubles]
         lines = [*_bounded(begun), *await self._letters(dead), *_bounded(over)]
-        instance = self._instances.get(ops.endpoint.instance)
-        if not lines or instance is None or not instance.can_send.is_set():
+        if not lines:
             return
         self._last_at = now
         text = redaction.mask("\n".join(lines))

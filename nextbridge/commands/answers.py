@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
+
+from structlog.typing import FilteringBoundLogger
 
 from nextbridge.commands.requests import Caller
 from nextbridge.driver import DirectMessages, DriverError, Outgoing
@@ -41,32 +43,50 @@ class Answers:
 
     async def say(self, caller: Caller, text: str, *, alone: bool = False) -> bool:
         """Say it, in as many messages as it takes; false where that cannot be done. `alone`: to nobody else."""
-        instance = self._instances.get(caller.place.instance)
-        if instance is None or not instance.can_send.is_set():
-            return False
-        try:
-            async with asyncio.timeout(_SECONDS):
-                return await self._tell(instance, caller, text) or (
-                    (caller.direct or not alone) and await self._post(instance, caller, text)
-                )
-        except Exception as error:  # noqa: BLE001 - whatever it is, it is one answer's trouble
-            reason = error.reason if isinstance(error, DriverError) else type(error).__name__
-            instance.log.warning("command_not_answered", channel=caller.place.key, reason=reason)
-            return False
+
+        async def answer(instance: Instance) -> bool:
+            return await self._tell(instance, caller, text) or (
+                (caller.direct or not alone) and await self._post(instance, caller, text)
+            )
+
+        def failed(log: FilteringBoundLogger, reason: str) -> None:
+            log.warning("command_not_answered", channel=caller.place.key, reason=reason)
+
+        return await self._try(caller.place.instance, answer, failed)
 
     async def announce(self, place: Channel, text: str) -> bool:
         """Say it in a channel, to everybody there, once; false where that cannot be done."""
-        instance = self._instances.get(place.instance)
-        if instance is None or not instance.can_send.is_set():
+
+        async def write(instance: Instance) -> bool:
+            await self._write(instance, place, text)
+            return True
+
+        def failed(log: FilteringBoundLogger, reason: str) -> None:
+            log.warning("alert_not_sent", channel=place.key, reason=reason)
+
+        return await self._try(place.instance, write, failed)
+
+    def can_speak(self, instance: InstanceId) -> bool:
+        """Whether it takes messages now."""
+        found = self._instances.get(instance)
+        return found is not None and found.can_send.is_set()
+
+    async def _try(
+        self,
+        name: InstanceId,
+        speak: Callable[[Instance], Awaitable[bool]],
+        failed: Callable[[FilteringBoundLogger, str], object],
+    ) -> bool:
+        """Whether `speak` says that it was said: once, within a bound, and only where the instance takes messages."""
+        if not self.can_speak(name):
             return False
+        instance = self._instances[name]
         try:
             async with asyncio.timeout(_SECONDS):
-                await self._write(instance, place, text)
-        except Exception as error:  # noqa: BLE001 - whatever it is, it is one announcement's trouble
-            reason = error.reason if isinstance(error, DriverError) else type(error).__name__
-            instance.log.warning("alert_not_sent", channel=place.key, reason=reason)
+                return await speak(instance)
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is the trouble of what was said alone
+            failed(instance.log, error.reason if isinstance(error, DriverError) else type(error).__name__)
             return False
-        return True
 
     async def _tell(self, instance: Instance, caller: Caller, text: str) -> bool:
         driver = self._driver(instance.instance)

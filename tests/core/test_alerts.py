@@ -124,3 +124,40 @@ async def test_a_reload_begins_and_ends_it(daemon: RunDaemon) -> None:
         ops = running["mm"]
         await ops.until(lambda: ops.shown != [])
         assert ops.texts[0].startswith("✗ 1 dead letter to b by the rule r: too ugly")
+
+
+async def test_many_troubles_at_once_are_one_message_of_bounded_length(daemon: RunDaemon) -> None:
+    """Ten by their names, and how many more there are; and again so when all are over."""
+    clock = Clock()
+    many: dict[str, type[ScriptDriver]] = {f"b{number:02}": LateDriver for number in range(30)}
+    async with daemon(*RULES, ops=OPS, clock=clock, a=ScriptDriver, b=ScriptDriver, mm=ScriptDriver, **many) as running:
+        ops = running["mm"]
+        await ops.until(lambda: len(ops.shown) == 1)
+        lines = ops.texts[0].splitlines()
+        assert [line[:16] for line in lines[:10]] == ["⚠ the instance b"] * 10
+        assert lines[10:] == ["… and 20 more"]
+        for each in many:
+            running[each].connects.set()
+        clock.ahead += NEXT_MINUTE
+        await ops.until(lambda: len(ops.shown) == 2)
+        assert ops.texts[1].splitlines()[10:] == ["… and 20 more"]
+
+
+async def test_what_cannot_be_told_is_tried_once_a_minute_and_makes_no_trouble_of_its_own(daemon: RunDaemon) -> None:
+    """No dead letter and no stuck lane come of it, which would be the next thing to tell."""
+    clock = Clock()
+
+    async def refuse(message: Outgoing) -> Receipt:
+        raise Rejected("the channel is archived")
+
+    async with daemon(*RULES, ops=OPS, clock=clock, a=ScriptDriver, b=LateDriver, mm=ScriptDriver) as running:
+        ops = running["mm"]
+        ops.answer = refuse
+        await ops.until(lambda: len(ops.sent) == 1)
+        clock.ahead += NEXT_MINUTE
+        await ops.until(lambda: len(ops.sent) == 2)
+        ops.answer = ops.deliver
+        clock.ahead += NEXT_MINUTE
+        await ops.until(lambda: len(ops.sent) == 3)
+        assert ops.texts == [DOWN]
+        assert {outcome.kind for outcome, _ in running.service.tally.lines()} <= {"skipped"}
