@@ -18,7 +18,7 @@ from drivers.discord.gateway import Connection, GatewayTimes, InvalidSession, Re
 from drivers.discord.history import HistoryReader
 from drivers.discord.markdown import MARKDOWN
 from drivers.discord.people import People
-from drivers.discord.places import Place, Places
+from drivers.discord.places import Place, Places, message_id
 from drivers.discord.probe import probe
 from drivers.discord.sending import Sender
 from drivers.discord.settings import DiscordChannel, DiscordSettings, api_of, channel_key, repairs, token_of
@@ -248,7 +248,7 @@ class DiscordDriver(Driver[DiscordSettings, DiscordChannel]):
         try:
             event = reader.posted(message, place)
         except Skipped as skipped:
-            self.host.skipped(str(skipped), cursor=cursor)
+            self.host.skipped(str(skipped), cursor=cursor, message=(place.key, message_id(message.id, place.thread)))
             return None
         return asyncio.ensure_future(await self.host.accept(event, cursor=cursor))
 

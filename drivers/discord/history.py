@@ -18,7 +18,7 @@ from msgspec import Struct
 from drivers.discord import wire
 from drivers.discord.api import Api, Refused
 from drivers.discord.events import Reader, Skipped
-from drivers.discord.places import Home, Place, Places
+from drivers.discord.places import Home, Place, Places, message_id
 from nextbridge.driver import Cursor, Host, Past
 from nextbridge.envelope import Event
 from nextbridge.errors import Paused, Rejected
@@ -153,6 +153,6 @@ class HistoryReader:
             try:
                 event: Event = reader.edited(message, place) if is_edit else reader.posted(message, place)
             except Skipped as skipped:
-                self._host.skipped(str(skipped))
+                self._host.skipped(str(skipped), message=(place.key, message_id(message.id, place.thread)))
                 continue
             yield event, Cursor(cursor.name, str(reached))

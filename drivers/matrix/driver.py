@@ -221,7 +221,7 @@ class MatrixDriver(Driver[MatrixSettings, MatrixRoom]):
             try:
                 return await reader.event(channel, event)
             except Skipped as reason:
-                self.host.skipped(str(reason))
+                self.host.skipped(str(reason), message=(channel, MessageId(event.event_id)))
                 return None
 
         since = await acts.token_of(channel, cursor.value)

@@ -21,7 +21,7 @@ from drivers.matrix.late_keys import LateKeys
 from drivers.matrix.people import People
 from drivers.matrix.rooms import Rooms, position
 from nextbridge.driver import Cursor, Host
-from nextbridge.envelope import ChannelKey, Edited, Event, Posted
+from nextbridge.envelope import ChannelKey, Edited, Event, MessageId, Posted
 from nextbridge.errors import Retry
 
 __all__ = ["Listener"]
@@ -202,7 +202,7 @@ class Listener:
         try:
             made = await reader.event(room, event)
         except Skipped as reason:
-            self._host.skipped(str(reason), cursor=cursor)
+            self._host.skipped(str(reason), cursor=cursor, message=(room, MessageId(event.event_id)))
         else:
             await self._tell(made, cursor)
         return event.type == "m.room.tombstone" and self._rooms.is_configured(room)

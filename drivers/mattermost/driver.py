@@ -189,7 +189,8 @@ class MattermostDriver(Driver[MattermostSettings, MattermostChannel]):
                 await self.host.accept(event, cursor=self._cursor(event.channel.key, event.at))
         except Skipped as skipped:
             post = skipped.post
-            self.host.skipped(str(skipped), cursor=self._cursor(post.channel_id, max(post.create_at, post.edit_at)))
+            cursor = self._cursor(post.channel_id, max(post.create_at, post.edit_at))
+            self.host.skipped(str(skipped), cursor=cursor, message=skipped.message)
         except wire.UNREADABLE as error:
             self.host.skipped("unreadable")
             self.host.log.warning("frame_unreadable", frame=frame.event, seq=frame.seq, reason=str(error))
@@ -266,7 +267,7 @@ class MattermostDriver(Driver[MattermostSettings, MattermostChannel]):
                     return await deletion_of(post, "", post.delete_at, reader)
                 return await edit_of(post, reader)
             except Skipped as reason:
-                self.host.skipped(str(reason))
+                self.host.skipped(str(reason), message=reason.message)
             except wire.UNREADABLE as error:
                 self.host.skipped("unreadable")
                 self.host.log.warning("post_unreadable", channel=channel, reason=str(error))

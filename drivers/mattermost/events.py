@@ -26,6 +26,11 @@ class Skipped(Exception):
         super().__init__(reason)
         self.post = post
 
+    @property
+    def message(self) -> tuple[ChannelKey, MessageId]:
+        """Where it is, and its id."""
+        return ChannelKey(self.post.channel_id), MessageId(self.post.id)
+
 
 class Content(Struct, frozen=True):
     """What a post says."""

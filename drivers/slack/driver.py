@@ -221,12 +221,14 @@ class SlackDriver(Driver[SlackSettings, SlackChannel]):
         acts = self._ready()
         reader = self._reader(acts)
         channel, at = "", ""
+        said: tuple[ChannelKey, MessageId] | None = None
         try:
             kind = msgspec.json.decode(raw, type=wire.Kind)
             if kind.type == "message" and kind.subtype not in {"message_changed", "message_deleted"}:
                 place = msgspec.json.decode(raw, type=wire.Place)
                 message = msgspec.json.decode(raw, type=wire.Message)
                 channel, at = place.channel, message.ts
+                said = ChannelKey(channel), MessageId(at)
                 event: Event | None = await self._message(message, place, acts, reader)
             elif kind.type == "user_change":
                 self._people.updated(msgspec.json.decode(raw, type=wire.UserChanged).user)
@@ -240,7 +242,7 @@ class SlackDriver(Driver[SlackSettings, SlackChannel]):
                     channel, at = about.channel, about.event_ts or about.ts
                 event = await self._event(about, acts, reader)
         except Skipped as reason:
-            self.host.skipped(str(reason), cursor=self._cursor(channel, at))
+            self.host.skipped(str(reason), cursor=self._cursor(channel, at), message=said)
             return None
         except wire.UNREADABLE as error:
             self.host.skipped("unreadable")
@@ -322,7 +324,7 @@ class SlackDriver(Driver[SlackSettings, SlackChannel]):
                     return await reader.edited(message, channel, at=message.ts)
                 return await reader.posted(message, channel, name)
             except Skipped as reason:
-                self.host.skipped(str(reason))
+                self.host.skipped(str(reason), message=(channel, MessageId(message.ts)))
                 return None
 
         reached = Reached.of(cursor)

@@ -17,7 +17,7 @@ from drivers.telegram.people import author_of_chat, author_of_user
 from drivers.telegram.portraits import Portraiture
 from drivers.telegram.settings import Place
 from nextbridge.driver import Host
-from nextbridge.envelope import Author, Channel, Edited, Event, Joined, Left, MessageId, Posted, Reacted
+from nextbridge.envelope import Author, Channel, ChannelKey, Edited, Event, Joined, Left, MessageId, Posted, Reacted
 from nextbridge.markup import Inline, Italic, LineBreak, Link, Paragraph, RichText, Text
 
 __all__ = ["Reader", "Skipped"]
@@ -36,6 +36,11 @@ class _Where(TypedDict):
 
 class Skipped(Exception):
     """It is no event, for a short stable reason."""
+
+    def __init__(self, reason: str, message: tuple[ChannelKey, MessageId] | None = None) -> None:
+        """`message` is where it is and its id, where people can name it."""
+        super().__init__(reason)
+        self.message = message
 
 
 class Reader:
@@ -58,7 +63,8 @@ class Reader:
         text = next((text for part in parts if (text := _text_of(part))), RichText())
         attachments = tuple(each for part in parts for each in attachments_of(part, self.converted))
         if not text and not attachments:
-            raise Skipped("service_message")
+            where: Channel = self._where(first)["channel"]
+            raise Skipped("service_message", (where.key, message_id(first.chat.id, first.message_id)))
         await self._albums.remember(first.chat.id, [part.message_id for part in parts])
         answered = _answered(first)
         is_direct = first.chat.type == "private"

@@ -61,7 +61,7 @@ class Receiver:
             try:
                 return update.update_id, await self._accept(update)
             except Skipped as skipped:
-                self._host.skipped(str(skipped))
+                self._host.skipped(str(skipped), message=skipped.message)
             except wire.UNREADABLE as error:
                 self._host.skipped("unreadable")
                 self._host.log.warning("update_unreadable", update=update.update_id, reason=str(error))
@@ -165,7 +165,7 @@ class Receiver:
         try:
             event = await self._reader.posted(parts)
         except Skipped as skipped:
-            self._host.skipped(str(skipped))
+            self._host.skipped(str(skipped), message=skipped.message)
         else:
             await kept([await self._host.accept(event)])
         await self._gathering.close(chat)

@@ -351,7 +351,7 @@ class Room:
             if message.is_new:
                 self.backlog.heard(message, ours=True)
             self.echoes.came(message.id, message_id(message))
-            self._host.skipped("own_message", cursor=self.cursor)
+            self._host.skipped("own_message", cursor=self.cursor, message=(self.key, message_id(message)))
         elif message.is_change_of_room and "/" not in message.sender:
             await self._look_again()
             self._host.skipped("change_of_room")
@@ -374,7 +374,7 @@ class Room:
         try:
             events = await self._incoming.events(message, at)
         except Skipped as skipped:
-            self._host.skipped(str(skipped), cursor=self.cursor)
+            self._host.skipped(str(skipped), cursor=self.cursor, message=(self.key, message_id(message)))
             return
         for event in events:
             await self._host.accept(event, cursor=self.cursor)

@@ -97,13 +97,14 @@ async def test_a_thread_can_be_bridged_by_itself(place: Place) -> None:
 
 
 async def test_what_discord_itself_says_is_passed_over(place: Place) -> None:
-    """Joins, pins and threads that are begun are notices, counted under one reason."""
+    """Joins, pins and threads that are begun are notices, counted under one reason, each to be found by its id."""
     relay = await place.run()
-    for kind in (MessageType.JOIN, MessageType.PIN, MessageType.THREAD_CREATED):
-        place.sandbox.post_as(place.alice, place.town, "x", type=kind)
+    kinds = (MessageType.JOIN, MessageType.PIN, MessageType.THREAD_CREATED)
+    notices = [place.sandbox.post_as(place.alice, place.town, "x", type=kind).id for kind in kinds]
     place.sandbox.post_as(place.alice, place.town, "end")
     await relay.received("end")
     assert (relay.texts, relay.host.skips["system_message"]) == (["end"], 3)
+    assert relay.host.passed_over == dict.fromkeys(notices, "system_message")
 
 
 async def test_other_webhooks_are_bots_and_ours_are_not_heard(place: Place) -> None:

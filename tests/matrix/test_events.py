@@ -68,11 +68,12 @@ async def test_nobody_changes_what_another_said(scene: Scene, synapse: Synapse) 
     async with Person(synapse) as mallory:
         await scene.bob.invite(scene.room, mallory.id)
         await mallory.join(scene.room)
-        await mallory.edit(scene.room, event, "yours")
+        edit = await mallory.edit(scene.room, event, "yours")
         await mallory.say(scene.room, "end")
         await scene.relay.received("end")
     assert scene.relay.of(Edited) == []
     assert scene.relay.host.skips["foreign_edit"] == 1
+    assert scene.relay.host.passed_over[edit] == "foreign_edit"
 
 
 async def test_the_quote_before_an_answer_is_left_out(scene: Scene) -> None:

@@ -130,10 +130,11 @@ async def test_a_post_of_an_attachment_alone_has_its_text(scene: Scene, staged: 
 
 
 async def test_a_post_that_shows_nothing_is_counted(scene: Scene, staged: Start) -> None:
-    """A post without text, attachments and files is no event."""
+    """A post without text, attachments and files is no event; an operator finds it by its id."""
     running = await staged()
     scene.say("")
     await running.until(lambda: running.host.skips.get("empty_post") == 1)
+    assert running.host.passed_over == {scene.sandbox.posts(scene.town)[-1].id: "empty_post"}
 
 
 async def test_props_that_a_user_made_up_cost_no_message(scene: Scene, staged: Start) -> None:

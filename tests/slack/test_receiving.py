@@ -140,12 +140,13 @@ async def test_what_comes_again_is_the_same_event(bench: SlackBench) -> None:
 
 
 async def test_what_is_said_elsewhere_costs_no_look_up(bench: SlackBench) -> None:
-    """The bot is in a channel that no rule names: nobody there is looked up."""
+    """The bot is in a channel that no rule names: nobody there is looked up; an operator finds it by its id."""
     relay = await bench.relay()
     stranger = bench.sandbox.add_user("stranger")
     other = bench.sandbox.add_channel("other", bench.app, stranger)
     bench.sandbox.post_as(stranger, other, "hello")
     await relay.until(lambda: relay.host.skips.get("other_channel") == 1)
+    assert relay.host.passed_over == dict.fromkeys(bench.sandbox.channels[other.id].messages, "other_channel")
     assert bench.sandbox.faults.requests["users.info"] == 0
 
 

@@ -72,6 +72,14 @@ class TestConfirming:
             await relay.received("end")
             assert (relay.texts, relay.host.skips["unreadable"]) == (["end"], 1)
 
+    async def test_what_says_nothing_is_found_by_its_id(self, town: Town) -> None:
+        """A service message is no event, and an operator who asks for it is told so."""
+        async with town.relay() as relay:
+            notice = town.sandbox.say(town.ann, town.room, "")
+            town.sandbox.say(town.ann, town.room, "end")
+            await relay.received("end")
+            assert relay.host.passed_over == {str(notice.message_id): "service_message"}
+
     async def test_an_update_of_any_shape_costs_itself_alone(self, town: Town) -> None:
         """Whatever stands where in it: the polling goes on, and what follows is heard."""
         town.sandbox.promote(town.room, town.bot.user)
