@@ -210,6 +210,10 @@ class Api:
         """The content of a piece of a room's state. Refusal (404) where there is none."""
         return wire.Content(await self.look_up(f"{_room(room)}/state/{_segment(kind)}/{_segment(key)}", Raw))
 
+    async def joined_rooms(self) -> list[str]:
+        """The rooms that we are in."""
+        return (await self.look_up(f"{_CLIENT}/joined_rooms", wire.JoinedRooms)).joined_rooms
+
     async def joined_members(self, room: ChannelKey) -> wire.JoinedMembers:
         """Who is in a room. Refusal (403) where we are not."""
         return await self.look_up(f"{_room(room)}/joined_members", wire.JoinedMembers)

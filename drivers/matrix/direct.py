@@ -16,13 +16,19 @@ from nextbridge.driver import Host
 from nextbridge.envelope import ChannelKey, UserId
 from nextbridge.errors import DriverError
 
-__all__ = ["DirectRooms"]
+__all__ = ["DIRECT", "DirectRooms", "conversations"]
 
-_KIND = "m.direct"
+DIRECT = "m.direct"
+"""The list's name in the account's data."""
 _MOST = 1_000
 """Conversations at a time; further invitations are left open."""
 _MOST_LOOKED_THROUGH = 50
 """Rooms of the file in which somebody who invites us is looked for."""
+
+
+def conversations(content: wire.Content) -> dict[str, list[str]]:
+    """The rooms with each person, as the account's data have them."""
+    return {user: content.texts(user) for user in content.raw()}
 
 
 class DirectRooms:
@@ -38,8 +44,8 @@ class DirectRooms:
 
     def take(self, events: list[Raw]) -> None:
         """The account's data, as a sync tells of it."""
-        for content in wire.contents_of(events, _KIND):
-            self._with = {user: content.texts(user) for user in content.raw()}
+        for content in wire.contents_of(events, DIRECT):
+            self._with = conversations(content)
             self.rooms.clear()
             self.rooms.update(ChannelKey(room) for rooms in self._with.values() for room in rooms)
 
@@ -99,6 +105,6 @@ class DirectRooms:
 
     async def _keep(self) -> None:
         try:
-            await self._api.set_account_data(self._me, _KIND, self._with)
+            await self._api.set_account_data(self._me, DIRECT, self._with)
         except (Refusal, DriverError) as error:
             self._host.log.warning("conversations_not_kept", reason=str(error))

@@ -15,10 +15,11 @@ from drivers.matrix.account import Account
 from drivers.matrix.acts import Acts
 from drivers.matrix.api import PATIENCE, Api, Refusal
 from drivers.matrix.direct import DirectRooms
+from drivers.matrix.directory import directory, directory_of_service
 from drivers.matrix.events import EventReader, Skipped
 from drivers.matrix.history import HistoryReader, Span
 from drivers.matrix.html import HTML
-from drivers.matrix.login import log_in
+from drivers.matrix.login import for_a_look, log_in
 from drivers.matrix.media import download, picture, upload_limit
 from drivers.matrix.people import People, handle
 from drivers.matrix.probe import probe
@@ -35,6 +36,7 @@ from nextbridge.driver import (
     Acknowledgement,
     ConfiguredChannel,
     Cursor,
+    Directory,
     Driver,
     Excerpt,
     Finding,
@@ -50,7 +52,7 @@ from nextbridge.driver import (
     Unit,
 )
 from nextbridge.envelope import Attachment, Author, ChannelKey, Event, InstanceId, MessageId, UserId
-from nextbridge.errors import Gone, Paused, Retry
+from nextbridge.errors import Gone, Paused, Rejected, Retry
 from nextbridge.http.client import open_session
 from nextbridge.http.guarded import open_guarded_session
 from nextbridge.labels import in_words
@@ -326,6 +328,14 @@ class MatrixDriver(Driver[MatrixSettings, MatrixRoom]):
         except Paused as error:
             return [Finding(ok=False, subject="connection", text=error.reason)]
         return await probe(api, self.settings, self.channels, self.host.store)
+
+    async def directory(self) -> Directory:
+        api = Api((await self._opened()).session, self._server, patience=self.patience)
+        try:
+            async with for_a_look(api, self.settings, self.host.store):
+                return await (directory if self._service is None else directory_of_service)(api)
+        except Refusal as refusal:
+            raise Rejected(f"{self._server.url} does not tell ({refusal.status}: {refusal.message})") from refusal
 
     async def close(self) -> None:
         if self._pushed is not None:

@@ -5,16 +5,19 @@ Transaction ids and keys belong to a device, so that a new token is got for the 
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+
 from msgspec import UNSET
 
 from drivers.matrix import wire
 from drivers.matrix.api import Api, Refusal, TokenRefused
 from drivers.matrix.settings import MatrixSettings
 from nextbridge.driver import Store
-from nextbridge.errors import Paused
+from nextbridge.errors import DriverError, Paused
 from nextbridge.redaction import redaction
 
-__all__ = ["log_in", "wrong_password"]
+__all__ = ["for_a_look", "log_in"]
 
 _TOKEN = "access_token"  # noqa: S105 - the name that it is kept under
 _DEVICE = "device"
@@ -65,7 +68,7 @@ async def _by_password(api: Api, settings: MatrixSettings, store: Store) -> wire
     try:
         made = await api.login(settings.user_id, settings.password.reveal(), await store.get(_DEVICE))
     except Refusal as refusal:
-        raise wrong_password(api, refusal) from refusal
+        raise _wrong_password(api, refusal) from refusal
     redaction.add(made.access_token)
     await store.set(_DEVICE, made.device_id)
     await store.set(_TOKEN, made.access_token)
@@ -73,7 +76,46 @@ async def _by_password(api: Api, settings: MatrixSettings, store: Store) -> wire
     return _ours(wire.WhoAmI(made.user_id, made.device_id), settings)
 
 
-def wrong_password(api: Api, refusal: Refusal) -> Paused:
+@asynccontextmanager
+async def for_a_look(api: Api, settings: MatrixSettings, store: Store) -> AsyncIterator[None]:
+    """`api` with a token, for the time of the context; nothing is kept of it. Raises Paused and Retry.
+
+    Where there is but a password, a device is made for it that is gone with it.
+    """
+    is_ours = False
+    if settings.application_service is not UNSET:
+        api.token = settings.application_service.as_token.reveal()
+    elif settings.access_token is not UNSET:
+        api.token = settings.access_token.reveal()
+    else:
+        is_ours = not await _has_kept_token(api, store)
+    if is_ours:
+        assert settings.password is not UNSET  # noqa: S101 - the file was checked
+        try:
+            api.token = (await api.login(settings.user_id, settings.password.reveal(), None)).access_token
+        except Refusal as refusal:
+            raise _wrong_password(api, refusal) from refusal
+    try:
+        yield
+    finally:
+        if is_ours:
+            with suppress(Refusal, DriverError):
+                await api.logout()
+
+
+async def _has_kept_token(api: Api, store: Store) -> bool:
+    api.token = await store.get(_TOKEN) or ""
+    if not api.token:
+        return False
+    try:
+        await api.whoami()
+    except TokenRefused:
+        api.token = ""
+        return False
+    return True
+
+
+def _wrong_password(api: Api, refusal: Refusal) -> Paused:
     """What a refused login means, and what to look at."""
     if refusal.status == 403:
         reason = "does not take the user_id and the password; look at both"

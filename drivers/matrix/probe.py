@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import suppress
-
-from msgspec import UNSET
 
 from drivers.matrix import wire
-from drivers.matrix.api import Api, Refusal, TokenRefused
-from drivers.matrix.login import wrong_password
+from drivers.matrix.api import Api, Refusal
+from drivers.matrix.login import for_a_look
 from drivers.matrix.media import upload_limit
 from drivers.matrix.rooms import Unavailable, find_room, to_be_invited
 from drivers.matrix.settings import MatrixRoom, MatrixSettings
 from nextbridge.driver import ConfiguredChannel, Finding, Store
 from nextbridge.envelope import ChannelKey
-from nextbridge.errors import DriverError
+from nextbridge.errors import DriverError, Retry
 from nextbridge.labels import in_words
 
 __all__ = ["probe"]
@@ -32,10 +29,17 @@ async def probe(
 ) -> list[Finding]:
     """Look at everything; the first thing that makes the rest pointless ends it. Raises nothing, changes nothing."""
     try:
-        logged_in_for_it = await _enter(api, settings, store)
-        who = await api.whoami()
+        async with for_a_look(api, settings, store):
+            return await _looked_at(api, settings, rooms)
     except DriverError as error:
         return [Finding(ok=False, subject="login", text=error.reason)]
+
+
+async def _looked_at(
+    api: Api, settings: MatrixSettings, rooms: Sequence[ConfiguredChannel[MatrixRoom]]
+) -> list[Finding]:
+    try:
+        who = await api.whoami()
     except Refusal as refusal:
         text = f"{api.server.url} does not tell who we are ({refusal.status}: {refusal.message}); look at homeserver"
         return [Finding(ok=False, subject="login", text=text)]
@@ -47,35 +51,6 @@ async def probe(
         ]
     except DriverError as error:
         return [Finding(ok=False, subject="homeserver", text=error.reason)]
-    finally:
-        if logged_in_for_it:
-            with suppress(Refusal, DriverError):
-                await api.logout()
-
-
-async def _enter(api: Api, settings: MatrixSettings, store: Store) -> bool:
-    """Give `api` a token; whether it was got for this look alone, as a device that is gone with it."""
-    if settings.application_service is not UNSET:
-        api.token = settings.application_service.as_token.reveal()
-        return False
-    if settings.access_token is not UNSET:
-        api.token = settings.access_token.reveal()
-        return False
-    kept = await store.get("access_token")
-    if kept:
-        api.token = kept
-        try:
-            await api.whoami()
-        except TokenRefused:
-            api.token = ""
-        else:
-            return False
-    assert settings.password is not UNSET  # noqa: S101 - the file was checked
-    try:
-        api.token = (await api.login(settings.user_id, settings.password.reveal(), None)).access_token
-    except Refusal as refusal:
-        raise wrong_password(api, refusal) from refusal
-    return True
 
 
 def _account(api: Api, settings: MatrixSettings, who: wire.WhoAmI) -> Finding:
@@ -133,10 +108,13 @@ async def _state(api: Api, room: ChannelKey, kind: str) -> wire.Content:
 
 
 async def _is_invited(room: ChannelKey, api: Api) -> bool:
-    """Of a room that we are not in a homeserver tells this alone in a sync."""
+    """Of a room that we are not in a homeserver tells this alone in a sync.
+
+    That Synapse answers an application service with 500.
+    """
     try:
         return room in (await api.sync(None, wait=0, filters=_ALONE | {"room": {"rooms": [room]}})).rooms.invite
-    except Refusal:
+    except (Refusal, Retry):
         return False
 
 

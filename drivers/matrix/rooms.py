@@ -17,7 +17,7 @@ from drivers.matrix.settings import MatrixRoom
 from nextbridge.driver import ConfiguredChannel, Cursor, Host, Position
 from nextbridge.envelope import ChannelKey
 
-__all__ = ["Rooms", "Unavailable", "find_room", "position", "to_be_invited"]
+__all__ = ["RoomState", "Rooms", "Unavailable", "find_room", "position", "to_be_invited"]
 
 _MOST_MOVES = 20
 """Upgrades of one room that are followed, one after the other."""

@@ -15,7 +15,7 @@ from msgspec import Raw
 from drivers.matrix import wire
 from drivers.matrix.account import Account
 from drivers.matrix.api import Api, Refusal
-from drivers.matrix.direct import DirectRooms
+from drivers.matrix.direct import DIRECT, DirectRooms
 from drivers.matrix.events import EventReader, Skipped
 from drivers.matrix.late_keys import LateKeys
 from drivers.matrix.people import People
@@ -32,7 +32,7 @@ _STATE_FILTER = {"lazy_load_members": True}
 _QUIET = {"types": list[str]()}
 _LIVE = {
     "presence": _QUIET,
-    "account_data": {"types": ["m.direct"]},
+    "account_data": {"types": [DIRECT]},
     "room": {
         "account_data": _QUIET,
         "ephemeral": {"types": ["m.typing"]},

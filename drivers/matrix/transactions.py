@@ -22,6 +22,7 @@ from msgspec import Raw
 from drivers.matrix import wire
 from drivers.matrix.account import Account
 from drivers.matrix.api import Refusal
+from drivers.matrix.direct import DIRECT
 from drivers.matrix.events import EventReader
 from drivers.matrix.people import People
 from drivers.matrix.registration import identifier
@@ -77,7 +78,7 @@ class Pushed(Listener):
         if is_first:
             self._rooms.began()
             with suppress(Refusal):  # it keeps no list yet
-                kept = await api.account_data(account.me, "m.direct")
+                kept = await api.account_data(account.me, DIRECT)
                 account.direct.take([Raw(msgspec.json.encode({"type": "m.direct", "content": kept}))])
         await self._resolve(account, is_first=is_first)
         await self._reaches_us(account)

@@ -32,6 +32,7 @@ __all__ = [
     "Invitation",
     "JoinedMembers",
     "JoinedRoom",
+    "JoinedRooms",
     "LeftRoom",
     "LoggedIn",
     "MediaConfig",
@@ -323,6 +324,12 @@ class Room(Struct, frozen=True):
     """The id of a room that was joined or made."""
 
     room_id: str
+
+
+class JoinedRooms(Struct, frozen=True):
+    """The ids of the rooms that we are in."""
+
+    joined_rooms: list[str]
 
 
 class Aliased(Struct, frozen=True):

@@ -17,11 +17,13 @@ from aiohttp import web
 from click.testing import CliRunner
 
 from drivers.matrix import MatrixDriver
+from drivers.matrix.settings import MatrixRoom
 from nextbridge.cli import main
+from nextbridge.driver import ConfiguredChannel
 from nextbridge.envelope import Author, ChannelKey, MessageId, UserId
 from nextbridge.errors import Paused, Rejected, Retry
 from nextbridge.sandbox.contract.supervised import Supervised, error_of
-from nextbridge.sandbox.host import MemoryStore
+from nextbridge.sandbox.host import MemoryStore, RecordingHost
 from tests.contract.matrix_bench import PNG
 from tests.matrix.person import Person
 from tests.matrix.relaying import relaying
@@ -365,3 +367,24 @@ def test_where_there_is_none_to_write_the_command_says_so(tmp_path: Path, instan
     assert done.exit_code == 78
     assert told in done.output
     assert not output.exists()
+
+
+async def test_a_look_says_what_an_application_service_can_see(stage: Stage) -> None:
+    """The rooms that it is in, each asked by itself, since it has no sync; and of another that it has to come in."""
+    other = await stage.alice.room(stage.service.user, name="Not joined")
+    await stage.alice.set_state(stage.room, "m.room.name", {"name": "Town"})
+    async with stage.relay() as relay:
+        driver = MatrixDriver(stage.service.block(stage.synapse.url), relay.driver.channels, RecordingHost("looking"))
+        try:
+            found = await driver.directory()
+        finally:
+            await driver.close()
+    assert [(each.name, each.keys) for each in found.channels] == [("Town", {"room_id": stage.room})]
+    assert "Invitations are not shown" in found.note
+    configured = ConfiguredChannel(ChannelKey(other), MatrixRoom(room_id=other), ("rule",))
+    driver = MatrixDriver(stage.service.block(stage.synapse.url), [configured], RecordingHost("looking"))
+    try:
+        texts = [each.text for each in await driver.probe() if not each.ok]
+    finally:
+        await driver.close()
+    assert texts == [f"we are not in room {other}; invite {stage.service.user}"]
