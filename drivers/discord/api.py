@@ -120,6 +120,10 @@ class Api:
     async def guild(self, guild: str) -> wire.Guild:
         return await self._ask(wire.Guild, _Request("GET", "/guilds/{}", (guild,)))
 
+    async def guilds(self) -> list[wire.Guild]:
+        """Those that we are in, the first 200: their ids and names."""
+        return await self._ask(list[wire.Guild], _Request("GET", "/users/@me/guilds", query={"limit": "200"}))
+
     async def channels_of(self, guild: str) -> list[wire.Channel]:
         """Those that we see, without threads."""
         return await self._ask(list[wire.Channel], _Request("GET", "/guilds/{}/channels", (guild,)))

@@ -12,6 +12,7 @@ import msgspec
 from drivers.discord import wire
 from drivers.discord.acts import Acts
 from drivers.discord.api import Api, Refused
+from drivers.discord.directory import directory
 from drivers.discord.events import Reader, Skipped
 from drivers.discord.files import MOST_FILES, download, largest_of
 from drivers.discord.gateway import Connection, GatewayTimes, InvalidSession, Resumption, open_gateway
@@ -28,6 +29,7 @@ from nextbridge.driver import (
     Acknowledgement,
     ConfiguredChannel,
     Cursor,
+    Directory,
     Driver,
     Excerpt,
     Finding,
@@ -396,6 +398,10 @@ class DiscordDriver(Driver[DiscordSettings, DiscordChannel]):
         except Paused as error:
             return [Finding(ok=False, subject="connection", text=error.reason)]
         return await probe(api, Places(self.channels, None), self.settings)
+
+    async def directory(self) -> Directory:
+        api = await self._opened()
+        return await self._asked(directory(api))
 
     async def close(self) -> None:
         if self._api is not None:

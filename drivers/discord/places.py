@@ -21,15 +21,25 @@ from nextbridge.driver import ConfiguredChannel, Cursor, Host, Position
 from nextbridge.envelope import ChannelKey, MessageId
 from nextbridge.errors import Retry
 
-__all__ = ["Home", "Place", "Places", "located", "message_id"]
+__all__ = ["SILENT", "Home", "Place", "Places", "lacking", "located", "message_id"]
 
 _NEEDED = {
     Right.VIEW_CHANNEL: "View Channel",
     Right.SEND_MESSAGES: "Send Messages",
     Right.READ_MESSAGE_HISTORY: "Read Message History",
 }
+SILENT = frozenset({4, 13, 14})
+"""The kinds of channels that hold no messages: categories, stages and directories."""
 _THREADS_KEPT = 5000
 _STRANGERS_KEPT = 5000
+
+
+def lacking(channel: wire.Channel, rights: Right) -> list[str]:
+    """The rights that the relay needs in a channel or thread and that are not among these, as Discord calls them."""
+    missing = [words for right, words in _NEEDED.items() if right not in rights]
+    if channel.is_thread and Right.SEND_MESSAGES_IN_THREADS not in rights:
+        missing.append("Send Messages in Threads")
+    return missing
 
 
 def message_id(message: str, thread: str = "") -> MessageId:
@@ -364,10 +374,8 @@ class Places:
             # what was said before we were let in is none of ours
             home.newest = max(home.newest, wire.since(int(time.time() * 1000)))
             self._gap(home, forget=True)
-        missing = [words for right, words in _NEEDED.items() if right not in home.rights]
-        if home.channel.is_thread and Right.SEND_MESSAGES_IN_THREADS not in home.rights:
-            missing.append("Send Messages in Threads")
-        if home.channel.type in {4, 13, 14}:
+        missing = lacking(home.channel, home.rights)
+        if home.channel.type in SILENT:
             self._close(home, f"channel {home.name} holds no messages, by its kind; name a text channel or a forum")
         elif missing:
             self._close(home, f"in channel {home.name} the bot lacks {', '.join(missing)}; give it that in the channel")

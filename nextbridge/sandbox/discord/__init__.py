@@ -15,7 +15,7 @@ request is in `faults` (answers of REST), `gateway` (reconnect, invalid session,
 
 from nextbridge.sandbox.discord.buckets import Allowance, Limit
 from nextbridge.sandbox.discord.gateway import Intent
-from nextbridge.sandbox.discord.records import Account, Channel, Guild, Message, MessageType, Sticker
+from nextbridge.sandbox.discord.records import Account, Channel, ChannelType, Guild, Message, MessageType, Sticker
 from nextbridge.sandbox.discord.rights import Right
 from nextbridge.sandbox.discord.server import SandboxDiscord
 
@@ -23,6 +23,7 @@ __all__ = [
     "Account",
     "Allowance",
     "Channel",
+    "ChannelType",
     "Guild",
     "Intent",
     "Limit",

@@ -17,6 +17,7 @@ __all__ = ["check_webhook_name", "routes"]
 
 _LONGEST_TOPIC = 1024
 _MOST_WEBHOOKS = 15
+_MOST_GUILDS = 200
 
 
 class _Recipient(Struct):
@@ -45,6 +46,7 @@ def routes() -> Iterator[Route]:
     yield "GET", "/gateway", _gateway
     yield "GET", "/gateway/bot", _gateway_of_bot
     yield "GET", "/users/@me", _myself
+    yield "GET", "/users/@me/guilds", _my_guilds
     yield "GET", "/users/{user}", _user
     yield "GET", "/applications/@me", _application
     yield "GET", "/oauth2/applications/@me", _application
@@ -82,6 +84,25 @@ async def _gateway_of_bot(asked: Asked) -> object:
 
 async def _myself(asked: Asked) -> object:
     return asked.world.myself(asked.me)
+
+
+async def _my_guilds(asked: Asked) -> object:
+    mine = sorted((guild for guild, user in asked.world.members if user == asked.me.id), key=int)
+    limit, after = int(asked.query("limit") or _MOST_GUILDS), int(asked.query("after") or 0)
+    if not 1 <= limit <= _MOST_GUILDS:
+        raise invalid("limit", "NUMBER_TYPE_MAX", f"int value should be less than or equal to {_MOST_GUILDS}.")
+    guilds = (asked.world.guilds[each] for each in mine if int(each) > after)
+    return [
+        {
+            "id": each.id,
+            "name": each.name,
+            "icon": None,
+            "banner": None,
+            "owner": each.owner_id == asked.me.id,
+            "features": [],
+        }
+        for each in list(guilds)[:limit]
+    ]
 
 
 async def _user(asked: Asked) -> object:
