@@ -16,7 +16,7 @@ from nextbridge.envelope import Channel, InstanceId
 from nextbridge.errors import NextBridgeError
 from nextbridge.journal import Delivery
 
-__all__ = ["Crossing", "Crossings", "FellBehind", "Listening", "TooManyListeners"]
+__all__ = ["Crossing", "Crossings", "FellBehind", "Listening", "Outcome", "TooManyListeners"]
 
 Outcome: TypeAlias = Literal["delivered", "skipped", "postponed", "buried"]
 """In the words of the tally."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from nextbridge.config.model import GlobalSettings, MetricsSettings
+from nextbridge.config.model import GlobalSettings, MetricsSettings, OtelSettings
 from nextbridge.config.types import in_seconds
 
 __all__ = ["InForce"]
@@ -28,6 +28,7 @@ class InForce:
             "log",
             "media_keep",
             "metrics",
+            "otel",
             "proxy",
             "remember",
             "spool_size",
@@ -81,3 +82,11 @@ class InForce:
     def metrics(self) -> MetricsSettings | None:
         """None where nobody may scrape."""
         return self.general.metrics
+
+    def makes_traces(self) -> bool:
+        """Whether messages have traces for OpenTelemetry."""
+        return self.general.otel is not None
+
+    def otel(self) -> OtelSettings | None:
+        """None where no traces are made."""
+        return self.general.otel

@@ -10,13 +10,14 @@ import asyncio
 import hmac
 import time
 from bisect import bisect_left
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from aiohttp import web
 
 from nextbridge import __version__
 from nextbridge.config.model import MetricsSettings
+from nextbridge.crossings import Outcome
 from nextbridge.envelope import InstanceId
 from nextbridge.instance import Instance, State
 from nextbridge.journal import Delivery, Journal
@@ -62,18 +63,25 @@ class Metrics:
         instances: Mapping[InstanceId, Instance],
         journal: Journal,
         settings: Callable[[], MetricsSettings | None],
+        spans: Mapping[str, int],
     ) -> None:
-        """`settings` gives what holds now; with None nobody may scrape."""
+        """`settings` gives what holds now; with None nobody may scrape. `spans` are those of Telemetry."""
         self._tally = tally
         self._instances = instances
         self._journal = journal
         self._settings = settings
         self._latency: dict[InstanceId, _Histogram] = {}
         self._lag: dict[InstanceId, _Histogram] = {}
+        self._spans = spans
         self._started = time.time()
 
-    def delivered(self, delivery: Delivery) -> None:
+    def accepted(self, deliveries: Sequence[Delivery]) -> None:
+        """See `nextbridge.delivery.Observer`: what is accepted is counted by the tally."""
+
+    def came(self, delivery: Delivery, outcome: Outcome, reason: str, began: float | None) -> None:  # noqa: ARG002
         """See `nextbridge.delivery.Observer`."""
+        if outcome != "delivered":
+            return
         now = time.time()
         target = delivery.target.instance
         latency, lag = self._latency.get(target), self._lag.get(target)
@@ -144,6 +152,10 @@ class Metrics:
         started = _gauge("start_time_seconds", "When the daemon was started, in seconds since 1970.")
         started.add_metric([], self._started)
         yield from (about, started)
+        told = _counter("spans", "Spans of traces, by what became of them.", "outcome")
+        for outcome, number in sorted(self._spans.items()):
+            told.add_metric([outcome], float(number))
+        yield told
 
     async def _queues(self) -> Iterable[Metric]:
         depth = _gauge("waiting_deliveries", "Deliveries that wait on disk or are being sent.", "instance")

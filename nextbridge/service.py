@@ -55,6 +55,7 @@ from nextbridge.status_page import StatusPage
 from nextbridge.switchboard import Switchboard
 from nextbridge.systemd import ServiceManager
 from nextbridge.tally import Tally
+from nextbridge.telemetry import Telemetry
 from nextbridge.typing_signs import TypingSigns
 
 __all__ = ["DRAIN_SECONDS", "Service"]
@@ -183,8 +184,6 @@ class Service:
         guard = Guard(self.tally)
         crossings = Crossings()
         bindings = Bindings(journal, identities)
-        metrics = Metrics(self.tally, self.instances, journal, in_force.metrics)
-        self.http.add("metrics", metrics.handle)
         deliveries = Deliveries(
             Surroundings(
                 journal=journal,
@@ -195,7 +194,7 @@ class Service:
                 identities=identities,
                 guard=guard,
                 mentions=Mentions(self.instances, bindings, identities, self._clock),
-                observers=(*self._observers, metrics),
+                observers=await self._observing(journal, stack),
                 crossings=crossings,
                 give_up_after=in_force.give_up_after,
                 clock=self._clock,
@@ -259,12 +258,23 @@ class Service:
             crossings=crossings,
             rules=rules,
             channels=channels,
-            tracer=Tracer(journal, Sight(self.instances, rules, self._skips, links)),
+            tracer=Tracer(journal, Sight(self.instances, rules, self._skips, links, in_force.makes_traces)),
             skips=self._skips,
         )
         desk = Desk(journal, spool, running)
         await self._serve_status_page(desk)
         return deliveries, backfill, alerts, reload, ControlServer(self._state, desk.answer, desk.follow)
+
+    async def _observing(self, journal: Journal, stack: AsyncExitStack) -> tuple[Observer, ...]:
+        telemetry = Telemetry(journal.daemon_id, self._in_force.otel)
+        metrics = Metrics(self.tally, self.instances, journal, self._in_force.metrics, telemetry.spans)
+        self.http.add("metrics", metrics.handle)
+        await telemetry.start()
+        stack.push_async_callback(telemetry.stop)
+        self._in_force.tell(telemetry.look_again)
+        following = asyncio.create_task(telemetry.follow())
+        stack.callback(following.cancel)
+        return (*self._observers, metrics, telemetry)
 
     async def _serve_status_page(self, desk: Desk) -> None:
         def door() -> Door | None:

@@ -10,9 +10,10 @@ from urllib.parse import urlsplit
 from msgspec import Struct
 
 from nextbridge.config.document import Document, Mapping, Node
+from nextbridge.config.extras import TELEMETRY, TELEMETRY_LIBRARIES, install, missing
 from nextbridge.config.file import open_file, rules_beside
 from nextbridge.config.instances import RESERVED, InstanceReader, converted
-from nextbridge.config.model import Config, GlobalSettings, OpsChannel, Rule
+from nextbridge.config.model import Config, GlobalSettings, OpsChannel, OtelSettings, Rule
 from nextbridge.config.platforms import InstalledPlatforms, Platforms
 from nextbridge.config.problem import Problem
 from nextbridge.config.report import Report, did_you_mean
@@ -118,7 +119,21 @@ class Loader:
                 "whoever is between a reader and the daemon can read the files that its links open",
                 "put a reverse proxy with TLS before it and write https://…",
             )
+        if settings is not None and settings.otel is not None:
+            self._otel(settings.otel, node.entries["otel"].node.start, report)
         return settings
+
+    def _otel(self, settings: OtelSettings, at: int, report: Report) -> None:
+        if lacking := missing(TELEMETRY_LIBRARIES):
+            reason = f"traces need {', '.join(lacking)}, which is not installed"
+            report.error(at, ("global", "otel"), reason, install("nextbridge", TELEMETRY))
+        if settings.headers and _is_readable_on_the_way(settings.endpoint):
+            report.warning(
+                at,
+                ("global", "otel", "endpoint"),
+                "whoever is between the daemon and the collector can read the headers",
+                "write https://…",
+            )
 
     def _ops(self, root: Mapping, reader: RuleReader) -> OpsChannel | None:
         general = root.get("global")

@@ -25,6 +25,7 @@ __all__ = [
     "NamedUser",
     "OpsChannel",
     "OpsSettings",
+    "OtelSettings",
     "ReplaceSettings",
     "Rule",
     "RuleSettings",
@@ -72,6 +73,28 @@ class StatusPageSettings(Settings, frozen=True):
             "one only the machine that the daemon runs on can open it.",
         ),
     ] = None
+
+
+class OtelSettings(Settings, frozen=True):
+    """Where traces of messages are sent, by OTLP over HTTP: the extra `nextbridge[otel]`."""
+
+    endpoint: Annotated[
+        str,
+        Meta(
+            pattern=r"^https?://[^\s/?#@]+(/[^\s#]*)?$(?!\n)",
+            description="The collector's address for traces.",
+            examples=["http://127.0.0.1:4318/v1/traces"],
+            extra_json_schema={"x-hint": "write the whole address: http://127.0.0.1:4318/v1/traces"},
+        ),
+    ]
+    headers: Annotated[
+        dict[Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]+$(?!\n)")], Secret],
+        Meta(description="What the collector wants to see with each request, such as `Authorization`."),
+    ] = field(default_factory=dict)
+    service_name: Annotated[NonBlank, Meta(description="What the relay is called in the traces.")] = "nextbridge"
+    sample: Annotated[
+        float, Meta(ge=0, le=1, description="Of how many messages a trace is made: 1 of all, 0.01 of one in a hundred.")
+    ] = 1.0
 
 
 class LogSettings(Settings, frozen=True):
@@ -165,6 +188,7 @@ class GlobalSettings(Settings, frozen=True):
 
     log: LogSettings = LogSettings()
     metrics: MetricsSettings | None = None
+    otel: OtelSettings | None = None
     status_page: StatusPageSettings | None = None
     watch: Annotated[
         bool,

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import re
-import shlex
-import sys
 from collections.abc import Mapping
 from importlib.metadata import EntryPoint, entry_points
-from importlib.util import find_spec
 from typing import Any, Protocol
 
+from nextbridge.config.extras import install, missing
 from nextbridge.driver import Driver
 
 __all__ = ["GROUP", "InstalledPlatforms", "PlatformUnusable", "Platforms"]
@@ -56,10 +54,10 @@ class InstalledPlatforms:
         try:
             driver = entry.load()
         except Exception as error:
-            missing = isinstance(error, ModuleNotFoundError)
+            is_missing = isinstance(error, ModuleNotFoundError)
             raise PlatformUnusable(
                 f"the driver of {name} ({entry.value}) cannot be imported: {type(error).__name__}: {error}",
-                _how_to_install(entry) if missing else "",
+                _how_to_install(entry) if is_missing else "",
             ) from error
         if not (isinstance(driver, type) and issubclass(driver, Driver)):
             raise PlatformUnusable(f"what is registered for {name} ({entry.value}) is no driver")
@@ -67,21 +65,21 @@ class InstalledPlatforms:
 
     def lack(self, name: str) -> PlatformUnusable | None:
         driver = self.get(name)
-        missing = [each for each in driver.libraries if find_spec(each) is None]
-        if not missing:
+        lacking = missing(driver.libraries)
+        if not lacking:
             return None
         return PlatformUnusable(
-            f"{driver.title} needs {', '.join(missing)}, which is not installed", _how_to_install(self._entries[name])
+            f"{driver.title} needs {', '.join(lacking)}, which is not installed", _how_to_install(self._entries[name])
         )
 
 
 def _how_to_install(entry: EntryPoint) -> str:
-    """The one command; with this very interpreter, since the `pip` of a shell is often another's."""
+    """The one command."""
     package = entry.dist
     if package is None:
         return ""
     extras = package.metadata.get_all("Provides-Extra") or []
     near = [each for each in extras if re.sub(r"[-_.]+", "-", each).lower() == re.sub(r"[-_.]+", "-", entry.name)]
     if near:
-        return f"install what it needs: {shlex.quote(sys.executable)} -m pip install '{package.name}[{near[0]}]'"
+        return install(package.name, near[0])
     return f"install the package {package.name} again"

@@ -288,6 +288,8 @@ class TracedEvent(_Line, frozen=True):
     text: str | None = None
     rules: tuple[Judged, ...] | None = None
     """Those that name its channel, in the order of the file; None where no daemon runs."""
+    trace_id: str | None = None
+    """By which it is found in OpenTelemetry, where the daemon that runs makes traces."""
 
 
 class SkippedMessage(_Line, frozen=True):

@@ -24,6 +24,7 @@ from nextbridge.preview import Preview, preview
 from nextbridge.render import Origin
 from nextbridge.rules import RuleTable
 from nextbridge.skips import REASONS, Skip, Skips
+from nextbridge.telemetry import ids
 
 __all__ = ["Sight", "Tracer"]
 
@@ -35,6 +36,7 @@ class Sight(Struct, frozen=True):
     rules: RuleTable
     skips: Skips
     links: Callable[[], Links | None]
+    makes_traces: Callable[[], bool]
 
 
 class Tracer:
@@ -59,11 +61,16 @@ class Tracer:
         sight = self._sight
         channels = {each.event.channel for each in traces}
         known = {} if sight is None else {each: _known(each, sight.rules) for each in channels}
-        events = await asyncio.to_thread(_events, traces, known, sight, text=text)
+        events = await asyncio.to_thread(_events, traces, known, sight, self._trace_id, text=text)
         if sight is None:
             return Traces(events=events)
         skipped = tuple(map(_skipped, sight.skips.of(message)))
         return Traces(events=events, skipped=skipped, skips_since=sight.skips.since())
+
+    def _trace_id(self, event_id: int) -> str | None:
+        if self._sight is None or not self._sight.makes_traces():
+            return None
+        return f"{ids.trace(self._journal.daemon_id, event_id):032x}"
 
 
 def _names(given: str) -> list[str]:
@@ -81,7 +88,12 @@ def _known(channel: Channel, rules: RuleTable) -> Knowledge:
 
 
 def _events(
-    traces: Sequence[Trace], known: Mapping[Channel, Knowledge], sight: Sight | None, *, text: bool
+    traces: Sequence[Trace],
+    known: Mapping[Channel, Knowledge],
+    sight: Sight | None,
+    trace_id: Callable[[int], str | None],
+    *,
+    text: bool,
 ) -> tuple[TracedEvent, ...]:
     return tuple(
         TracedEvent(
@@ -95,6 +107,7 @@ def _events(
             ways=tuple(_way(each.event, way, sight if text else None) for way in each.ways),
             text=shown(words_of(each.event), LONGEST_TEXT) if text else None,
             rules=_judged(each.event, known.get(each.event.channel)),
+            trace_id=trace_id(each.event_id),
         )
         for each in traces
     )

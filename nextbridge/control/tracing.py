@@ -119,6 +119,8 @@ def _event(event: TracedEvent) -> str:
         _line(2, f"message: {event.message}"),
         _line(2, f"on disk: {clock(event.accepted_at)}"),
     ]
+    if event.trace_id is not None:
+        lines.append(_line(2, f"trace id: {event.trace_id}"))
     if event.text is not None:
         lines += [f"    {line}" for line in harmless(event.text).splitlines()]
     lines += [_line(2, f"rule {judged.rule}: {judged.reason or 'relays it'}") for judged in event.rules or ()]

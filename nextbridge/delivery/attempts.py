@@ -51,6 +51,8 @@ class Attempts:
         self._first_failure: tuple[float, int] | None = None
         """When it first failed in this run, and how many messages the instance had taken by then."""
         self._backoff = Backoff(first=_FIRST_WAIT, longest=_LONGEST_WAIT)
+        self._began: float | None = None
+        """When the attempt that is under way was begun, in seconds since 1970."""
         self.has_begun = False
         """The driver may have been asked for something."""
         self.was_requeued = False
@@ -62,6 +64,7 @@ class Attempts:
         The wait may be cut short.
         """
         self.has_begun = True
+        self._began = time.time()
         try:
             self._finish(instance, await self._carrier.carry(instance))
         except Retry as error:
@@ -94,6 +97,7 @@ class Attempts:
     async def give_up(self, waited_for: str) -> None:
         """Bury it because it waited too long; `waited_for` is the reason where no attempt gave one."""
         hours = self._around.give_up_after() / 3600
+        self._began = None
         await self._bury(f"given up after {hours:g} h: {self._reason or waited_for or 'it was not its turn'}")
 
     async def _retry(self, instance: Instance, error: Retry) -> float | None:
@@ -118,12 +122,12 @@ class Attempts:
             self._around.tally.skipped(event.channel.instance, reason, self._delivery.rule)
             instance.log.debug("message_not_shown", **self._errand.about(), reason=reason)
             self._around.crossings.tell("skipped", self._delivery, reason)
+            self._around.came(self._delivery, "skipped", reason, self._began)
             self._around.ended(self._delivery, "skipped", reason)
             return
         self._around.tally.delivered(target.instance, self._delivery.rule)
         instance.log.debug("message_delivered", **self._errand.about(), late_ms=int(time.time() * 1000) - event.at)
-        for observer in self._around.observers:
-            observer.delivered(self._delivery)
+        self._around.came(self._delivery, "delivered", "", self._began)
         self._around.crossings.tell("delivered", self._delivery)
         if not isinstance(event, Posted):  # whose receipt says it
             self._around.ended(self._delivery, "delivered")
@@ -135,6 +139,7 @@ class Attempts:
         self._around.journal.postpone(self._delivery.id, attempts=self._failures, reason=redaction.mask(reason))
         self._errand.log.warning("delivery_postponed", reason=reason, attempt=self._failures, in_seconds=round(wait, 1))
         self._around.crossings.tell("postponed", self._delivery, reason, wait)
+        self._around.came(self._delivery, "postponed", why, self._began)
         return wait
 
     async def _bury(self, reason: str, detail: str = "") -> None:
@@ -144,6 +149,7 @@ class Attempts:
         await self._around.journal.bury(self._delivery.id, reason=_storable(reason), detail=_storable(detail))
         self._around.tally.buried(self._delivery.target.instance, self._delivery.rule)
         self._around.crossings.tell("buried", self._delivery, reason)
+        self._around.came(self._delivery, "buried", "", self._began)
 
 
 def _carrier(errand: Errand) -> Carrier:

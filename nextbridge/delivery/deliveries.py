@@ -113,6 +113,8 @@ class Deliveries:
 
     def enqueue(self, deliveries: tuple[Delivery, ...]) -> None:
         """Deliver what was just accepted, in this order."""
+        for observer in self._around.observers:
+            observer.accepted(deliveries)
         for delivery in deliveries:
             target = delivery.target
             if target.instance not in self._around.instances:

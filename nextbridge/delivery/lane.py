@@ -241,7 +241,7 @@ class Lane:
             await self._around.journal.supersede(delivery.id, changes)
             self._folded.update(each.id for each in changes)
             for each in changes:
-                self._around.ended(each, "skipped", "edited_before_sent")
+                self._skip(each, "edited_before_sent")
             last = changes[-1].event
             assert isinstance(last, Edited)  # noqa: S101 - there are no other changes
             event = replace(event, text=last.text, action=last.action)
@@ -272,10 +272,15 @@ class Lane:
         tally.skipped(event.channel.instance, "deleted_before_sent", delivery.rule)
         for each in (delivery, *changes):
             if each is delivery or each.id in folded:
-                self._around.ended(each, "skipped", "deleted_before_sent")
+                self._skip(each, "deleted_before_sent")
         self._folded.update(folded)
         if has_files:
             self._around.spool.delivered()
+
+    def _skip(self, delivery: Delivery, reason: str) -> None:
+        """It ends without an attempt."""
+        self._around.came(delivery, "skipped", reason)
+        self._around.ended(delivery, "skipped", reason)
 
     async def give_up_overdue(self) -> float | None:
         """Bury what has waited too long for an instance that does not run.

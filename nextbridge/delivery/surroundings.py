@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Literal, Protocol
 
 from msgspec import Struct
 
-from nextbridge.crossings import Crossings
+from nextbridge.crossings import Crossings, Outcome
 from nextbridge.envelope import InstanceId
 from nextbridge.guard import Guard
 from nextbridge.identities import OwnIdentities
@@ -21,10 +21,17 @@ __all__ = ["Observer", "Surroundings"]
 
 
 class Observer(Protocol):
-    """Is told what becomes of messages: for a live view of the traffic. Must be quick and raise nothing."""
+    """Is told what becomes of messages, on the event loop. Must be quick and raise nothing."""
 
-    def delivered(self, delivery: Delivery) -> None:
-        """Its target shows it."""
+    def accepted(self, deliveries: Sequence[Delivery]) -> None:
+        """An event is on disk, with these."""
+
+    def came(self, delivery: Delivery, outcome: Outcome, reason: str, began: float | None) -> None:
+        """What came of a delivery, or of one attempt at it.
+
+        `reason` is a short stable word: why it is skipped, or to be tried again; empty for others. `began` is when the
+        attempt was begun, in seconds since 1970; None where it ended without one.
+        """
 
 
 class Surroundings(Struct, frozen=True, kw_only=True):
@@ -45,6 +52,11 @@ class Surroundings(Struct, frozen=True, kw_only=True):
     """Seconds that a delivery may wait before it becomes a dead letter, whatever it waits for."""
     clock: Callable[[], float]
     """Monotonic seconds."""
+
+    def came(self, delivery: Delivery, outcome: Outcome, reason: str = "", began: float | None = None) -> None:
+        """Tell the observers: see `Observer.came`."""
+        for observer in self.observers:
+            observer.came(delivery, outcome, reason, began)
 
     def ended(self, delivery: Delivery, outcome: Literal["delivered", "skipped"], reason: str = "") -> None:
         """Keep how a delivery ended that leaves no receipt of its own."""

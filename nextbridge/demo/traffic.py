@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 
 import click
 
+from nextbridge.crossings import Outcome
 from nextbridge.envelope import Deleted, Edited, Event, Joined, Left, Posted, Reacted, TopicChanged
 from nextbridge.journal import Delivery
 from nextbridge.labels import label
@@ -20,7 +22,12 @@ _LONGEST_TEXT = 60
 class Traffic:
     """An observer of the deliveries that prints them. What chat users wrote is shown on one line, harmless."""
 
-    def delivered(self, delivery: Delivery) -> None:
+    def accepted(self, deliveries: Sequence[Delivery]) -> None:
+        pass
+
+    def came(self, delivery: Delivery, outcome: Outcome, reason: str, began: float | None) -> None:  # noqa: ARG002
+        if outcome != "delivered":
+            return
         event, target = delivery.event, delivery.target
         click.echo(
             f"{time.strftime('%H:%M:%S')}  {event.channel.instance} → {target.instance}  "

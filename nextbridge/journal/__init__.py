@@ -211,6 +211,7 @@ class Traced(Struct, frozen=True, kw_only=True):
 class Trace(Struct, frozen=True, kw_only=True):
     """Everything that is known of one event."""
 
+    event_id: int
     event: Event
     accepted_at: int
     """Milliseconds since 1970."""

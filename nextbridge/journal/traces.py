@@ -132,4 +132,4 @@ def _trace(connection: sqlite3.Connection, number: int) -> Trace:
             replace(so_far, state="dead", rule=rule, settings=settings, attempts=attempts, reason=reason, dead=letter)
         )
     ways += ended.values()
-    return Trace(event=event_of(data, instance, key), accepted_at=accepted_at, ways=tuple(ways))
+    return Trace(event_id=number, event=event_of(data, instance, key), accepted_at=accepted_at, ways=tuple(ways))

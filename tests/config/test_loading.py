@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -68,6 +69,34 @@ def test_what_a_platform_lacks_is_said_and_its_settings_are_checked_all_the_same
     assert 'did you mean "lamp"' in second
     folder.write('{"beacon": {"i": {"enabled": false}}, "pigeon": {"p": {"address": "x", "token": "t"}}, "rules": []}')
     assert list(folder.load().config.instances) == ["i", "p"]
+
+
+def test_what_traces_lack_is_said_with_the_one_command(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the extra is not installed; a file without traces needs none."""
+    monkeypatch.setitem(sys.modules, "opentelemetry.sdk.trace", None)
+    traced = '"global": {"otel": {"endpoint": "http://127.0.0.1:4318/v1/traces"}}, '
+    folder.write("{" + traced + '"pigeon": {"p": {"address": "x", "token": "t"}}, "rules": []}')
+    with pytest.raises(ConfigError) as caught:
+        folder.load()
+    (problem,) = [each.sentence for each in caught.value.problems if each.severity == "error"]
+    assert problem.startswith(
+        "global > otel: traces need opentelemetry.sdk.trace, which is not installed; install what"
+    )
+    assert problem.endswith(" -m pip install 'nextbridge[otel]'")
+    folder.write('{"pigeon": {"p": {"address": "x", "token": "t"}}, "rules": []}')
+    folder.load()
+
+
+def test_headers_for_a_collector_are_secrets(folder: Folder) -> None:
+    """They are taken from the environment and shown nowhere; over a network without encryption there is a warning."""
+    settings = '{"endpoint": "http://otel.example.net:4318/v1/traces", "headers": {"Authorization": "${OTEL}"}}'
+    folder.write('{"global": {"otel": ' + settings + '}, "pigeon": {"p": {"address": "x", "token": "t"}}, "rules": []}')
+    loaded = folder.load(environment={"OTEL": "Bearer hunter2-of-the-collector"})
+    otel = loaded.config.general.otel
+    assert otel is not None
+    assert otel.headers["Authorization"].reveal() == "Bearer hunter2-of-the-collector"
+    assert "hunter2" not in repr(loaded.config.general)
+    assert any("can read the headers" in each.message for each in loaded.warnings)
 
 
 def test_only_drivers_of_configured_platforms_are_imported(folder: Folder) -> None:

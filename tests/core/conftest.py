@@ -20,6 +20,7 @@ from nextbridge.config.model import (
     LogSettings,
     MetricsSettings,
     OpsChannel,
+    OtelSettings,
     Rule,
     StatusPageSettings,
 )
@@ -85,6 +86,7 @@ def daemon(tmp_path: Path) -> RunDaemon:
         backfill: str | int = "24h",
         backfill_messages: int = 1000,
         metrics: MetricsSettings | None = None,
+        otel: OtelSettings | None = None,
         status_page: StatusPageSettings | None = None,
         port: int = 0,
         log: LogSettings = LogSettings(),  # noqa: B008 - it is frozen
@@ -103,6 +105,7 @@ def daemon(tmp_path: Path) -> RunDaemon:
             backfill=backfill,
             backfill_messages=backfill_messages,
             metrics=metrics,
+            otel=otel,
             status_page=status_page,
             log=log,
         )

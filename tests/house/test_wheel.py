@@ -21,9 +21,11 @@ _SHIPPED = ("nextbridge", "drivers")
 _IMPORT_EVERYTHING = """
 import importlib, pkgutil
 from importlib.metadata import entry_points
+from nextbridge.config.extras import TELEMETRY_LIBRARIES
 
 drivers = entry_points(group="nextbridge.drivers")
 extra = {library for driver in drivers for library in driver.load().libraries}
+extra |= {library.partition(".")[0] for library in TELEMETRY_LIBRARIES}
 for top in ("nextbridge", "drivers"):
     package = importlib.import_module(top)
     for module in pkgutil.walk_packages(package.__path__, f"{top}."):

@@ -98,7 +98,7 @@ async def test_each_attempt_is_kept_and_of_many_the_first_and_the_newest(folder:
     journal = await open_journal(folder)
     (delivery,) = await accepted(journal, post("m1"), OPS)
     for number in range(1, 101):
-        await journal.postpone(delivery.id, attempts=number, reason=f"{number} " + "x" * 1000)
+        journal.postpone(delivery.id, attempts=number, reason=f"{number} " + "x" * 1000)
     await journal.complete(delivery.id, 0, Receipt(MessageId("t1")))
     ((way,),) = [each.ways for each in await journal.trace("m1")]
     assert [reason.split()[0] for outcome, reason in outcomes(way) if outcome == "postponed"] == [
