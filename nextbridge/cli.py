@@ -6,7 +6,7 @@ import json
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
@@ -20,6 +20,7 @@ from nextbridge.control.status import status
 from nextbridge.control.tailing import tail
 from nextbridge.control.tracing import trace
 from nextbridge.errors import ConfigError, JournalError, JournalLocked, NextBridgeError
+from nextbridge.process import allow_open_files, open_standard_streams
 
 if TYPE_CHECKING:
     from nextbridge.config.model import Config
@@ -35,7 +36,19 @@ _EX_TEMPFAIL = 75
 _EX_CONFIG = 78
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+class _Commands(click.Group):
+    """Ends with a sentence also where the system refuses what no command had to expect: a full disk behind `>`, say."""
+
+    def main(self, *args: Any, **more: Any) -> Any:  # noqa: ANN401 - click's signature
+        open_standard_streams()
+        try:
+            return super().main(*args, **more)
+        except OSError as error:
+            about = f"{error.filename}: " if error.filename is not None else ""
+            _end(NextBridgeError(f"nextbridge: {about}{error.strerror or error}"), _EX_OSERR)
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(__version__, prog_name="nextbridge")
 def main() -> None:
     """NextBridge relays conversations between chat platforms, both ways, and loses nothing on the way."""
@@ -51,13 +64,18 @@ def main() -> None:
 @click.option("--debug", is_flag=True, help="Log every message's way, whatever global.log.level says.")
 def run(config_path: Path | None, state: Path | None, *, debug: bool) -> None:
     """Run the relay until SIGTERM or Ctrl-C."""
+    loaded = load_file(config_path)
+    try:
+        allow_open_files()
+    except NextBridgeError as error:
+        _end(error, _EX_OSERR)
+
     import uvloop
 
     from nextbridge import logs
     from nextbridge.config.problem import render
     from nextbridge.service import Service
 
-    loaded = load_file(config_path)
     logs.configure(level="debug" if debug else loaded.config.general.log.level)
     if loaded.warnings:
         click.echo(render(loaded.warnings), err=True)

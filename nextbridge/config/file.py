@@ -27,12 +27,12 @@ def find(given: Path | None) -> Path:
     Raises ConfigError where there is none. Does file I/O.
     """
     if given is not None:
-        if not given.exists():
+        if not _is_there(given):
             raise _file_error(given, "there is no such file")
         return given
     for folder in _FOLDERS:
         for name in _NAMES:
-            if (folder / name).is_file():
+            if _is_there(folder / name):
                 return folder / name
     raise _file_error(
         Path("config.json"),
@@ -43,10 +43,18 @@ def find(given: Path | None) -> Path:
 
 def rules_beside(path: Path) -> Path | None:
     """The rules file in the same folder, or None. Raises ConfigError where there are two."""
-    found = [path.parent / name for name in RULES_NAMES if (path.parent / name).is_file()]
+    found = [path.parent / name for name in RULES_NAMES if _is_there(path.parent / name)]
     if len(found) > 1:
         raise _file_error(found[1], f"there is a {found[0].name} beside it too", "keep one of them")
     return found[0] if found else None
+
+
+def _is_there(path: Path) -> bool:
+    """Whether there is a file of that name. Raises ConfigError where its folder cannot be looked into."""
+    try:
+        return path.exists()
+    except OSError as error:
+        raise _file_error(path, f"the file cannot be read: {error.strerror}") from None
 
 
 def open_file(path: Path) -> tuple[Document, Report]:

@@ -46,13 +46,13 @@ A = TypeVar("A")
 
 state_option = click.option(
     "--state",
-    type=click.Path(path_type=Path, file_okay=False),
+    type=click.Path(path_type=Path, file_okay=False, readable=False),
     help="The daemon's state folder. By default $STATE_DIRECTORY, else ./state.",
 )
 config_option = click.option(
     "--config",
     "config_path",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=click.Path(path_type=Path, readable=False),  # what is wrong with it is said by who reads it, with 78
     help="The operator's file. By default ./config.json (or .yaml), else /etc/nextbridge/config.json.",
 )
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")

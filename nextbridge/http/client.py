@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import socket
 import ssl
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -45,7 +46,7 @@ _SOCKS_PORT = 1080
 
 
 class ProxyFailed(aiohttp.ClientConnectionError):
-    """The proxy cannot be reached, or does not let us through."""
+    """The proxy cannot be reached, or does not let us through: in words for the operator."""
 
 
 CONNECTION_ERRORS = (aiohttp.ClientError, OSError, TimeoutError)
@@ -94,11 +95,11 @@ def unreachable(error: BaseException) -> str:
             | ssl.SSLCertVerificationError()
             | aiohttp.ClientOSError(__cause__=ssl.SSLCertVerificationError())
         ):
-            return "its certificate is not trusted; name the file of a private CA as ca_file, or look at its clock"
-        case aiohttp.ClientConnectorDNSError():
+            return _distrusted(error)
+        case aiohttp.ClientConnectorDNSError() | socket.gaierror():
             return "its name is not known to the DNS; look at the spelling"
         case ProxyFailed():
-            return f"the proxy does not let us through: {error}"
+            return str(error)
         case TimeoutError():
             return "it does not answer in time"
         case aiohttp.ClientSSLError() | ssl.SSLError():
@@ -109,6 +110,33 @@ def unreachable(error: BaseException) -> str:
             return "the connection broke off"
         case _:
             return type(error).__name__
+
+
+def _first(error: BaseException) -> BaseException:
+    """What an error came of."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return error
+
+
+_CERT_NOT_YET_VALID, _CERT_HAS_EXPIRED = 9, 10
+_CERT_OF_ANOTHER_NAME = {62, 64}
+"""What OpenSSL found wrong (X509_V_ERR_… in its x509_vfy.h): of a name, and of an address."""
+
+
+def _distrusted(error: BaseException) -> str:
+    """Why a certificate does not count, by what OpenSSL found."""
+    # aiohttp's own errors are of OpenSSL's class, and have nothing of what it found
+    found = error if hasattr(error, "verify_code") else error.__cause__
+    code = getattr(found, "verify_code", None)
+    if code == _CERT_HAS_EXPIRED:
+        return "its certificate has expired; it has to be renewed there, unless this machine's clock is wrong"
+    if code == _CERT_NOT_YET_VALID:
+        return "its certificate is not valid yet; look at this machine's clock"
+    if code in _CERT_OF_ANOTHER_NAME:
+        return "its certificate is for another name; write the server's name as its certificate has it"
+    why = getattr(found, "verify_message", "nobody who is known vouches for it")
+    return f"its certificate is not trusted ({why}); name the file of a private CA as ca_file"
 
 
 _SIGNS_OF_A_CONTAINER = (Path("/.dockerenv"), Path("/run/.containerenv"))
@@ -163,8 +191,12 @@ def proxy_connector(
         async def connect(self, req: ClientRequest, traces: list[Trace], timeout: ClientTimeout) -> Connection:  # noqa: ASYNC109 - aiohttp's signature
             try:
                 return await super().connect(req, traces, timeout)
-            except (ProxyConnectionError, ProxyError, ProxyTimeoutError) as error:
-                raise ProxyFailed(str(error)) from error
+            except ProxyTimeoutError as error:
+                raise ProxyFailed("the proxy does not answer in time") from error
+            except ProxyConnectionError as error:
+                raise ProxyFailed(f"the proxy cannot be reached: {unreachable(_first(error))}") from error
+            except ProxyError as error:
+                raise ProxyFailed(f"the proxy does not let us through: {error}") from error
 
         async def _connect_via_proxy(
             self,

@@ -5,7 +5,9 @@ Loopback by default. It adds nothing to what a driver answers but headers that e
 
 from __future__ import annotations
 
+import errno
 import os
+import socket
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from typing import Protocol, TypeAlias
@@ -125,7 +127,7 @@ class HttpServer:
         except OSError as error:
             await site.stop()  # the runner counts it among its own already
             raise HttpError(
-                f"the HTTP server cannot listen on {host}:{port}: {_why(error)}; set global.http.port to a free port"
+                f"the HTTP server cannot listen on {host}:{port}: {_why(error)}; {_advice(error)}"
             ) from error
         bound = runner.addresses[others]
         shown = f"[{bound[0]}]" if ":" in bound[0] else bound[0]
@@ -176,4 +178,16 @@ async def _harden(_request: web.Request, response: web.StreamResponse) -> None:
 
 def _why(error: OSError) -> str:
     """In the system's words alone: the event loop adds the address, which is said already."""
+    if isinstance(error, socket.gaierror):
+        return "there is no such name"
     return os.strerror(error.errno) if error.errno and error.errno > 0 else str(error)
+
+
+def _advice(error: OSError) -> str:
+    match error:
+        case socket.gaierror() | OSError(errno=errno.EADDRNOTAVAIL):
+            return "set global.http.host to an address of this machine: 127.0.0.1, or 0.0.0.0 for all"
+        case OSError(errno=errno.EACCES):
+            return "set global.http.port to one above 1023, and have a reverse proxy lead there"
+        case _:
+            return "set global.http.port to a free port"

@@ -83,7 +83,7 @@ async def test_nothing_goes_past_the_proxy(scene: Scene, drive: Drive) -> None:
     running = drive(scene.sandbox.url, scene.relay.token, scene.town.id, proxy="socks5://127.0.0.1:1")
     await running.ended()
     assert isinstance(running.ends[0], Retry)
-    assert "the proxy does not let us through" in running.ends[0].reason
+    assert "the proxy cannot be reached: Connection refused" in running.ends[0].reason
     assert not scene.faults.requests
 
 
