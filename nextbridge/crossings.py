@@ -8,18 +8,17 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from typing import Literal, Self, TypeAlias
+from collections.abc import Sequence
+from typing import Self
 
 from msgspec import Struct
 
+from nextbridge.delivery import Came, Outcome
 from nextbridge.envelope import Channel, InstanceId
 from nextbridge.errors import NextBridgeError
 from nextbridge.journal import Delivery
 
-__all__ = ["Crossing", "Crossings", "FellBehind", "Listening", "Outcome", "TooManyListeners"]
-
-Outcome: TypeAlias = Literal["delivered", "skipped", "postponed", "buried"]
-"""In the words of the tally."""
+__all__ = ["Crossing", "Crossings", "FellBehind", "Listening", "TooManyListeners"]
 
 _MOST_LISTENERS = 16
 _MOST_UNREAD = 1000
@@ -56,19 +55,22 @@ class Crossing(Struct, frozen=True):
 
 
 class Crossings:
-    """Whom to tell. Used on the event loop: the lanes tell, and whoever shows the traffic listens."""
+    """An observer of the deliveries that tells whoever listens. Used on the event loop."""
 
     def __init__(self) -> None:
         self._listeners: set[Listening] = set()
 
-    def tell(self, outcome: Outcome, delivery: Delivery, reason: str = "", retry_in: float | None = None) -> None:
-        """Never waits for a listener."""
+    def accepted(self, deliveries: Sequence[Delivery]) -> None:
+        """See `nextbridge.delivery.Observer`: what becomes of them is told."""
+
+    def came(self, came: Came) -> None:
+        """See `nextbridge.delivery.Observer`. Never waits for a listener."""
         if not self._listeners:
             return
-        event = delivery.event
+        delivery, event = came.delivery, came.delivery.event
         crossing = Crossing(
             at=int(time.time() * 1000),
-            outcome=outcome,
+            outcome=came.outcome,
             kind=event.key.kind,
             author=event.author.name,
             source=event.channel,
@@ -76,8 +78,8 @@ class Crossings:
             target=delivery.target,
             rule=delivery.rule,
             said_at=event.at,
-            reason=reason,
-            retry_in=retry_in,
+            reason=came.reason,
+            retry_in=came.retry_in,
         )
         for listener in tuple(self._listeners):
             listener.hear(crossing)

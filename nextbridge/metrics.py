@@ -17,7 +17,7 @@ from aiohttp import web
 
 from nextbridge import __version__
 from nextbridge.config.model import MetricsSettings
-from nextbridge.crossings import Outcome
+from nextbridge.delivery import Came
 from nextbridge.envelope import InstanceId
 from nextbridge.instance import Instance, State
 from nextbridge.journal import Delivery, Journal
@@ -78,10 +78,11 @@ class Metrics:
     def accepted(self, deliveries: Sequence[Delivery]) -> None:
         """See `nextbridge.delivery.Observer`: what is accepted is counted by the tally."""
 
-    def came(self, delivery: Delivery, outcome: Outcome, reason: str, began: float | None) -> None:  # noqa: ARG002
+    def came(self, came: Came) -> None:
         """See `nextbridge.delivery.Observer`."""
-        if outcome != "delivered":
+        if came.outcome != "delivered":
             return
+        delivery = came.delivery
         now = time.time()
         target = delivery.target.instance
         latency, lag = self._latency.get(target), self._lag.get(target)

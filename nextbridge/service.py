@@ -194,8 +194,7 @@ class Service:
                 identities=identities,
                 guard=guard,
                 mentions=Mentions(self.instances, bindings, identities, self._clock),
-                observers=await self._observing(journal, stack),
-                crossings=crossings,
+                observers=(crossings, *await self._observing(journal, stack)),
                 give_up_after=in_force.give_up_after,
                 clock=self._clock,
             )

@@ -122,18 +122,24 @@ class Skips:
         self._forget_old()
         return max([self._since, *(kept[0].at for kept in self._kept.values() if len(kept) == _MOST_OF_A_REASON)])
 
-    def forget(self, person: str, instance: InstanceId | None) -> None:
-        """Forget what somebody did whose id or handle this is, on one instance or on all."""
-        for reason, kept in self._kept.items():
-            left = [
-                each
-                for each in kept
-                if person not in {each.user, each.username} or instance not in {None, each.channel.instance}
-            ]
-            self._kept[reason] = deque(left, maxlen=_MOST_OF_A_REASON)
+    def forget(self, person: str, instance: InstanceId | None, *, really: bool = True) -> int:
+        """Forget what somebody did whose id or handle this is, on one instance or on all; or only count it."""
+        number = 0
+        for kept in self._kept.values():
+            theirs = [each for each in kept if _is_by(each, person, instance)]
+            number += len(theirs)
+            if theirs and really:
+                left = [each for each in kept if not _is_by(each, person, instance)]
+                kept.clear()
+                kept.extend(left)
+        return number
 
     def _forget_old(self) -> None:
         oldest = int((self._clock() - self._remember()) * 1000)
         for kept in self._kept.values():
             while kept and kept[0].at < oldest:
                 kept.popleft()
+
+
+def _is_by(skip: Skip, person: str, instance: InstanceId | None) -> bool:
+    return person in {skip.user, skip.username} and instance in {None, skip.channel.instance}

@@ -190,8 +190,10 @@ class Desk:
         heard = (bindings.account(known.instance, known.user) for known in found.accounts)
         bound |= {each for each in heard if each is not None and bindings.accounts(each)}
         events = [each for each in found.events if each > question.after]
-        if question.really and self._running is not None:
-            self._running.skips.forget(question.person, instance)
+        running = self._running
+        skipped = 0
+        if running is not None:
+            skipped = running.skips.forget(question.person, instance, really=question.really)
         forgotten = reached = 0
         if question.really:
             for account in bound:
@@ -209,6 +211,7 @@ class Desk:
             bindings=len(bound),
             forgotten=forgotten,
             left=reached - forgotten,
+            skipped=skipped,
             after=events[reached - 1] if 0 < reached < len(events) else None,
         )
 

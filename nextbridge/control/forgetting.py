@@ -44,7 +44,7 @@ def forget(state: Path | None, *, as_json: bool, instance: str, really: bool, us
             )
     if as_json:
         print_json(found)
-    if not found.accounts and not found.bindings:
+    if not found.accounts and not found.bindings and not found.skipped:
         end("The journal knows nobody whose id or handle this is.", EX_NOINPUT)
     if not as_json:
         click.echo(_told(found, really=really))
@@ -62,6 +62,8 @@ def _told(found: Forgotten, *, really: bool) -> str:
     lines = [aligned(("INSTANCE", "USER", "HANDLE", "NAME", "EVENTS"), rows, numbers="EVENTS")] if rows else []
     if found.bindings:
         lines.append(f"Bound to other accounts: {found.bindings}.")
+    if found.skipped:
+        lines.append(f"Messages that were not relayed, which the daemon remembers for trace: {found.skipped}.")
     if not really:
         lines.append("Nothing is changed yet: --yes forgets it.")
         return "\n".join(lines)

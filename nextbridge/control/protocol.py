@@ -410,6 +410,8 @@ class Forgotten(_Line, frozen=True, tag_field="what", tag="forgotten"):
     """Events that are forgotten now."""
     left: int
     """Events that are needed until they are delivered, or given up for good."""
+    skipped: int = 0
+    """Messages that were not relayed, and that the running daemon remembers, or did."""
     after: int | None = None
     """There are more, behind this one: ask again."""
 

@@ -5,6 +5,6 @@ A lane that is slow, limited or down delays no other. What is on disk is the tru
 
 from nextbridge.delivery.deliveries import Deliveries
 from nextbridge.delivery.lane import LaneState
-from nextbridge.delivery.surroundings import Observer, Surroundings
+from nextbridge.delivery.surroundings import Came, Observer, Outcome, Surroundings
 
-__all__ = ["Deliveries", "LaneState", "Observer", "Surroundings"]
+__all__ = ["Came", "Deliveries", "LaneState", "Observer", "Outcome", "Surroundings"]

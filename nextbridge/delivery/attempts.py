@@ -15,7 +15,7 @@ from nextbridge.delivery.changing import Deleting, Editing
 from nextbridge.delivery.errand import Carrier, Errand
 from nextbridge.delivery.posting import Posting
 from nextbridge.delivery.reacting import Reacting
-from nextbridge.delivery.surroundings import Surroundings
+from nextbridge.delivery.surroundings import Came, Surroundings
 from nextbridge.driver import Paused, Retry
 from nextbridge.envelope import Deleted, Edited, Joined, Left, Posted, Reacted, TopicChanged
 from nextbridge.errors import DriverError, JournalError
@@ -121,14 +121,12 @@ class Attempts:
         if reason is not None:
             self._around.tally.skipped(event.channel.instance, reason, self._delivery.rule)
             instance.log.debug("message_not_shown", **self._errand.about(), reason=reason)
-            self._around.crossings.tell("skipped", self._delivery, reason)
-            self._around.came(self._delivery, "skipped", reason, self._began)
+            self._around.tell(Came(self._delivery, "skipped", reason, reason, self._began))
             self._around.ended(self._delivery, "skipped", reason)
             return
         self._around.tally.delivered(target.instance, self._delivery.rule)
         instance.log.debug("message_delivered", **self._errand.about(), late_ms=int(time.time() * 1000) - event.at)
-        self._around.came(self._delivery, "delivered", "", self._began)
-        self._around.crossings.tell("delivered", self._delivery)
+        self._around.tell(Came(self._delivery, "delivered", began=self._began))
         if not isinstance(event, Posted):  # whose receipt says it
             self._around.ended(self._delivery, "delivered")
 
@@ -138,8 +136,7 @@ class Attempts:
         self._reason = reason
         self._around.journal.postpone(self._delivery.id, attempts=self._failures, reason=redaction.mask(reason))
         self._errand.log.warning("delivery_postponed", reason=reason, attempt=self._failures, in_seconds=round(wait, 1))
-        self._around.crossings.tell("postponed", self._delivery, reason, wait)
-        self._around.came(self._delivery, "postponed", why, self._began)
+        self._around.tell(Came(self._delivery, "postponed", reason, why, self._began, wait))
         return wait
 
     async def _bury(self, reason: str, detail: str = "") -> None:
@@ -148,8 +145,7 @@ class Attempts:
         reason, detail = redaction.mask(reason), redaction.mask(detail)
         await self._around.journal.bury(self._delivery.id, reason=_storable(reason), detail=_storable(detail))
         self._around.tally.buried(self._delivery.target.instance, self._delivery.rule)
-        self._around.crossings.tell("buried", self._delivery, reason)
-        self._around.came(self._delivery, "buried", "", self._began)
+        self._around.tell(Came(self._delivery, "buried", reason, began=self._began))
 
 
 def _carrier(errand: Errand) -> Carrier:

@@ -15,7 +15,7 @@ from msgspec.structs import replace
 
 from nextbridge.backoff import Backoff
 from nextbridge.delivery.attempts import Attempts
-from nextbridge.delivery.surroundings import Surroundings
+from nextbridge.delivery.surroundings import Came, Surroundings
 from nextbridge.envelope import Channel, Deleted, Edited, Posted
 from nextbridge.errors import JournalError
 from nextbridge.instance import State
@@ -279,7 +279,7 @@ class Lane:
 
     def _skip(self, delivery: Delivery, reason: str) -> None:
         """It ends without an attempt."""
-        self._around.came(delivery, "skipped", reason)
+        self._around.tell(Came(delivery, "skipped", reason, reason))
         self._around.ended(delivery, "skipped", reason)
 
     async def give_up_overdue(self) -> float | None:

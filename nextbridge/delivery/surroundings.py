@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Literal, Protocol
+from typing import Literal, Protocol, TypeAlias
 
 from msgspec import Struct
 
-from nextbridge.crossings import Crossings, Outcome
 from nextbridge.envelope import InstanceId
 from nextbridge.guard import Guard
 from nextbridge.identities import OwnIdentities
@@ -17,7 +16,25 @@ from nextbridge.media import Links, Spool
 from nextbridge.mentions import Mentions
 from nextbridge.tally import Tally
 
-__all__ = ["Observer", "Surroundings"]
+__all__ = ["Came", "Observer", "Outcome", "Surroundings"]
+
+Outcome: TypeAlias = Literal["delivered", "skipped", "postponed", "buried"]
+"""In the words of the tally."""
+
+
+class Came(Struct, frozen=True, gc=False):
+    """What came of a delivery, or of one attempt at it."""
+
+    delivery: Delivery
+    outcome: Outcome
+    reason: str = ""
+    """Why it is skipped, to be tried again or given up; may quote a server, and is not masked."""
+    word: str = ""
+    """Why it is skipped or to be tried again, as a short stable word."""
+    began: float | None = None
+    """When the attempt was begun, in seconds since 1970; None where it ended without one."""
+    retry_in: float | None = None
+    """Seconds to the next attempt, where it is postponed."""
 
 
 class Observer(Protocol):
@@ -26,12 +43,8 @@ class Observer(Protocol):
     def accepted(self, deliveries: Sequence[Delivery]) -> None:
         """An event is on disk, with these."""
 
-    def came(self, delivery: Delivery, outcome: Outcome, reason: str, began: float | None) -> None:
-        """What came of a delivery, or of one attempt at it.
-
-        `reason` is a short stable word: why it is skipped, or to be tried again; empty for others. `began` is when the
-        attempt was begun, in seconds since 1970; None where it ended without one.
-        """
+    def came(self, came: Came) -> None:
+        """Something came of a delivery, or of one attempt at it."""
 
 
 class Surroundings(Struct, frozen=True, kw_only=True):
@@ -47,16 +60,15 @@ class Surroundings(Struct, frozen=True, kw_only=True):
     guard: Guard
     mentions: Mentions
     observers: tuple[Observer, ...]
-    crossings: Crossings
     give_up_after: Callable[[], float]
     """Seconds that a delivery may wait before it becomes a dead letter, whatever it waits for."""
     clock: Callable[[], float]
     """Monotonic seconds."""
 
-    def came(self, delivery: Delivery, outcome: Outcome, reason: str = "", began: float | None = None) -> None:
-        """Tell the observers: see `Observer.came`."""
+    def tell(self, came: Came) -> None:
+        """Tell the observers."""
         for observer in self.observers:
-            observer.came(delivery, outcome, reason, began)
+            observer.came(came)
 
     def ended(self, delivery: Delivery, outcome: Literal["delivered", "skipped"], reason: str = "") -> None:
         """Keep how a delivery ended that leaves no receipt of its own."""

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import click
 
-from nextbridge.crossings import Outcome
+from nextbridge.delivery import Came
 from nextbridge.envelope import Deleted, Edited, Event, Joined, Left, Posted, Reacted, TopicChanged
 from nextbridge.journal import Delivery
 from nextbridge.labels import label
@@ -25,10 +25,10 @@ class Traffic:
     def accepted(self, deliveries: Sequence[Delivery]) -> None:
         pass
 
-    def came(self, delivery: Delivery, outcome: Outcome, reason: str, began: float | None) -> None:  # noqa: ARG002
-        if outcome != "delivered":
+    def came(self, came: Came) -> None:
+        if came.outcome != "delivered":
             return
-        event, target = delivery.event, delivery.target
+        event, target = came.delivery.event, came.delivery.target
         click.echo(
             f"{time.strftime('%H:%M:%S')}  {event.channel.instance} → {target.instance}  "
             f"{one_line(event.author.name, 30)}{one_line(_what(event), _LONGEST_TEXT)}"

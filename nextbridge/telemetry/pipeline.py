@@ -35,7 +35,7 @@ from opentelemetry.trace import (
 
 from nextbridge import __version__
 from nextbridge.config.model import OtelSettings
-from nextbridge.crossings import Outcome
+from nextbridge.delivery import Came
 from nextbridge.journal import Delivery
 from nextbridge.telemetry import ids
 
@@ -95,22 +95,22 @@ class Pipeline:
         )
         span.end(max(time.time_ns(), first.accepted_at * 1_000_000))
 
-    def came(self, delivery: Delivery, outcome: Outcome, reason: str, began: float | None) -> None:
+    def came(self, came: Came) -> None:
         """See `nextbridge.delivery.Observer`."""
-        now = time.time_ns()
+        delivery, now = came.delivery, time.time_ns()
         about = {
             "nextbridge.source.instance": delivery.event.channel.instance,
             "nextbridge.target.instance": delivery.target.instance,
             "nextbridge.rule": delivery.rule,
-            "nextbridge.outcome": outcome,
+            "nextbridge.outcome": came.outcome,
         }
-        if reason:
-            about["nextbridge.reason"] = reason
-        if began is not None:
+        if came.word:
+            about["nextbridge.reason"] = came.word
+        if came.began is not None:
             self._ids.next_span()
             parent = self._ids.delivery(delivery)
-            self._ended("attempt", parent, SpanKind.CLIENT, about, int(began * 1_000_000_000), now)
-        if outcome != "postponed":
+            self._ended("attempt", parent, SpanKind.CLIENT, about, int(came.began * 1_000_000_000), now)
+        if came.outcome != "postponed":
             since = (delivery.retried_at or delivery.accepted_at) * 1_000_000
             self._ids.next_span(self._ids.delivery(delivery).span_id)
             name = f"deliver {delivery.event.key.kind}"

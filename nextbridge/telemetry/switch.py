@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from nextbridge.config.model import OtelSettings
-from nextbridge.crossings import Outcome
+from nextbridge.delivery import Came
 from nextbridge.journal import Delivery
 
 if TYPE_CHECKING:
@@ -69,10 +69,10 @@ class Telemetry:
         if self._pipeline is not None and deliveries:
             self._pipeline.accepted(deliveries)
 
-    def came(self, delivery: Delivery, outcome: Outcome, reason: str, began: float | None) -> None:
+    def came(self, came: Came) -> None:
         """See `nextbridge.delivery.Observer`."""
         if self._pipeline is not None:
-            self._pipeline.came(delivery, outcome, reason, began)
+            self._pipeline.came(came)
 
 
 def _made(settings: OtelSettings, daemon_id: str, spans: Counter[str]) -> Pipeline:

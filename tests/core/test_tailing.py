@@ -25,6 +25,7 @@ from nextbridge.control.protocol import (
 )
 from nextbridge.control.server import ControlServer
 from nextbridge.crossings import Crossings, FellBehind, TooManyListeners
+from nextbridge.delivery import Came
 from nextbridge.driver import Outgoing, Receipt, Rejected, Retry
 from nextbridge.envelope import Author, Channel, ChannelKey, InstanceId, UserId
 from nextbridge.journal import Delivery
@@ -161,7 +162,7 @@ async def test_a_listener_that_reads_nothing_is_bounded() -> None:
     slow, quick = crossings.listen(), crossings.listen()
     for number in range(1500):
         delivery = a_delivery(number)
-        crossings.tell("delivered", delivery)
+        crossings.came(Came(delivery, "delivered"))
         assert (await anext(quick)).message == delivery.event.message
     for _ in range(1000):
         await anext(slow)

@@ -208,8 +208,8 @@ async def test_what_is_skipped_is_forgotten_with_its_person(daemon: RunDaemon, s
     async with daemon(*FILTERED, **PLATFORMS) as running:
         gone = await running["a"].post("hello", channel="7", author=MALLORY)
         stays = await running["a"].post("hello", channel="7")
-        await running["a"].post("known", author=MALLORY)
-        await running["c"].until(lambda: running["c"].texts == ["known"])
-        await command(state, "forget", "mallory", "--yes")
+        assert "remembers for trace: 1." in await command(state, "forget", "u9", "--instance", "a")
+        assert "no_rule" in await command(state, "trace", gone.message)
+        assert (await said(state, "forget", "mallory", "--yes"))["skipped"] == 1
         await command(state, "trace", gone.message, status=66)
         assert "no_rule" in await command(state, "trace", stays.message)

@@ -15,6 +15,7 @@ import structlog
 
 from nextbridge.config.model import OtelSettings
 from nextbridge.config.types import Secret
+from nextbridge.delivery import Came
 from nextbridge.driver import Outgoing, Receipt, Rejected, Retry
 from nextbridge.envelope import Author, UserId
 from nextbridge.journal import Delivery
@@ -213,7 +214,7 @@ async def test_of_so_many_messages_a_trace_is_made(sample: float, least: int, mo
     for number in range(1_000):
         pipeline.accepted([a_delivery(number)])
     for number in range(1_000):
-        pipeline.came(a_delivery(number), "delivered", "", None)
+        pipeline.came(Came(a_delivery(number), "delivered"))
     await pipeline.close()
     assert 2 * least <= counted["not_taken"] <= 2 * most
     assert counted["not_taken"] % 2 == 0
@@ -231,6 +232,6 @@ async def test_without_settings_nothing_is_made() -> None:
     telemetry = Telemetry("d", lambda: None)
     await telemetry.start()
     telemetry.accepted([a_delivery(1)])
-    telemetry.came(a_delivery(1), "delivered", "", 1.0)
+    telemetry.came(Came(a_delivery(1), "delivered", began=1.0))
     await telemetry.stop()
     assert telemetry.spans == {}
