@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 
 from nextbridge import __version__
-from nextbridge.control.asking import config_option, load_file, named
+from nextbridge.control.asking import config_option, load_file, named, write_file
 from nextbridge.control.commands import dead, queue
 from nextbridge.control.forgetting import forget
 from nextbridge.control.listing import channels
@@ -21,6 +21,7 @@ from nextbridge.control.tailing import tail
 from nextbridge.control.tracing import trace
 from nextbridge.errors import ConfigError, JournalError, JournalLocked, NextBridgeError
 from nextbridge.process import allow_open_files, open_standard_streams
+from nextbridge.setup.command import init
 
 if TYPE_CHECKING:
     from nextbridge.config.model import Config
@@ -172,7 +173,7 @@ def registration(instance: str, config_path: Path | None, output: Path) -> None:
     text = found.driver.registration(found.settings, found.id, base_url)
     if text is None:
         _end(NextBridgeError(f"{instance} needs no registration: its server knows it by its login"), _EX_CONFIG)
-    _write_secretly(output, text)
+    write_file(output, text, replace=True)
     click.echo(f"{output} is written. Give it to the server, and start that anew.")
 
 
@@ -206,7 +207,7 @@ def convert(source: Path, rules: Path | None, output: Path, *, force: bool) -> N
         made = from_matterbridge(text_of(source)) if is_matterbridges else from_ours(source, rules)
     except (ConfigError, ConversionError) as error:
         _end(error, _EX_CONFIG)
-    _write_secretly(output, in_notation(made.file, notation), force=force)
+    write_file(output, in_notation(made.file, notation), replace=force)
     for note in made.notes:
         click.echo(one_line(f"{note.place}: {note.sentence}"))
     try:
@@ -217,19 +218,6 @@ def convert(source: Path, rules: Path | None, output: Path, *, force: bool) -> N
     if loaded.warnings:
         click.echo(render(loaded.warnings), err=True)
     click.echo(f"{output} is written, and can be used as it is. nextbridge check --online looks further.")
-
-
-def _write_secretly(path: Path, text: str, *, force: bool = True) -> None:
-    """Write a file that holds secrets, so that its owner alone can read it."""
-    flags = os.O_WRONLY | os.O_CREAT | (os.O_TRUNC if force else os.O_EXCL)
-    try:
-        with os.fdopen(os.open(path, flags, 0o600), "w", encoding="utf-8") as file:
-            os.fchmod(file.fileno(), 0o600)
-            file.write(text)
-    except FileExistsError:
-        _end(NextBridgeError(f"{path} is there already; --force writes over it"), _EX_IOERR)
-    except OSError as error:
-        _end(NextBridgeError(f"{path} cannot be written: {error.strerror}"), _EX_IOERR)
 
 
 @main.command()
@@ -258,6 +246,7 @@ def _end(error: NextBridgeError, status: int) -> NoReturn:
     sys.exit(status)
 
 
+main.add_command(init)
 main.add_command(queue)
 main.add_command(dead)
 main.add_command(reload)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -62,10 +62,15 @@ class Seen(Struct, frozen=True):
     """Why there are none, and what is to be done: a sentence."""
 
 
-async def probe(config: Config, *, patience: float = PATIENCE) -> list[Probed]:
-    """Probe every enabled instance of the file, in its order. Does I/O, raises nothing that a driver does."""
+async def probe(
+    config: Config, only: Collection[InstanceId] | None = None, *, patience: float = PATIENCE
+) -> list[Probed]:
+    """Probe the enabled instances of the file, in its order, or `only` some.
+
+    Does I/O, raises nothing that a driver does.
+    """
     channels = configured_channels(config)
-    enabled = [each for each in config.instances.values() if each.enabled]
+    enabled = [each for each in config.instances.values() if each.enabled and (only is None or each.id in only)]
     with tempfile.TemporaryDirectory(prefix="nextbridge-check-") as folder:
         looks = (_probe(each, channels.get(each.id, ()), config, Path(folder) / each.id, patience) for each in enabled)
         return list(await asyncio.gather(*looks))

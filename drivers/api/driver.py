@@ -64,6 +64,7 @@ class ApiDriver(Driver[ApiSettings, RoomSettings]):
     title: ClassVar[str] = "HTTP API"
     settings_type = ApiSettings
     channel_type = RoomSettings
+    asked_for: ClassVar[tuple[str, ...] | None] = ("tokens.0.name", "tokens.0.token")
     dialect = PLAIN
     guarantees = Guarantees(
         acknowledged_by=Acknowledgement.KEPT,

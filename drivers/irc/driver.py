@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Sequence
-from typing import Literal
+from typing import ClassVar, Literal
 
 from drivers.irc.backlog import Backlog
 from drivers.irc.casemapping import ASCII
@@ -53,6 +53,7 @@ class IrcDriver(Driver[IrcSettings, IrcChannel]):
     title = "IRC"
     settings_type = IrcSettings
     channel_type = IrcChannel
+    asked_for: ClassVar[tuple[str, ...] | None] = ("host", "port", "tls", "nick", "sasl.username", "sasl.password")
     dialect = IRC
     guarantees = Guarantees(
         acknowledged_by=Acknowledgement.ECHO,

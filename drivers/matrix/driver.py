@@ -74,6 +74,7 @@ class MatrixDriver(Driver[MatrixSettings, MatrixRoom]):
     title: ClassVar[str] = "Matrix"
     settings_type = MatrixSettings
     channel_type = MatrixRoom
+    asked_for: ClassVar[tuple[str, ...] | None] = ("homeserver", "user_id", "access_token")
     dialect: ClassVar[Dialect] = HTML
     libraries: ClassVar[tuple[str, ...]] = ("lxml", "nio", "vodozemac", "Crypto")
     guarantees: ClassVar[Guarantees] = Guarantees(

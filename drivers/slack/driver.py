@@ -85,6 +85,7 @@ class SlackDriver(Driver[SlackSettings, SlackChannel]):
     libraries: ClassVar[tuple[str, ...]] = ("slack_sdk",)
     settings_type = SlackSettings
     channel_type = SlackChannel
+    asked_for: ClassVar[tuple[str, ...] | None] = ("bot_token", "app_token")
     dialect: ClassVar[Dialect] = MRKDWN
     guarantees: ClassVar[Guarantees] = Guarantees(
         acknowledged_by=Acknowledgement.RESPONSE,

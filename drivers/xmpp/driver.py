@@ -61,6 +61,7 @@ class XmppDriver(Driver[XmppSettings, XmppChannel]):
     title = "XMPP"
     settings_type = XmppSettings
     channel_type = XmppChannel
+    asked_for: ClassVar[tuple[str, ...] | None] = ("jid", "password")
     dialect = STYLING
     libraries = ("slixmpp",)
     guarantees: ClassVar[Guarantees] = Guarantees(

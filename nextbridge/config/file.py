@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import codecs
+import os
+import tempfile
 from pathlib import Path
 from typing import Literal
 
@@ -10,9 +12,9 @@ from nextbridge.config import json_notation, yaml_notation
 from nextbridge.config.document import Document, NotationError
 from nextbridge.config.problem import Problem, short
 from nextbridge.config.report import Report
-from nextbridge.errors import ConfigError
+from nextbridge.errors import ConfigError, NextBridgeError
 
-__all__ = ["RULES_NAMES", "find", "open_file", "rules_beside", "text_of"]
+__all__ = ["RULES_NAMES", "FileNotWritten", "find", "open_file", "rules_beside", "text_of", "write_whole"]
 
 RULES_NAMES = ("rules.json", "rules.yaml", "rules.yml")
 """A file of one of these names beside the operator's holds its rules."""
@@ -108,3 +110,35 @@ def text_of(path: Path) -> str:
 
 def _file_error(path: Path, message: str, suggestion: str = "") -> ConfigError:
     return ConfigError((Problem(severity="error", file=str(path), message=message, suggestion=suggestion),))
+
+
+class FileNotWritten(NextBridgeError):
+    """A file of the operator's could not be written; what was there before still is."""
+
+
+def write_whole(path: Path, text: str, *, replace: bool, mode: int = 0o600) -> None:
+    """Write a file whole or not at all; it may hold secrets, so its owner alone can read it. Does file I/O.
+
+    Raises FileNotWritten, also where there is such a file already and `replace` is false.
+    """
+    try:
+        target = path.resolve()  # a link stays one
+        descriptor, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
+        beside = Path(name)
+        try:
+            with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+                file.write(text)
+                file.flush()
+                os.fchmod(file.fileno(), mode)
+                os.fsync(file.fileno())
+            if replace:
+                beside.replace(target)
+            else:
+                target.hardlink_to(beside)  # which fails where something is there, and else has it there whole
+        finally:
+            beside.unlink(missing_ok=True)
+    except FileExistsError:
+        raise FileNotWritten(f"{path} is there already; --force writes over it") from None
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "no file can be called so"
+        raise FileNotWritten(f"{path} cannot be written: {reason}") from error

@@ -34,6 +34,7 @@ __all__ = [
     "state_folder",
     "state_option",
     "told",
+    "write_file",
 ]
 
 # as sysexits(3) has them
@@ -77,6 +78,16 @@ def named(instance: str, config: Config) -> Instance:
     if (found := config.instances.get(InstanceId(instance))) is None:
         end(f"{config.path} has no instance {instance!r}; it has {', '.join(config.instances)}", EX_CONFIG)
     return found
+
+
+def write_file(path: Path, text: str, *, replace: bool, mode: int = 0o600) -> None:
+    """A file of the operator's that may hold secrets; what cannot be written ends the command with a sentence."""
+    from nextbridge.config.file import FileNotWritten, write_whole
+
+    try:
+        write_whole(path, text, replace=replace, mode=mode)
+    except FileNotWritten as error:
+        end(str(error), EX_IOERR)
 
 
 @contextmanager

@@ -32,6 +32,11 @@ class Driver(ABC, Generic[S, C]):
     """The structure of an instance's block in the file (`S`); its JSON Schema is made from it."""
     channel_type: ClassVar[type[Settings]]
     """The structure of a channel in a rule (`C`), without `msg`, which is the core's."""
+    asked_for: ClassVar[tuple[str, ...] | None] = None
+    """The keys of an instance that `nextbridge init` asks for, in that order: `sasl.username`, `tokens.0.name`.
+
+    None: those that it has to have. Each is a single value.
+    """
     dialect: ClassVar[Dialect]
     guarantees: ClassVar[Guarantees]
     libraries: ClassVar[tuple[str, ...]] = ()

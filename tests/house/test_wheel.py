@@ -76,6 +76,8 @@ def test_the_wheel_holds_all_that_the_program_is_made_of(clone: Path, wheel: Pat
     """Every file of the packages is in it (pages, styles and type marks too), and nothing beside them."""
     with zipfile.ZipFile(wheel) as archive:
         names = {name for name in archive.namelist() if ".dist-info/" not in name}
+        shipped = archive.read("nextbridge/setup/nextbridge.service")
+    assert shipped == (clone / "systemd/nextbridge.service").read_bytes()
     pages = f"nextbridge-{__version__}.data/data/share/man/man1/"
     packed = {name for name in names if not name.startswith(pages)}
     tree = {
@@ -84,7 +86,8 @@ def test_the_wheel_holds_all_that_the_program_is_made_of(clone: Path, wheel: Pat
         for path in (clone / top).rglob("*")
         if path.is_file() and "__pycache__" not in path.parts
     }
-    assert packed == tree
+    unit = "nextbridge/setup/nextbridge.service"  # of systemd/, for `nextbridge init --unit`
+    assert packed == tree | {unit}
     manual = {path.name for path in (clone / "docs" / "man").iterdir()}
     assert names - packed == {f"{pages}{name}" for name in manual}
     assert any(name.endswith(".html") for name in packed), "the pages"
