@@ -163,7 +163,7 @@ class Conversation:
         self._hub.tell_channel(post.channel_id, "post_deleted", {"post": _text(told)})
 
     def react(self, user: User, post: Post, emoji_name: str) -> Reaction:
-        now = milliseconds(self._clock)
+        now = max(milliseconds(self._clock), post.update_at + 1)
         reaction = Reaction(user_id=user.id, post_id=post.id, emoji_name=emoji_name, create_at=now, update_at=now)
         self._posts.add_reaction(reaction)
         post.has_reactions = True
@@ -172,7 +172,7 @@ class Conversation:
         return reaction
 
     def take_back_reaction(self, user: User, post: Post, emoji_name: str) -> None:
-        now = milliseconds(self._clock)
+        now = max(milliseconds(self._clock), post.update_at + 1)
         if not self._posts.remove_reaction(post.id, user.id, emoji_name):
             return
         post.has_reactions = True if self._posts.reactions(post.id) else UNSET
