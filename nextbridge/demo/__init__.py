@@ -54,7 +54,10 @@ async def run_demo(port: int) -> None:
                     Frame("Mattermost", f"{mattermost.url}/#{urlencode({'token': ada.token, 'channel': town.id})}"),
                     Frame("Web chat", chat),
                 )
-                click.echo(f"Open {stage.origin}/ and type on either side. Ctrl-C ends it.")
+                click.echo(
+                    f"Open {stage.origin}/ and type on either side; {service.http.address}/status/ shows what crosses. "
+                    "Ctrl-C ends it."
+                )
                 await running
             finally:
                 service.stop()
@@ -64,7 +67,7 @@ async def run_demo(port: int) -> None:
 def _write(path: Path, server_url: str, token: str, channel_id: str, stage: str) -> None:
     path.touch(mode=0o600)
     file = {
-        "global": {"http": {"port": 0}},
+        "global": {"http": {"port": 0}, "status_page": {}},
         "mattermost": {"mattermost": {"server_url": server_url, "token": token}},
         "webchat": {"webchat": {"title": "Web chat", "embed_from": [stage]}},
         "rules": [

@@ -34,9 +34,10 @@ class Demo:
         )
         assert self.process.stdout is not None
         self.out = self.process.stdout
-        found = re.match(r"Open (http://127\.0\.0\.1:\d+/) ", self.out.readline())
-        assert found, "the demo says the address first"
-        self.address = found.group(1)
+        place = r"(http://127\.0\.0\.1:\d+/"
+        found = re.match(rf"Open {place}) .* {place}status/) shows", self.out.readline())
+        assert found, "the demo says the addresses first"
+        self.address, self.status_page = found.groups()
 
     def stop(self) -> tuple[int, list[str]]:
         """End it as Ctrl-C does; its exit status, and what it printed since the address."""
@@ -101,6 +102,10 @@ def test_what_is_typed_on_either_side_shows_on_the_other(
 
     browser.switch_to.default_content()
     browser.save_screenshot(str(screenshots / "demo.png"))
+    browser.get(demo.status_page)
+    WebDriverWait(browser, 10).until(
+        lambda page: page.find_element(By.ID, "headline").text == "All 2 instances are connected"
+    )
     problems = [each for each in browser.get_log("browser") if each["level"] == "SEVERE"]  # type: ignore[no-untyped-call]
     assert [each["message"] for each in problems if "favicon" not in each["message"]] == []
 
