@@ -257,7 +257,9 @@ class Service:
             crossings=crossings,
             rules=rules,
             channels=channels,
-            tracer=Tracer(journal, Sight(self.instances, rules, self._skips, links, in_force.makes_traces)),
+            tracer=Tracer(
+                journal, Sight(self.instances, rules, self._skips, links, in_force.makes_traces, deliveries.lanes)
+            ),
             skips=self._skips,
         )
         desk = Desk(journal, spool, running)

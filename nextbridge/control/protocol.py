@@ -260,6 +260,10 @@ class Way(_Line, frozen=True):
     dead: int | None = None
     messages: tuple[str | None, ...] = ()
     tried: tuple[Tried, ...] = ()
+    lane: str = ""
+    """While it waits and a daemon runs: how its lane stands, in the words of `Lane.state`."""
+    held_by: str = ""
+    """What holds up the lane."""
     texts: tuple[str, ...] | None = None
     """What it was rendered to, where texts were asked for and the daemon that runs can tell."""
     name: str | None = None

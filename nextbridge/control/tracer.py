@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping
 from urllib.parse import unquote
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from nextbridge.control.protocol import Judged, SkippedMessage, TracedEvent, Traces, Tried, Way
 from nextbridge.control.words import LONGEST_TEXT, shown, words_of
+from nextbridge.delivery import LaneState
 from nextbridge.envelope import Channel, Event, InstanceId
 from nextbridge.explanation import Knowledge, explain
 from nextbridge.instance import Instance
@@ -37,6 +39,7 @@ class Sight(Struct, frozen=True):
     skips: Skips
     links: Callable[[], Links | None]
     makes_traces: Callable[[], bool]
+    lanes: Callable[[], Mapping[Channel, LaneState]]
 
 
 class Tracer:
@@ -59,18 +62,59 @@ class Tracer:
     async def _called(self, message: str, *, text: bool) -> Traces:
         traces = await self._journal.trace(message)
         sight = self._sight
-        channels = {each.event.channel for each in traces}
-        known = {} if sight is None else {each: _known(each, sight.rules) for each in channels}
-        events = await asyncio.to_thread(_events, traces, known, sight, self._trace_id, text=text)
         if sight is None:
-            return Traces(events=events)
+            return Traces(events=tuple(_event(each, text=text) for each in traces))
+        look = _Look(sight, self._journal.daemon_id, {each.event.channel for each in traces}, text=text)
+        events = await asyncio.to_thread(look.events, traces)
         skipped = tuple(map(_skipped, sight.skips.of(message)))
         return Traces(events=events, skipped=skipped, skips_since=sight.skips.since())
 
-    def _trace_id(self, event_id: int) -> str | None:
-        if self._sight is None or not self._sight.makes_traces():
+
+class _Look:
+    """What the daemon adds to one answer: taken on the loop, and worked out on a thread, which may take a while."""
+
+    def __init__(self, sight: Sight, daemon_id: str, channels: Collection[Channel], *, text: bool) -> None:
+        self._sight = sight
+        self._daemon_id = daemon_id if sight.makes_traces() else None
+        rules = sight.rules
+        self._known = {each: Knowledge.of(each, rules, rules.naming(each)) for each in channels}
+        self._lanes = sight.lanes()
+        self._text = text
+
+    def events(self, traces: Iterable[Trace]) -> tuple[TracedEvent, ...]:
+        return tuple(self._event(each) for each in traces)
+
+    def _event(self, trace: Trace) -> TracedEvent:
+        event = trace.event
+        explained = explain(event, self._known[event.channel])
+        return replace(
+            _event(trace, text=self._text),
+            ways=tuple(self._way(event, way) for way in trace.ways),
+            rules=tuple(Judged(rule=each.rule, reason=each.reason) for each in explained),
+            trace_id=None if self._daemon_id is None else f"{ids.trace(self._daemon_id, trace.event_id):032x}",
+        )
+
+    def _way(self, event: Event, way: Traced) -> Way:
+        given = self._given(event, way) if self._text else None
+        lane = self._lanes.get(way.target) if way.state == "waiting" else None
+        return replace(
+            _way(way),
+            lane="" if lane is None else lane.word,
+            held_by="" if lane is None else shown(lane.reason),
+            texts=None if given is None else tuple(shown(each, LONGEST_TEXT) for each in given.texts),
+            name=None if given is None or given.name is None else shown(given.name),
+        )
+
+    def _given(self, event: Event, way: Traced) -> Preview | None:
+        target = self._sight.instances.get(way.target.instance)
+        source = self._sight.instances.get(event.channel.instance)
+        if target is None or not way.settings or way.state == "skipped":
             return None
-        return f"{ids.trace(self._journal.daemon_id, event_id):032x}"
+        origin = Origin(source.driver.platform if source else "", event.channel.instance, self._sight.links())
+        try:
+            return preview(event, way.settings, target.driver, way.target.key, origin)
+        except Exception:  # noqa: BLE001 - a fault of a driver must not hide all else
+            return None
 
 
 def _names(given: str) -> list[str]:
@@ -83,44 +127,22 @@ def _names(given: str) -> list[str]:
     return list(dict.fromkeys(each for each in (given, last, plain, unquote(plain), timed) if each))
 
 
-def _known(channel: Channel, rules: RuleTable) -> Knowledge:
-    return Knowledge.of(channel, rules, rules.naming(channel))
-
-
-def _events(
-    traces: Sequence[Trace],
-    known: Mapping[Channel, Knowledge],
-    sight: Sight | None,
-    trace_id: Callable[[int], str | None],
-    *,
-    text: bool,
-) -> tuple[TracedEvent, ...]:
-    return tuple(
-        TracedEvent(
-            kind=each.event.key.kind,
-            source=str(each.event.channel),
-            message=each.event.message,
-            author=shown(each.event.author.name),
-            username=shown(each.event.author.username),
-            at=each.event.at,
-            accepted_at=each.accepted_at,
-            ways=tuple(_way(each.event, way, sight if text else None) for way in each.ways),
-            text=shown(words_of(each.event), LONGEST_TEXT) if text else None,
-            rules=_judged(each.event, known.get(each.event.channel)),
-            trace_id=trace_id(each.event_id),
-        )
-        for each in traces
+def _event(trace: Trace, *, text: bool) -> TracedEvent:
+    event = trace.event
+    return TracedEvent(
+        kind=event.key.kind,
+        source=str(event.channel),
+        message=event.message,
+        author=shown(event.author.name),
+        username=shown(event.author.username),
+        at=event.at,
+        accepted_at=trace.accepted_at,
+        ways=tuple(map(_way, trace.ways)),
+        text=shown(words_of(event), LONGEST_TEXT) if text else None,
     )
 
 
-def _judged(event: Event, known: Knowledge | None) -> tuple[Judged, ...] | None:
-    if known is None:
-        return None
-    return tuple(Judged(rule=each.rule, reason=each.reason) for each in explain(event, known))
-
-
-def _way(event: Event, way: Traced, sight: Sight | None) -> Way:
-    given = None if sight is None else _given(event, way, sight)
+def _way(way: Traced) -> Way:
     return Way(
         target=str(way.target),
         state=way.state,
@@ -130,18 +152,7 @@ def _way(event: Event, way: Traced, sight: Sight | None) -> Way:
         dead=way.dead,
         messages=way.messages,
         tried=tuple(Tried(at=each.at, outcome=each.outcome, reason=shown(each.reason)) for each in way.tried),
-        texts=None if given is None else tuple(shown(each, LONGEST_TEXT) for each in given.texts),
-        name=None if given is None or given.name is None else shown(given.name),
     )
-
-
-def _given(event: Event, way: Traced, sight: Sight) -> Preview | None:
-    target = sight.instances.get(way.target.instance)
-    source = sight.instances.get(event.channel.instance)
-    if target is None or not way.settings or way.state == "skipped":
-        return None
-    origin = Origin(source.driver.platform if source else "", event.channel.instance, sight.links())
-    return preview(event, way.settings, target.driver, way.target.key, origin)
 
 
 def _skipped(skip: Skip) -> SkippedMessage:

@@ -129,6 +129,8 @@ def _event(event: TracedEvent) -> str:
     for way in event.ways:
         lines.append(_line(2, f"-> {_way(way)}"))
         lines += [_line(5, f"{clock(each.at)} {_tried(each)}") for each in way.tried]
+        if way.lane:
+            lines.append(_line(5, f"its lane is {way.lane}" + (f": {way.held_by}" if way.held_by else "")))
         if way.texts is not None:
             lines.append(_line(5, f"given under the name {way.name}:" if way.name else "given:"))
             lines += [f"       {line}" for text in way.texts for line in harmless(text).splitlines()]

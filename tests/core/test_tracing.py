@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from nextbridge.driver import Outgoing, Receipt, Rejected, Retry
+from nextbridge.driver import Outgoing, Paused, Receipt, Rejected, Retry
 from nextbridge.envelope import Author, ChannelKey, MessageId, UserId
 from nextbridge.redaction import redaction
 from tests.core.conversing import BOTH, FixedDriver, holding, sides
-from tests.core.script import IdentityDriver, RunDaemon, ScriptDriver, rule
+from tests.core.script import IdentityDriver, LateDriver, RunDaemon, ScriptDriver, rule
 from tests.core.test_operators import _quiet, command, said, state
 
 __all__ = ["_quiet", "state"]
@@ -82,6 +82,23 @@ async def test_each_attempt_is_shown_with_its_answer(daemon: RunDaemon, state: P
     shown = await command(state, "trace", event.message)
     assert "postponed: it answered 503\\x1b[2J\n" in shown
     assert "riddle" not in shown
+
+
+async def test_what_holds_up_a_message_is_shown(daemon: RunDaemon, state: Path) -> None:
+    """Its instance is not connected, or its channel refuses us; also where it was never tried."""
+    async with daemon(rule("r", "a/1", "b/1", "late/1"), a=ScriptDriver, b=ScriptDriver, late=LateDriver) as running:
+
+        async def closed(message: Outgoing) -> Receipt:
+            raise Paused("the relay is no member", scope="channel")
+
+        running["b"].answer = closed
+        event = await running["a"].post("a riddle")
+        await running["b"].until(lambda: running["b"].sent != [])
+        shown = await command(state, "trace", event.message)
+        assert "-> late/1: waiting, rule r\n     its lane is waiting: it has not connected yet\n" in shown
+        assert "     its lane is paused: the relay is no member\n" in shown
+    (traced,) = (await said(state, "trace", event.message))["events"]
+    assert {way["lane"] for way in traced["ways"]} == {""}
 
 
 MALLORY = Author(id=UserId("u9"), username="mallory", name="Mallory")
