@@ -263,7 +263,7 @@ class Way(_Line, frozen=True):
     lane: str = ""
     """While it waits and a daemon runs: how its lane stands, in the words of `Lane.state`."""
     held_by: str = ""
-    """What holds up the lane."""
+    """What holds up the lane, or why the first message in it failed last."""
     texts: tuple[str, ...] | None = None
     """What it was rendered to, where texts were asked for and the daemon that runs can tell."""
     name: str | None = None

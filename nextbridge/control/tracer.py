@@ -65,6 +65,8 @@ class Tracer:
         if sight is None:
             return Traces(events=tuple(_event(each, text=text) for each in traces))
         look = _Look(sight, self._journal.daemon_id, {each.event.channel for each in traces}, text=text)
+        if any(way.state == "waiting" for each in traces for way in each.ways):
+            look.failures = {each.target: each.reason for each in await self._journal.waiting()}
         events = await asyncio.to_thread(look.events, traces)
         skipped = tuple(map(_skipped, sight.skips.of(message)))
         return Traces(events=events, skipped=skipped, skips_since=sight.skips.since())
@@ -79,6 +81,8 @@ class _Look:
         rules = sight.rules
         self._known = {each: Knowledge.of(each, rules, rules.naming(each)) for each in channels}
         self._lanes = sight.lanes()
+        self.failures: Mapping[Channel, str] = {}
+        """Why the first message of each lane failed last."""
         self._text = text
 
     def events(self, traces: Iterable[Trace]) -> tuple[TracedEvent, ...]:
@@ -100,7 +104,7 @@ class _Look:
         return replace(
             _way(way),
             lane="" if lane is None else lane.word,
-            held_by="" if lane is None else shown(lane.reason),
+            held_by="" if lane is None else shown(lane.reason or self.failures.get(way.target, "")),
             texts=None if given is None else tuple(shown(each, LONGEST_TEXT) for each in given.texts),
             name=None if given is None or given.name is None else shown(given.name),
         )

@@ -91,12 +91,20 @@ async def test_what_holds_up_a_message_is_shown(daemon: RunDaemon, state: Path) 
         async def closed(message: Outgoing) -> Receipt:
             raise Paused("the relay is no member", scope="channel")
 
+        async def busy(message: Outgoing) -> Receipt:
+            raise Retry("it is busy", after=600)
+
         running["b"].answer = closed
         event = await running["a"].post("a riddle")
         await running["b"].until(lambda: running["b"].sent != [])
         shown = await command(state, "trace", event.message)
         assert "-> late/1: waiting, rule r\n     its lane is waiting: it has not connected yet\n" in shown
         assert "     its lane is paused: the relay is no member\n" in shown
+        running["b"].answer = busy
+        running["b"].host.available(ChannelKey("1"))
+        await running["b"].until(lambda: len(running["b"].sent) == 2)
+        behind = await running["a"].post("behind it")
+        assert "its lane is retrying: it is busy\n" in await command(state, "trace", behind.message)
     (traced,) = (await said(state, "trace", event.message))["events"]
     assert {way["lane"] for way in traced["ways"]} == {""}
 

@@ -146,8 +146,9 @@ async def test_all_dead_letters_are_tried_again_at_once(daemon: RunDaemon, page:
 
 
 async def test_a_message_is_found_by_its_link_or_id(daemon: RunDaemon, page: StatusWindow) -> None:
-    """With what became of it in each target; of one that is not known it is said why that may be."""
+    """With what became of it in each target, or why it was not relayed; of one that is not known why that may be."""
     async with troubled(daemon) as running:
+        unruled = await running["a"].post("nowhere", channel="7")
         event = await running["a"].post("found", channel="square")
         await running["b"].until(lambda: "found" in running["b"].texts)
         await seen(running, page)
@@ -164,9 +165,15 @@ async def test_a_message_is_found_by_its_link_or_id(daemon: RunDaemon, page: Sta
             assert "posted in square on a by Alice" in found
             assert "delivered 1 on b as m2" in found
             assert "found" not in found.split("message", 1)[1].replace(event.message, "")
+            assert "rule town: relays it" in found
             search("nothing-of-the-kind")
             page.count("#trace > li", 0)
             assert "never accepted" in page.find("#trace-said").text
+            search(unruled.message)
+            page.count("#trace > li", 1)
+            (found,) = page.texts("#trace > li")
+            assert "not relayed: posted in a/7 by alice" in found
+            assert "no_rule no enabled rule takes messages from that channel" in found
 
         await looked(look)
 
