@@ -10,13 +10,21 @@ import pytest
 
 from nextbridge.cli import main
 
-DOCUMENTS = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")
+CLONE = Path(__file__).parents[2]
+DOCUMENTS = (
+    "README.md",
+    "CONTRIBUTING.md",
+    "CHANGELOG.md",
+    *sorted(path.relative_to(CLONE).as_posix() for path in (CLONE / "docs").glob("*.md")),
+)
 
 
 def commands(document: Path) -> Iterator[list[str]]:
     """The words of each command in the document's shell blocks, without prompts and comments."""
-    for block in re.findall(r"^```(?:sh|console|bash)\n(.*?)^```", document.read_text(), re.MULTILINE | re.DOTALL):
-        for line in block.replace("\\\n", " ").splitlines():
+    pattern = r"^ *```(sh|console|bash)\n(.*?)^ *```"
+    for kind, block in re.findall(pattern, document.read_text(), re.MULTILINE | re.DOTALL):
+        lines = [line.strip() for line in block.replace("\\\n", " ").splitlines()]
+        for line in lines if kind != "console" else [line for line in lines if line.startswith("$ ")]:
             for part in re.split(r"&&|\||;", line.removeprefix("$ ").removeprefix("# ")):
                 words = shlex.split(part, comments=True)
                 if words:
@@ -65,7 +73,9 @@ def test_every_link_into_the_clone_leads_somewhere(clone: Path, name: str) -> No
     text = (clone / name).read_text()
     linked = [target.split("#")[0] for target in re.findall(r"\]\(([^)\s]+)\)", text) if "://" not in target]
     named = re.findall(r"`((?:nextbridge|drivers|scripts|systemd|tests)/[\w./-]+)`", text)
-    assert [path for path in linked + named if path and not (clone / path).exists()] == []
+    folder = (clone / name).parent
+    assert [path for path in linked if path and not (folder / path).exists()] == []
+    assert [path for path in named if not (clone / path).exists()] == []
 
 
 def test_the_first_screen_has_the_two_commands(clone: Path) -> None:

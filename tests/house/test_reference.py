@@ -24,7 +24,7 @@ def test_the_man_pages_are_up_to_date(clone: Path) -> None:
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 def test_shells_complete_commands(shell: str) -> None:
-    """By what the README has one put into one's shell's start-up file."""
+    """By what docs/systemd.md has one put into one's shell's start-up file."""
     environment = {**os.environ, "_NEXTBRIDGE_COMPLETE": f"{shell}_source"}
     program = [sys.executable, "-c", "from nextbridge.cli import main; main(prog_name='nextbridge')"]
     source = subprocess.run(program, env=environment, capture_output=True, text=True, check=True, timeout=60).stdout
