@@ -50,6 +50,10 @@ class State(Enum):
     STOPPED = "stopped"
 
 
+_NOT_YET = {State.CONNECTING, State.WAITING, State.PAUSED}
+"""One after the other for as long as there is no connection."""
+
+
 class Core(Protocol):
     """What an instance needs of the rest of the core."""
 
@@ -123,7 +127,7 @@ class Instance:
         self.state = State.CONNECTING
         self.reason = "it has not connected yet"
         self.since = int(time.time() * 1000)
-        """When it came into this state, in milliseconds since 1970."""
+        """When it was connected, or since when it has not been, in milliseconds since 1970."""
         self.can_send = asyncio.Event()
         self.reported = asyncio.Event()
         """Set once it has connected, or has said why not."""
@@ -139,6 +143,8 @@ class Instance:
         self._core = core
         self._sightings = Sightings(journal, instance)
         self._connected_at: float | None = None
+        self._trouble: tuple[State, str] | None = None
+        """The last one that was told since it was connected."""
         self._is_refused = False
         """A send was refused for the whole instance, and none has passed since."""
         self._trial: asyncio.TimerHandle | None = None
@@ -174,8 +180,8 @@ class Instance:
 
     def pause(self, reason: str) -> None:
         """A send found that nothing passes on this instance for now: it waits for a minute, or until it reconnects."""
-        if self.state is not State.PAUSED:
-            self.log.error("instance_paused", reason=reason)
+        if self._is_news(State.PAUSED, reason):
+            self.log.error("instance_paused", reason=reason, in_seconds=_PAUSED_WAIT)
         self._stand(State.PAUSED, reason)
         self.can_send.clear()
         self._forget_pause()
@@ -201,6 +207,7 @@ class Instance:
             self.available(channel)
         if self._is_refused:
             self._forget_pause()
+            self._trouble = None
             self._stand(State.CONNECTED)
             self.can_send.set()
             self.wake_lanes()
@@ -210,9 +217,7 @@ class Instance:
         backoff = Backoff(first=self.driver.reconnect_delay, longest=_LONGEST_WAIT)
         try:
             while True:
-                wait = await self._run_once(backoff)
-                self.log.info("reconnecting", in_seconds=round(wait, 1))
-                await asyncio.sleep(wait)
+                await asyncio.sleep(await self._run_once(backoff))
                 self._stand(State.CONNECTING, self.reason)
         finally:
             self._forget_pause()
@@ -222,26 +227,23 @@ class Instance:
     async def _run_once(self, backoff: Backoff) -> float:
         self._connected_at = None
         state, named_wait = State.WAITING, None
+        lasting, bug = False, None
         try:
             await self.driver.run()
             reason = "the connection was closed"
-            self.log.warning("connection_ended", reason=reason)
         except Retry as error:
             reason, named_wait = error.reason, error.after
-            self.log.warning("connection_ended", reason=reason)
         except Paused as error:
             state, reason, named_wait = State.PAUSED, error.reason, _PAUSED_WAIT
-            self.log.error("instance_paused", reason=reason)
         except DriverError as error:
-            reason = error.reason
-            self.log.error("connection_ended", reason=reason)
+            reason, lasting = error.reason, True
         except JournalError:
-            reason = "the journal cannot be used"  # which ends the daemon: the journal has told the service
+            reason = "the journal cannot be used"
+            self._trouble = (state, reason)  # which ends the daemon: the journal has told the service
         except (Exception, asyncio.CancelledError) as error:  # a bug in one driver must not end the others
             if isinstance(error, asyncio.CancelledError) and is_ours_to_end():
                 raise
-            reason = f"the driver failed: {type(error).__name__}"
-            self.log.exception("driver_failed")
+            reason, bug = f"the driver failed: {type(error).__name__}", error
         self.connections_ended += 1
         if self._was_steady():
             backoff.reset()
@@ -250,11 +252,31 @@ class Instance:
         if state is State.PAUSED or not self.driver.guarantees.sends_while_reconnecting:
             self.can_send.clear()
         self.reported.set()
-        wait = backoff.wait()
-        return max(wait, named_wait or 0.0)
+        wait = max(backoff.wait(), named_wait or 0.0)
+        self._tell_end(state, reason, wait, lasting=lasting, bug=bug)
+        return wait
+
+    def _tell_end(self, state: State, reason: str, wait: float, *, lasting: bool, bug: BaseException | None) -> None:
+        """In the log, but not again and again for as long as it is the same trouble."""
+        about = {"reason": reason, "in_seconds": round(wait, 1)}
+        if not self._is_news(state, reason):
+            self.log.debug("still_not_connected", **about)
+        elif bug is not None:
+            self.log.error("driver_failed", **about, exc_info=bug)
+        elif state is State.PAUSED:
+            self.log.error("instance_paused", **about)
+        elif lasting:
+            self.log.error("connection_ended", **about)
+        else:
+            self.log.warning("connection_ended", **about)
+
+    def _is_news(self, state: State, reason: str) -> bool:
+        """Whether this is another trouble than the last one, or the first since it was connected."""
+        known, self._trouble = self._trouble, (state, reason)
+        return self._trouble != known
 
     def _stand(self, state: State, reason: str = "") -> None:
-        if state is not self.state:
+        if state is not self.state and not {state, self.state} <= _NOT_YET:
             self.since = int(time.time() * 1000)
         self.state, self.reason = state, reason
 
@@ -316,6 +338,7 @@ class Instance:
             self.log.info("connected", realm=realm)
         self._forget_pause()
         self._connected_at = monotonic()
+        self._trouble = None
         self._stand(State.CONNECTED)
         self.can_send.set()
         self.circuit.close()

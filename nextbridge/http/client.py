@@ -87,7 +87,7 @@ def _traced(answered: Callable[[int | None], None]) -> aiohttp.TraceConfig:
     return config
 
 
-def unreachable(error: BaseException) -> str:
+def unreachable(error: BaseException) -> str:  # noqa: PLR0911 - a sentence a cause
     """Why a connection failed, in a few words for the operator. Without secrets: only names and codes are taken."""
     match error:
         case (
@@ -106,6 +106,8 @@ def unreachable(error: BaseException) -> str:
             return f"no TLS connection came about ({_tls_reason(error)}); look at the port, and whether it is https"
         case OSError(errno=int(code)) if code > 0:
             return os.strerror(code)
+        case ConnectionResetError():
+            return "it was reset"
         case aiohttp.ServerDisconnectedError() | aiohttp.ClientPayloadError():
             return "the connection broke off"
         case _:
