@@ -17,6 +17,7 @@ from nextbridge.driver import Cursor, Receipt
 from nextbridge.envelope import Channel, ChannelKey, Event, InstanceId, Posted, encode
 from nextbridge.errors import EntryRefused
 from nextbridge.journal import Delivery, NewDelivery, PlannedPart, Purged
+from nextbridge.journal.attempts import AttemptLog
 from nextbridge.journal.faults import is_fatal
 from nextbridge.journal.people import without_person
 from nextbridge.journal.schema import KINDS, SEEN_PERIOD
@@ -75,27 +76,6 @@ _REACTED = (
     "INSERT OR IGNORE INTO reaction (event, emoji, reactor, target) SELECT ?, ?, ?, target FROM waiting WHERE id = ?"
 )
 _NO_LONGER = f"DELETE FROM reaction WHERE event = ? AND emoji = ? AND reactor = ? AND target = {_TARGET}"  # noqa: S608
-_TRIED = (
-    "INSERT INTO attempt SELECT event, target, 1 + coalesce((SELECT max(number) FROM attempt"
-    " WHERE event = waiting.event AND target = waiting.target), 0), ?, ?, terms, substr(?, 1, 500)"
-    " FROM waiting WHERE id = ?"
-)
-_ENDED = (
-    "INSERT INTO attempt SELECT :event, :target, 1 + coalesce(max(number), 0), :at, :outcome, :terms,"
-    " substr(:reason, 1, 500) FROM attempt WHERE event = :event AND target = :target"
-)
-_TAKEN_BACK = f"""
-    INSERT INTO attempt SELECT event, target, 1 + coalesce((SELECT max(number) FROM attempt
-        WHERE event = receipt.event AND target = receipt.target), 0), ?, 'deleted', terms, ''
-    FROM receipt WHERE event = ? AND target = {_TARGET} AND terms IS NOT NULL ORDER BY part LIMIT 1
-"""  # noqa: S608 - ours
-_FIRST_KEPT, _LAST_KEPT = 5, 15
-"""Attempts at a delivery that are kept: the first so many, and the newest."""
-_BETWEEN = (
-    "DELETE FROM attempt WHERE (event, target) = (SELECT event, target FROM waiting WHERE id = :delivery)"
-    " AND number > :first AND number <= :last + (SELECT max(number) FROM attempt"
-    " WHERE (event, target) = (SELECT event, target FROM waiting WHERE id = :delivery))"
-)
 _REQUEUED = "UPDATE waiting SET key = coalesce(key, id), id = ? WHERE id = ?"
 
 # The same for many rows, given as JSON, in one step: between two steps the writer waits for its turn among the threads.
@@ -154,6 +134,7 @@ class Writer:
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
         self._cursor = connection.cursor()
+        self._attempts = AttemptLog(self._cursor)
         self.daemon_id: str
         self.daemon_id, self._reserved = self._cursor.execute("SELECT daemon_id, reserved FROM journal").fetchone()
         self.first_id: int = self._reserved
@@ -325,27 +306,15 @@ class Writer:
 
     def postpone(self, delivery: int, attempts: int, reason: str) -> None:
         self._cursor.execute("UPDATE waiting SET attempts = ?, reason = ? WHERE id = ?", (attempts, reason, delivery))
-        self._cursor.execute(_TRIED, (self._now, "postponed", reason, delivery))
-        if attempts > _FIRST_KEPT + _LAST_KEPT:
-            self._cursor.execute(_BETWEEN, {"delivery": delivery, "first": _FIRST_KEPT, "last": -_LAST_KEPT})
+        self._attempts.postponed(delivery, self._now, attempts, reason)
 
     def ended(self, event_id: int, way: NewDelivery, outcome: str, reason: str) -> None:
         target, terms = self._places.get(way) or self._place(way)
-        self._cursor.execute(
-            _ENDED,
-            {
-                "event": event_id,
-                "target": target,
-                "at": self._now,
-                "outcome": outcome,
-                "terms": terms,
-                "reason": reason,
-            },
-        )
+        self._attempts.ended(event_id, target, terms, self._now, outcome, reason)
 
     def bury(self, delivery: int, reason: str, detail: str) -> None:
         self._write_collected()
-        self._cursor.execute(_TRIED, (self._now, "buried", reason, delivery))
+        self._attempts.buried(delivery, self._now, reason)
         self._cursor.execute(_BURIED, (reason, detail, self._now, delivery))
         self._cursor.execute(_GONE, (delivery,))
 
@@ -388,7 +357,7 @@ class Writer:
         """Events that are not known any more, with what they became."""
         self._cursor.executemany("DELETE FROM receipt WHERE event = ?", gone)
         self._cursor.executemany("DELETE FROM reaction WHERE event = ?", gone)
-        self._cursor.executemany("DELETE FROM attempt WHERE event = ?", gone)
+        self._attempts.forget(gone)
         self._cursor.executemany("DELETE FROM event WHERE id = ?", gone)
 
     def forget(self, events: Sequence[int], reactors: Sequence[str]) -> int:
@@ -413,7 +382,7 @@ class Writer:
                     self._purged([(number,)])
                 else:
                     execute("UPDATE event SET data = ? WHERE id = ?", (rest, number))
-                    execute("DELETE FROM attempt WHERE event = ?", (number,))  # a reason may quote a server
+                    self._attempts.forget([(number,)])  # a reason may quote a server
         finally:
             execute("PRAGMA secure_delete = OFF").fetchall()
         return forgotten
@@ -454,7 +423,7 @@ class Writer:
 
     def erase(self, delivery: int, events: Sequence[int]) -> None:
         self._write_collected()
-        self._cursor.executemany(_TAKEN_BACK, [(self._now, event, delivery) for event in events])
+        self._attempts.taken_back(delivery, self._now, events)
         self._forget_receipts(delivery, events)
         self._cursor.execute(_GONE, (delivery,))
 
