@@ -36,6 +36,11 @@ class Explained(Struct, frozen=True):
     """Why it does not relay the event; empty where it does."""
     ways: tuple[Way, ...] = ()
 
+    @property
+    def verdict(self) -> str:
+        """Why nothing of it goes anywhere by this rule; empty where something does."""
+        return self.reason or ("" if any(not way.reason for way in self.ways) else self.ways[0].reason)
+
 
 class Knowledge(Struct, frozen=True):
     """What the rules know of one channel at this moment."""

@@ -119,8 +119,10 @@ class Skips:
 
     def since(self) -> int:
         """From when on every skip is known, in milliseconds since 1970."""
-        self._forget_old()
-        return max([self._since, *(kept[0].at for kept in self._kept.values() if len(kept) == _MOST_OF_A_REASON)])
+        oldest = self._forget_old()
+        return max(
+            [self._since, oldest, *(kept[0].at for kept in self._kept.values() if len(kept) == _MOST_OF_A_REASON)]
+        )
 
     def forget(self, person: str, instance: InstanceId | None, *, really: bool = True) -> int:
         """Forget what somebody did whose id or handle this is, on one instance or on all; or only count it."""
@@ -134,11 +136,13 @@ class Skips:
                 kept.extend(left)
         return number
 
-    def _forget_old(self) -> None:
+    def _forget_old(self) -> int:
+        """From when on they are kept."""
         oldest = int((self._clock() - self._remember()) * 1000)
         for kept in self._kept.values():
             while kept and kept[0].at < oldest:
                 kept.popleft()
+        return oldest
 
 
 def _is_by(skip: Skip, person: str, instance: InstanceId | None) -> bool:

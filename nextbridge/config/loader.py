@@ -127,6 +127,10 @@ class Loader:
         if lacking := missing(TELEMETRY_LIBRARIES):
             reason = f"traces need {', '.join(lacking)}, which is not installed"
             report.error(at, ("global", "otel"), reason, install("nextbridge", TELEMETRY))
+        for name, value in settings.headers.items():
+            if not (value.reveal().isascii() and value.reveal().isprintable()):
+                where = ("global", "otel", "headers", name)
+                report.error(at, where, "a header is one line of plain characters", "look for a line break in it")
         if settings.headers and _is_readable_on_the_way(settings.endpoint):
             report.warning(
                 at,

@@ -81,10 +81,12 @@ class OtelSettings(Settings, frozen=True):
     endpoint: Annotated[
         str,
         Meta(
-            pattern=r"^https?://[^\s/?#@]+(/[^\s#]*)?$(?!\n)",
+            pattern=r"^https?://[^\s/?#@]+(/[^\s?#]*)?$(?!\n)",
             description="The collector's address for traces.",
             examples=["http://127.0.0.1:4318/v1/traces"],
-            extra_json_schema={"x-hint": "write the whole address: http://127.0.0.1:4318/v1/traces"},
+            extra_json_schema={
+                "x-hint": "write the whole address, http://127.0.0.1:4318/v1/traces, and a key of yours in headers"
+            },
         ),
     ]
     headers: Annotated[

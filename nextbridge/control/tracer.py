@@ -94,7 +94,7 @@ class _Look:
         return replace(
             _event(trace, text=self._text),
             ways=tuple(self._way(event, way) for way in trace.ways),
-            rules=tuple(Judged(rule=each.rule, reason=each.reason) for each in explained),
+            rules=tuple(Judged(rule=each.rule, reason=each.verdict) for each in explained),
             trace_id=None if self._daemon_id is None else f"{ids.trace(self._daemon_id, trace.event_id):032x}",
         )
 

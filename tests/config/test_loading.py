@@ -97,6 +97,16 @@ def test_headers_for_a_collector_are_secrets(folder: Folder) -> None:
     assert otel.headers["Authorization"].reveal() == "Bearer hunter2-of-the-collector"
     assert "hunter2" not in repr(loaded.config.general)
     assert any("can read the headers" in each.message for each in loaded.warnings)
+    with pytest.raises(ConfigError) as caught:
+        folder.load(environment={"OTEL": "Bearer hunter2-of-the\ncollector"})
+    assert "global > otel > headers > Authorization: a header is one line" in str(caught.value)
+    assert "hunter2" not in str(caught.value)
+
+
+def test_a_key_does_not_stand_in_the_address_of_a_collector(folder: Folder) -> None:
+    """Addresses are logged; a key belongs into the headers."""
+    folder.write('{"global": {"otel": {"endpoint": "https://x.example/v1/traces?key=1"}}, "pigeon": {}, "rules": []}')
+    assert any("a key of yours in headers" in each for each in folder.report())
 
 
 def test_only_drivers_of_configured_platforms_are_imported(folder: Folder) -> None:

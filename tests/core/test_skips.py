@@ -46,6 +46,7 @@ def test_nothing_is_kept_for_longer_than_messages_are() -> None:
     skips.note(young, "empty")
     assert skips.of(old.message) == []
     assert len(skips.of(young.message)) == 1
+    assert skips.since() == 1_700_000_001_000
 
 
 def test_reasons_without_number_do_not_grow() -> None:

@@ -116,6 +116,7 @@ FILTERED = (
     rule("tidy", "a/1", "c/1", filter={"ignore_text": ["^!"]}),
     rule("off", "a/1", "c/2", enabled=False),
     rule("back", "b/1", to=["a/1"]),
+    rule("again", "a/1", to=["c/1"]),
     rule("elsewhere", "a/2", "c/2"),
 )
 
@@ -132,6 +133,7 @@ async def test_what_each_rule_says_is_shown(daemon: RunDaemon, state: Path) -> N
             "tidy": "",
             "off": "it is disabled",
             "back": "it takes no messages from there",
+            "again": "the earlier rule tidy leads there",
         }
         assert [way["target"] for way in traced["ways"]] == ["c/1"]
         assert [(each["reason"], each["rule"]) for each in found["skipped"]] == [("filter_user", "polite")]
