@@ -43,12 +43,14 @@ class InForce:
         self._at_start = general
         self._told: list[Callable[[], object]] = []
 
-    def replace(self, general: GlobalSettings) -> None:
-        """This holds from now on. Awaits nothing."""
+    def replace(self, general: GlobalSettings) -> tuple[str, ...]:
+        """This holds from now on. Returns the keys that say something else than before. Awaits nothing."""
         before, self.general = self.general, general
-        if general != before:
+        changed = tuple(key for key in general.__struct_fields__ if getattr(general, key) != getattr(before, key))
+        if changed:
             for each in self._told:
                 each()
+        return changed
 
     def tell(self, changed: Callable[[], object]) -> None:
         """Call `changed` whenever something in it has changed. It has to be quick."""

@@ -44,6 +44,8 @@ class Reloaded(Struct, frozen=True, kw_only=True):
     reconnected: tuple[InstanceId, ...] = ()
     begun: tuple[InstanceId, ...] = ()
     rules_changed: bool = False
+    general_changed: tuple[str, ...] = ()
+    """Keys of `global` that say something else than before."""
     needs_restart: tuple[str, ...] = ()
     """Keys of `global` that have changed and take effect at the next start only."""
     warnings: str = ""
@@ -138,7 +140,7 @@ class Reload:
             await self._instances.stop(changes.ending)
             await self._backfill.forget(changes.ending)
         # up to the next await whatever looks up a rule, an instance or a setting goes over to the new file, all at once
-        self._in_force.replace(new.general)
+        general_changed = self._in_force.replace(new.general)
         ended = self._instances.adopt(changes)
         self._rules.replace(new.rules, without={each.id for each in new.instances.values() if not each.enabled})
         self._alerts.replace(new.ops)
@@ -153,6 +155,7 @@ class Reload:
             reconnected=tuple(sorted(changes.ending & changes.made.keys())),
             begun=tuple(sorted(changes.made.keys() - changes.ending)),
             rules_changed=old.rules != new.rules,
+            general_changed=general_changed if old.ops == new.ops else (*general_changed, "ops_channel"),
             needs_restart=self._in_force.needs_restart,
             warnings=render(loaded.warnings),
         )

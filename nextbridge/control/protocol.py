@@ -441,6 +441,7 @@ class Reloaded(_Line, frozen=True, tag_field="what", tag="reloaded"):
     reconnected: tuple[str, ...]
     begun: tuple[str, ...]
     rules_changed: bool
+    general_changed: tuple[str, ...]
     needs_restart: tuple[str, ...]
     warnings: str
 

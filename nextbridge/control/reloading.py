@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -47,8 +48,13 @@ def _what_changed(done: Reloaded) -> str:
     ]
     if done.rules_changed:
         said.append("the rules changed")
+    if held := [key for key in done.general_changed if key not in done.needs_restart]:
+        said.append(f"changed: {_keys(held)}")
     lines = [f"Reloaded; {'; '.join(said) or 'nothing changed'}."]
     if done.needs_restart:
-        keys = ", ".join(f"global.{key}" for key in done.needs_restart)
-        lines.append(f"These take effect at the next start only: {keys}.")
+        lines.append(f"These take effect at the next start only: {_keys(done.needs_restart)}.")
     return "\n".join(lines)
+
+
+def _keys(of_global: Iterable[str]) -> str:
+    return ", ".join(f"global.{key}" for key in of_global)

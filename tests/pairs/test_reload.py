@@ -88,7 +88,8 @@ async def test_a_hundred_reloads_under_load_lose_and_repeat_nothing(daemon: Daem
 async def test_a_wrong_file_is_refused_whole_and_explained(daemon: Daemon) -> None:
     """The command shows what `check` shows, a signal leaves a line in the log, and all goes on as before."""
     room = {"id": "r", "type": "forward", "from": {"w": {"room": "one"}}, "to": {"w": {"room": "two"}}}
-    right = {"global": {"http": {"port": 0}}, "webchat": {"w": {}}, "rules": [room]}
+    general = {"http": {"port": 0}}
+    right = {"global": general, "webchat": {"w": {}}, "rules": [room]}
     await daemon.start(right)
     daemon.write(json.dumps({**right, "webchat": {"w": {"titel": "x"}}}, indent=1))
     status, output = await daemon.command("reload")
@@ -105,6 +106,10 @@ async def test_a_wrong_file_is_refused_whole_and_explained(daemon: Daemon) -> No
     assert "config.json:9:4" in str(line["first"])
     daemon.write({**right, "webchat": {"w": {"title": "x"}}})
     assert await daemon.command("reload") == (0, "Reloaded; connected anew: w.\n")
+    ops = {"instance": "w", "room": "one"}
+    daemon.write({**right, "webchat": {"w": {"title": "x"}}, "global": {**general, "watch": True, "ops_channel": ops}})
+    assert await daemon.command("reload") == (0, "Reloaded; changed: global.watch, global.ops_channel.\n")
+    assert await daemon.command("reload") == (0, "Reloaded; nothing changed.\n")
     assert await daemon.stop() == 0
     status, output = await daemon.command("reload")
     assert (status, output) == (69, "No daemon runs on this state folder. It reads the file when it starts.\n")
