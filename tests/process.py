@@ -121,6 +121,13 @@ class Daemon:
                     found.append(json.loads(line))
         return [line for line in found if line["event"] == name]
 
+    async def logged(self, name: str, *, times: int = 1) -> dict[str, object]:
+        """The newest line of that name, once there have been so many."""
+        async with asyncio.timeout(30):
+            while len(self.events(name)) < times:  # noqa: ASYNC110 - a log tells nobody
+                await asyncio.sleep(0.05)
+        return self.events(name)[-1]
+
     async def _is_ready(self) -> bool:
         listening = self.events("http_listening")
         if not listening:

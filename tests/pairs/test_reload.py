@@ -97,10 +97,7 @@ async def test_a_wrong_file_is_refused_whole_and_explained(daemon: Daemon) -> No
     assert 'unknown key "titel"; did you mean "title"?' in output
     assert output.endswith("The file is wrong: nothing has changed.\n")
     daemon.hang_up()
-    async with asyncio.timeout(10):
-        while len(daemon.events("reload_refused")) < 2:  # noqa: ASYNC110 - a log tells nobody
-            await asyncio.sleep(0.05)
-    line = daemon.events("reload_refused")[-1]
+    line = await daemon.logged("reload_refused", times=2)
     assert line["level"] == "error"
     assert line["mistakes"] == 1
     assert "config.json:9:4" in str(line["first"])
@@ -139,9 +136,7 @@ async def test_a_file_is_watched_while_it_says_so(daemon: Daemon) -> None:
         daemon.write({**file, "global": {"http": {"port": 0}, "watch": watch}, "webchat": {each: {} for each in rooms}})
         if number == 1:
             await daemon.ask(ReloadFile())
-        async with asyncio.timeout(30):
-            while len(daemon.events("reloaded")) < number:  # noqa: ASYNC110 - a log tells nobody
-                await asyncio.sleep(0.05)
+        await daemon.logged("reloaded", times=number)
     assert [each["begun"] for each in daemon.events("reloaded")] == [[], ["x"], ["y"]]
     assert await daemon.stop() == 0
 
@@ -151,18 +146,11 @@ async def test_a_watched_file_is_read_when_it_changes(daemon: Daemon) -> None:
     file = {"global": {"http": {"port": 0}, "watch": True}, "webchat": {"w": {}}, "rules": []}
     await daemon.start(file)
     daemon.write({**file, "webchat": {"w": {}, "x": {}}})
-
-    async def reloaded(times: int) -> dict[str, object]:
-        async with asyncio.timeout(30):
-            while len(daemon.events("reloaded")) < times:  # noqa: ASYNC110 - a log tells nobody
-                await asyncio.sleep(0.05)
-        return daemon.events("reloaded")[-1]
-
-    assert (await reloaded(1))["begun"] == ["x"]
+    assert (await daemon.logged("reloaded"))["begun"] == ["x"]
     path = daemon.write({key: value for key, value in file.items() if key != "rules"})
     rule = {"type": "forward", "from": {"w": {"room": "one"}}, "to": {"w": {"room": "two"}}}
     path.with_name("rules.json").write_text(json.dumps([rule]))
-    line = await reloaded(2)
+    line = await daemon.logged("reloaded", times=2)
     if not line["rules_changed"]:  # both were written, and the first was seen alone
-        line = await reloaded(3)
+        line = await daemon.logged("reloaded", times=3)
     assert line["rules_changed"]
