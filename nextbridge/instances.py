@@ -100,13 +100,16 @@ class Instances(Mapping[InstanceId, Instance]):
         ending = frozenset(each for each in self._running if each in made or each not in shapes)
         return Changes(ending, made, shapes, given)
 
+    def give(self, changes: Changes) -> None:
+        """Those that go on find what the file says now when they ask; at once, before one asks and keeps the old."""
+        for name in self._running.keys() - changes.ending:
+            self._running[name].given = changes.given[name]
+
     def adopt(self, changes: Changes) -> list[Instance]:
         """Look-ups find what `changes` made from now on; returns those that ended. They are still to be closed."""
         ended = [self._running.pop(each) for each in changes.ending]
         self._running.update(changes.made)
         self._shapes = dict(changes.shapes)
-        for name, instance in self._running.items():
-            instance.given = changes.given[name]
         return ended
 
     def start(self) -> None:

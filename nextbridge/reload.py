@@ -135,6 +135,7 @@ class Reload:
         old, new = self._config, loaded.config
         changes = self._instances.compare(new, self._core, self._journal)
         await self._http.move(new.general.http)
+        self._instances.give(changes)
         if changes.ending:
             await self._deliveries.hold(changes.ending, _FINISH_SECONDS)
             await self._instances.stop(changes.ending)
