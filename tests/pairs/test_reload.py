@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 
+import aiohttp
 import pytest
 
 from nextbridge.control.protocol import Reloaded, ReloadFile
@@ -154,3 +155,23 @@ async def test_a_watched_file_is_read_when_it_changes(daemon: Daemon) -> None:
     if not line["rules_changed"]:  # both were written, and the first was seen alone
         line = await daemon.logged("reloaded", times=3)
     assert line["rules_changed"]
+
+
+async def test_whoever_is_connected_stays_so_when_the_server_moves(daemon: Daemon, unused_tcp_port: int) -> None:
+    """A visitor of the web chat, while new ones find it at the new place alone."""
+    file = {"webchat": {"w": {}}, "rules": []}
+    await daemon.start({**file, "global": {"http": {"port": 0}}})
+    old = daemon.events("http_listening")[-1]["address"]
+    async with aiohttp.ClientSession() as http, http.ws_connect(f"{old}/webchat/w/live", autoping=False) as visitor:
+        daemon.write({**file, "global": {"http": {"port": unused_tcp_port}}})
+        await daemon.ask(ReloadFile())
+        await visitor.ping(b"still here")
+        async with asyncio.timeout(10):
+            while (message := await visitor.receive()).type is not aiohttp.WSMsgType.PONG:
+                assert not visitor.closed
+        assert message.data == b"still here"
+        async with http.get(f"http://127.0.0.1:{unused_tcp_port}/healthz") as answer:
+            assert answer.status == 200
+        with pytest.raises(aiohttp.ClientConnectorError):
+            await http.get(f"{old}/healthz")
+    assert await daemon.stop() == 0
