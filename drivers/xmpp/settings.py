@@ -102,29 +102,45 @@ class XmppChannel(Settings, frozen=True):
 
 def remarks(settings: XmppSettings) -> Iterable[Remark]:
     """What the schema cannot say about an instance. No I/O."""
-    if settings.is_component:
-        if settings.password is not None:
-            yield Remark(("password",), "a component has no password: remove it, or component_secret")
-        if "@" in settings.jid:
-            yield Remark(("jid",), f"a component's address is a domain: {settings.domain}, for instance")
-        if settings.host is None:
-            yield Remark(("component_secret",), 'a component needs the server\'s "host": 127.0.0.1, mostly')
-        elif settings.host not in _LOOPBACK:
-            text = "a component's connection is not encrypted: use it on the same machine or in a network of your own"
-            yield Remark(("host",), text, fatal=False)
-        if settings.tls is not None:
-            yield Remark(("tls",), "a component's connection has no TLS: remove it")
-    else:
-        if settings.password is None:
-            yield Remark((), 'an account needs its "password", a component its "component_secret"')
-        if "@" not in settings.jid:
-            yield Remark(("jid",), f"an account's address has an @; did you mean relay@{settings.jid}?")
+    yield from _of_a_component(settings) if settings.is_component else _of_an_account(settings)
+    if not _is_name(settings.domain):
+        yield Remark(("jid",), f"{settings.domain} cannot be the name of a server: correct it")
     if settings.port is not None and settings.host is None:
         yield Remark(("port",), 'a port is the port of a "host": add it, or let the SRV records say both')
     if isinstance(settings.proxy, str) and settings.proxy.startswith("https://"):
         yield Remark(("proxy",), "XMPP goes through http://, socks4:// and socks5:// proxies, not through https://")
     if re.search(r"[\x00-\x1f\x7f]", settings.nick):
         yield Remark(("nick",), "a nick holds no control characters")
+
+
+def _of_a_component(settings: XmppSettings) -> Iterable[Remark]:
+    if settings.password is not None:
+        yield Remark(("password",), "a component has no password: remove it, or component_secret")
+    if "@" in settings.jid:
+        yield Remark(("jid",), f"a component's address is a domain: {settings.domain}, for instance")
+    if settings.host is None:
+        yield Remark(("component_secret",), 'a component needs the server\'s "host": 127.0.0.1, mostly')
+    elif settings.host not in _LOOPBACK:
+        text = "a component's connection is not encrypted: use it on the same machine or in a network of your own"
+        yield Remark(("host",), text, fatal=False)
+    if settings.tls is not None:
+        yield Remark(("tls",), "a component's connection has no TLS: remove it")
+
+
+def _of_an_account(settings: XmppSettings) -> Iterable[Remark]:
+    if settings.password is None:
+        yield Remark((), 'an account needs its "password", a component its "component_secret"')
+    if "@" not in settings.jid:
+        yield Remark(("jid",), f"an account's address has an @; did you mean relay@{settings.jid}?")
+
+
+def _is_name(domain: str) -> bool:
+    """Whether a server can have it: not with a label that is empty or longer than 63 letters."""
+    try:
+        domain.encode("idna")
+    except UnicodeError:
+        return False
+    return True
 
 
 def channel_remarks(channel: XmppChannel, settings: XmppSettings) -> Iterable[Remark]:

@@ -92,7 +92,9 @@ Off: TypeAlias = Annotated[
 ProxyUrl: TypeAlias = Annotated[
     str,
     Meta(
-        pattern=r"^(https?|socks5h?|socks4)://([^\s/]*@)?([^\s/:@\[\]]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?/?$(?!\n)",
+        # a host's name is of labels of at most 63 letters: no other can be looked up
+        pattern=r"^(https?|socks5h?|socks4)://([^\s/]*@)?"
+        r"(([^\s/:@\[\].]{1,63}\.)*[^\s/:@\[\].]{1,63}\.?|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?/?$(?!\n)",
         description="A proxy for every connection: http://host:port or socks5://[user:password@]host:port.",
         extra_json_schema={"x-hint": "write it as http://host:port or socks5://host:port"},
     ),

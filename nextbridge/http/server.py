@@ -124,7 +124,7 @@ class HttpServer:
         others = len(runner.addresses)
         try:
             await site.start()
-        except OSError as error:
+        except (OSError, UnicodeError) as error:
             await site.stop()  # the runner counts it among its own already
             raise HttpError(
                 f"the HTTP server cannot listen on {host}:{port}: {_why(error)}; {_advice(error)}"
@@ -176,16 +176,16 @@ async def _harden(_request: web.Request, response: web.StreamResponse) -> None:
     response.headers["Server"] = "NextBridge"
 
 
-def _why(error: OSError) -> str:
+def _why(error: OSError | UnicodeError) -> str:
     """In the system's words alone: the event loop adds the address, which is said already."""
-    if isinstance(error, socket.gaierror):
+    if isinstance(error, socket.gaierror | UnicodeError):  # it is none, or cannot be one
         return "there is no such name"
     return os.strerror(error.errno) if error.errno and error.errno > 0 else str(error)
 
 
-def _advice(error: OSError) -> str:
+def _advice(error: OSError | UnicodeError) -> str:
     match error:
-        case socket.gaierror() | OSError(errno=errno.EADDRNOTAVAIL):
+        case socket.gaierror() | UnicodeError() | OSError(errno=errno.EADDRNOTAVAIL):
             return "set global.http.host to an address of this machine: 127.0.0.1, or 0.0.0.0 for all"
         case OSError(errno=errno.EACCES):
             return "set global.http.port to one above 1023, and have a reverse proxy lead there"

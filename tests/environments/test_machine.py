@@ -96,10 +96,11 @@ def test_a_place_where_the_http_server_cannot_listen(tmp_path: Path, unused_tcp_
         EX_OSERR,
         f"the HTTP server cannot listen on 192.0.2.1:0: Cannot assign requested address; {address}",
     )
-    assert run(tmp_path, state, host="nextbridge.invalid") == (
-        EX_OSERR,
-        f"the HTTP server cannot listen on nextbridge.invalid:0: there is no such name; {address}",
-    )
+    for name in ("nextbridge.invalid", f"{'n' * 70}.test"):
+        assert run(tmp_path, state, host=name) == (
+            EX_OSERR,
+            f"the HTTP server cannot listen on {name}:0: there is no such name; {address}",
+        )
     if int(Path("/proc/sys/net/ipv4/ip_unprivileged_port_start").read_text()) > 80:
         status, line = run(tmp_path, state, "net_bind_service", port=80)
         assert status == EX_OSERR

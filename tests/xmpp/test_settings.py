@@ -25,6 +25,7 @@ _COMPONENT: dict[str, Any] = {"jid": "bridge.example.com", "component_secret": _
         ({**_ACCOUNT, "port": 5222}, ("port",), "host"),
         ({**_ACCOUNT, "proxy": "https://p:1"}, ("proxy",), "socks5"),
         ({**_ACCOUNT, "nick": "a\nb"}, ("nick",), "control"),
+        ({**_ACCOUNT, "jid": f"relay@{'e' * 70}.com"}, ("jid",), "cannot be the name of a server"),
         ({**_COMPONENT, "password": _SECRET}, ("password",), "component_secret"),
         ({**_COMPONENT, "jid": "relay@bridge.example.com"}, ("jid",), "bridge.example.com"),
         ({**_COMPONENT, "host": None}, ("component_secret",), "host"),
