@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shlex
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +31,11 @@ def test_all_that_is_copied_into_the_image_is_there(clone: Path, image: list[lis
     """And what the wheel is made of is copied."""
     copied = {word for line in image if line[0] == "COPY" and "--from=build" not in line for word in line[1:-1]}
     assert [each for each in copied if not (clone / each).exists()] == []
-    assert {"nextbridge", "drivers", "docs/man", "pyproject.toml", "README.md", "LICENSE"} <= copied
+    project = tomllib.loads((clone / "pyproject.toml").read_text())
+    wheel = project["tool"]["hatch"]["build"]["targets"]["wheel"]
+    made_of = {"pyproject.toml", project["project"]["readme"], *project["project"]["license-files"], *wheel["packages"]}
+    made_of |= {*wheel["force-include"], *wheel["shared-data"]}
+    assert [each for each in made_of if not any(each == path or each.startswith(f"{path}/") for path in copied)] == []
 
 
 def test_the_image_runs_the_program_as_a_user_without_rights(image: list[list[str]]) -> None:
