@@ -107,7 +107,7 @@ class StatusWindow(Window):
         self.wait(lambda: self.find("#headline").text not in {"", "…"})
 
     def texts(self, selector: str) -> list[str]:
-        read = "return [...document.querySelectorAll(arguments[0])].map(each => each.innerText)"
+        read = "return [...document.querySelectorAll(arguments[0])].map(each => each.innerText ?? each.tagName)"
         found: list[str] = self.browser.execute_script(read, selector)
         return found
 

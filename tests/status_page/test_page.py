@@ -12,8 +12,10 @@ import pytest
 from selenium.webdriver import Keys
 from selenium.webdriver.support.ui import Select
 
+from nextbridge.config.model import StatusPageSettings
+from nextbridge.driver import Outgoing, Receipt, Retry
 from nextbridge.envelope import Author, UserId
-from tests.core.script import Daemon, RunDaemon, rule
+from tests.core.script import Daemon, RunDaemon, ScriptDriver, rule
 from tests.irc.conftest import free_ports
 from tests.status_page.conftest import RULES, TOKEN, StatusWindow, troubled
 from tests.window import EVIL
@@ -40,6 +42,11 @@ def broken(page: StatusWindow) -> list[str]:
     page.browser.execute_script(AXE)
     found: dict[str, Any] = page.browser.execute_async_script("axe.run().then(arguments[0])")
     return [f"{each['id']}: {each['nodes'][0]['html']}" for each in found["violations"]]
+
+
+async def busy(_message: Outgoing) -> Receipt:
+    """The platform takes nothing for now."""
+    raise Retry("too busy", after=600)
 
 
 async def test_it_shows_how_everything_stands(daemon: RunDaemon, page: StatusWindow) -> None:
@@ -188,6 +195,30 @@ async def test_a_reload_and_a_lost_instance_show_by_themselves(daemon: RunDaemon
         await running.reload(*RULES, disabled=["c"])
         await looked(lambda: page.wait(lambda: len(page.texts("#instances > li")) == 2))
         assert await looked(page.complaints) == []
+
+
+async def test_a_large_file_is_shown_and_drawn_once(daemon: RunDaemon, page: StatusWindow) -> None:
+    """Three hundred rules, a channel each on both sides; of as many that wait, those that wait longest are shown."""
+    many = [rule(f"rule {number}", f"a/many{number}", f"b/many{number}") for number in range(300)]
+    async with daemon(*many, status_page=StatusPageSettings(), a=ScriptDriver, b=ScriptDriver) as running:
+        running["b"].answer = busy
+        for number in range(150):
+            await running["a"].post("waits", channel=f"many{number}")
+        await running["b"].until(lambda: len(running["b"].sent) == 150)
+        await seen(running, page)
+
+        def look() -> None:
+            page.count("#columns .station", 600)
+            page.count("#wires .wire", 300)
+            page.count("#lanes > li", 100)
+            assert page.find("#lanes-more").text == "… and 50 more channels, which nextbridge queue shows."
+            page.browser.execute_script("document.querySelector('#wires .wire').dataset.first = 'yes'")
+
+        await looked(look)
+        for number in range(5):
+            await running["a"].post("waits, too", channel=f"many{number}")
+        await looked(lambda: page.wait(lambda: page.find("#waiting").text == "155"))
+        assert await looked(lambda: page.texts("#wires [data-first]")) != []
 
 
 async def test_a_page_comes_back_with_the_daemon(daemon: RunDaemon, page: StatusWindow) -> None:

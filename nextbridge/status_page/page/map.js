@@ -13,15 +13,19 @@ const QUIET = matchMedia("(prefers-reduced-motion: reduce)");
 const nodes = new Map(); // by channel, or by what stands for a rule where its line passes a column
 const lines = []; // { hue, by: the nodes that it goes through, arrow }
 let dots = 0;
+let planned = "";
 
 new ResizeObserver(draw).observe(find("plan"));
 
-/** Show what the rules join; `instances` gives the columns their order. */
-export function plan(rules, instances) {
+/** Show what the rules join; `order` has the instances' names. What is shown already is left as it is. */
+export function plan(rules, order) {
+  const now = JSON.stringify([rules, order]);
+  if (now === planned) return;
+  planned = now;
   const ends = new Map(rules.flatMap((rule) => [...rule.sources, ...rule.targets]).map((end) => [end.channel, end]));
   show(find("map-empty"), ends.size === 0);
   show(find("map"), ends.size > 0);
-  const names = new Set([...instances.map((each) => each.name), ...[...ends.values()].map((each) => each.instance)]);
+  const names = new Set([...order, ...[...ends.values()].map((each) => each.instance)]);
   const columns = [...names]
     .map((name) => ({ name, stops: [...ends.values()].filter((each) => each.instance === name).map(stop) }))
     .filter((column) => column.stops.length > 0);
@@ -165,8 +169,10 @@ function draw() {
   wires.setAttribute("width", box.width);
   wires.setAttribute("height", box.height);
   for (const old of wires.querySelectorAll(".wire")) old.remove();
-  for (const { hue, by, arrow } of lines) {
-    const line = drawn("path", { class: "wire", d: through(by.map((key) => nodes.get(key))), "data-hue": hue });
+  // all places first, and then all lines: in turn, each line would have the page laid out anew
+  const ways = lines.map((line) => ({ ...line, d: through(line.by.map((key) => nodes.get(key))) }));
+  for (const { hue, d, arrow } of ways) {
+    const line = drawn("path", { class: "wire", d, "data-hue": hue });
     wires.prepend(line);
     if (arrow) wires.append(head(line, hue));
   }

@@ -25,6 +25,8 @@ const LANE_MEANS = {
   waiting: "Its instance is not connected.",
 };
 
+const MOST_LANES = 100; // those that wait longest come first
+
 let status = null;
 let rules = [];
 let crossings = 0;
@@ -53,13 +55,13 @@ function hear(answer) {
       find("dead-count").dataset.tone = answer.dead ? "bad" : "";
       instances(status.instances);
       glance();
-      map.plan(rules, status.instances);
-      traffic.offer("tail-instance", status.instances.map((each) => each.name));
+      map.plan(rules, instanceNames());
+      traffic.offer("tail-instance", instanceNames());
       break;
     case "rules":
       rules = answer.rules;
       learn(rules);
-      map.plan(rules, status?.instances ?? []);
+      map.plan(rules, instanceNames());
       traffic.offer("tail-rule", rules.map((each) => each.rule));
       break;
     case "queue":
@@ -76,6 +78,8 @@ function hear(answer) {
       break;
   }
 }
+
+const instanceNames = () => (status?.instances ?? []).map((each) => each.name);
 
 function tell(state, text) {
   const words = { connecting: "Connecting…", online: "Live", lost: "The daemon does not answer. Trying again…", token: "A token is needed", refused: text };
@@ -139,9 +143,11 @@ function instances(found) {
 
 function lanes(found) {
   show(find("lanes-empty"), found.length === 0);
+  show(find("lanes-more"), found.length > MOST_LANES);
+  find("lanes-more").textContent = `… and ${found.length - MOST_LANES} more channels, which nextbridge queue shows.`;
   renew(
     find("lanes"),
-    found,
+    found.slice(0, MOST_LANES),
     (each) => `${each.instance}/${each.channel}`,
     () => element("li"),
     (item, lane) => {
