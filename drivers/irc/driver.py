@@ -10,6 +10,7 @@ from drivers.irc.backlog import Backlog
 from drivers.irc.casemapping import ASCII
 from drivers.irc.channels import Channels
 from drivers.irc.connection import Connection
+from drivers.irc.directory import directory
 from drivers.irc.formatting import IRC
 from drivers.irc.names import display_name
 from drivers.irc.pacing import Pacer
@@ -23,6 +24,7 @@ from nextbridge.config.types import effective_proxy
 from nextbridge.driver import (
     Acknowledgement,
     ConfiguredChannel,
+    Directory,
     Driver,
     Excerpt,
     Finding,
@@ -34,6 +36,7 @@ from nextbridge.driver import (
     Remark,
     RetryRecognition,
     Unit,
+    Unlisted,
 )
 from nextbridge.envelope import Author, ChannelKey, MessageId, UserId
 from nextbridge.errors import Retry
@@ -159,3 +162,6 @@ class IrcDriver(Driver[IrcSettings, IrcChannel]):
 
     async def probe(self) -> list[Finding]:
         return await probe(self.settings, self.channels, effective_proxy(self.settings.proxy, self.host.proxy))
+
+    async def directory(self) -> Directory | Unlisted:
+        return await directory(self.settings, effective_proxy(self.settings.proxy, self.host.proxy))

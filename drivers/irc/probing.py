@@ -16,13 +16,13 @@ from drivers.irc.settings import IrcChannel, IrcSettings
 from nextbridge.driver import ConfiguredChannel, Finding
 from nextbridge.errors import DriverError
 
-__all__ = ["probe"]
+__all__ = ["another_nick", "probe"]
 
 
 async def probe(
     settings: IrcSettings, channels: Sequence[ConfiguredChannel[IrcChannel]], proxy: str | None
 ) -> list[Finding]:
-    """Connect under a nick of its own, so that a running relay keeps its own, look, and leave."""
+    """Connect beside a running relay, look, and leave."""
     pacer = Pacer(settings.messages_per_second, settings.burst)
     try:
         connection = await Connection.open(settings, proxy, pacer)
@@ -31,8 +31,7 @@ async def probe(
     where = f"{settings.host}:{settings.effective_port}"
     findings = [Finding(True, "connection", f"connected to {where}{' with TLS' if settings.tls else ''}")]
     try:
-        # nine characters fit everywhere
-        server = await register(connection, settings, f"{settings.nick[:5]}-{secrets.token_hex(8)[:3]}")
+        server = await register(connection, settings, another_nick(settings))
         pacer.rested()
         account = ", logged in to the account" if settings.sasl is not None else ""
         network = quoted(server.network or settings.host)
@@ -45,6 +44,11 @@ async def probe(
     finally:
         await connection.close("checked")
     return findings
+
+
+def another_nick(settings: IrcSettings) -> str:
+    """One for somebody who only looks, so that a running relay keeps its own. Nine characters fit everywhere."""
+    return f"{settings.nick[:5]}-{secrets.token_hex(8)[:3]}"
 
 
 async def _channel(connection: Connection, server: Server, channel: IrcChannel, seconds: float) -> Finding:

@@ -16,6 +16,7 @@ from nextbridge.driver import (
     Acknowledgement,
     ConfiguredChannel,
     Cursor,
+    Directory,
     Driver,
     Excerpt,
     Finding,
@@ -29,6 +30,7 @@ from nextbridge.driver import (
     Remark,
     RetryRecognition,
     Unit,
+    Unlisted,
 )
 from nextbridge.envelope import Attachment, Author, ChannelKey, MessageId, UserId
 from nextbridge.errors import Retry
@@ -234,3 +236,8 @@ class XmppDriver(Driver[XmppSettings, XmppChannel]):
         from drivers.xmpp.probing import probe
 
         return await probe(self.settings, self.channels, effective_proxy(self.settings.proxy, self.host.proxy))
+
+    async def directory(self) -> Directory | Unlisted:
+        from drivers.xmpp.directory import directory
+
+        return await directory(self.settings, effective_proxy(self.settings.proxy, self.host.proxy))

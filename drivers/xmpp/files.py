@@ -15,6 +15,7 @@ from xml.etree import ElementTree as ET
 import aiohttp
 from msgspec import Struct
 
+from drivers.xmpp.disco import services_of
 from drivers.xmpp.settings import XmppSettings
 from drivers.xmpp.stanzas import (
     FILE,
@@ -35,9 +36,6 @@ from nextbridge.labels import in_words
 __all__ = ["UPLOAD", "Service", "Uploads", "found_service", "home_of", "refusal_of", "shown_files"]
 
 UPLOAD: Final = "urn:xmpp:http:upload:0"
-_ITEMS: Final = "http://jabber.org/protocol/disco#items"
-_INFO: Final = "http://jabber.org/protocol/disco#info"
-_MOST_ITEMS: Final = 30
 _KEPT: Final = 1000
 _HEADERS: Final = {"authorization", "cookie", "expires"}
 """The only ones that a server may set for us: XEP-0363, 5."""
@@ -58,23 +56,9 @@ def home_of(settings: XmppSettings) -> str:
 
 async def found_service(stream: Stream, domain: str, *, seconds: float) -> Service | None:
     """The server's own store, if it has one. Raises Retry."""
-    addresses = [domain]
-    try:
-        answer = await stream.request(domain, element(_ITEMS, "query"), seconds=seconds)
-    except Refused:
-        pass
-    else:
-        items = answer.iterfind(f"{name(_ITEMS, 'query')}/{name(_ITEMS, 'item')}")
-        addresses += [each.get("jid", "") for each in items if each.get("jid")][:_MOST_ITEMS]
-    for address in addresses:
-        try:
-            answer = await stream.request(address, element(_INFO, "query"), seconds=seconds)
-        except (Refused, Retry):
-            continue
-        query = answer.find(name(_INFO, "query"))
-        if query is None or UPLOAD not in {each.get("var") for each in query.iterfind(name(_INFO, "feature"))}:
-            continue
-        return Service(address, _largest(query))
+    async for address, about in services_of(stream, domain, seconds=seconds):
+        if UPLOAD in about.features:
+            return Service(address, _largest(about.query))
     return None
 
 

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 
 from drivers.xmpp.connecting import tls_context
+from drivers.xmpp.disco import about
 from drivers.xmpp.files import found_service, home_of
 from drivers.xmpp.membership import refusal
-from drivers.xmpp.room import DISCO
 from drivers.xmpp.settings import XmppChannel, XmppSettings
-from drivers.xmpp.stanzas import MAM, OCCUPANT, element, name
+from drivers.xmpp.stanzas import MAM, OCCUPANT
 from drivers.xmpp.stream import InUse, Refused, Stream
 from nextbridge.driver import ConfiguredChannel, Finding
 from nextbridge.errors import DriverError
 from nextbridge.labels import in_words
 
-__all__ = ["probe"]
+__all__ = ["looking", "probe"]
 
 
 async def probe(
@@ -25,21 +26,26 @@ async def probe(
 ) -> list[Finding]:
     """Log in beside a running relay, look, and leave."""
     try:
-        context = await asyncio.to_thread(tls_context, settings)
-    except DriverError as error:
-        return [Finding(False, "connection", error.reason)]
-    stream = Stream(settings, f"nextbridge.check.{secrets.token_hex(4)}", context, proxy)
-    try:
-        await stream.open()
-        findings = [Finding(True, "login", f"the server knows us as {settings.jid}")]
-        findings += [await _room(stream, each.settings, settings) for each in channels]
-        return [*findings, await _files(stream, settings)]
+        async with looking(settings, proxy) as stream:
+            findings = [Finding(True, "login", f"the server knows us as {settings.jid}")]
+            findings += [await _room(stream, each.settings, settings) for each in channels]
+            return [*findings, await _files(stream, settings)]
     except InUse as error:
         if settings.is_component:  # it has one connection at a time
             return [Finding(True, "login", f"a running relay has the component's connection: {error.reason}")]
         return [Finding(False, "login", error.reason)]
     except DriverError as error:
         return [Finding(False, "login", error.reason)]
+
+
+@asynccontextmanager
+async def looking(settings: XmppSettings, proxy: str | None) -> AsyncIterator[Stream]:
+    """A session of its own, under another resource than the relay's, of which nobody is told. Raises DriverError."""
+    context = await asyncio.to_thread(tls_context, settings)
+    stream = Stream(settings, f"nextbridge.check.{secrets.token_hex(4)}", context, proxy)
+    try:
+        await stream.open()
+        yield stream
     finally:
         await stream.close()
 
@@ -47,13 +53,11 @@ async def probe(
 async def _room(stream: Stream, channel: XmppChannel, settings: XmppSettings) -> Finding:
     subject = f"room {channel.room}"
     try:
-        answer = await stream.request(channel.room, element(DISCO, "query"), seconds=settings.answer_timeout)
+        features = (await about(stream, channel.room, seconds=settings.answer_timeout)).features
     except Refused as error:
         return Finding(False, subject, refusal(error.failure))
     except DriverError as error:
         return Finding(False, subject, error.reason)
-    query = answer.find(name(DISCO, "query"))
-    features = set() if query is None else {each.get("var") for each in query.iterfind(name(DISCO, "feature"))}
     if "muc_passwordprotected" in features and channel.password is None:
         return Finding(False, subject, "the room has a password: set the room's password")
     if "muc_membersonly" in features:

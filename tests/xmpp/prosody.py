@@ -79,6 +79,8 @@ VirtualHost "{main}"
 Component "rooms.{main}" "muc"
     modules_enabled = {{ "muc_mam", "vcard_muc", "forgetting", {moderation} }}
     muc_log_expires_after = "never"
+    muc_room_allow_public = true
+    muc_room_default_public = true
     max_archive_query_results = 50
 Component "files.{main}" "http_file_share"
     http_file_share_size_limit = 4194304
@@ -92,6 +94,8 @@ VirtualHost "{bare}"
 Component "rooms.{bare}" "muc"
     muc_occupant_id = false
     muc_tombstones = false
+    muc_room_default_public = true
+    muc_room_allow_public = true
     max_history_messages = 60
 """
 
