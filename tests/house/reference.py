@@ -28,9 +28,9 @@ _HEAD = """\
 <!-- Made by `python -m tests.house.reference`; a test watches that it is up to date. -->
 
 The same is in `nextbridge schema`, for editors. How a file is begun is on [a page of its own](start.md), and what a key
-is good for on each platform's. A secret is a string, `"${NAME}"` for an environment variable, `{"file": "…"}` or
-`{"credential": "…"}`. Bold keys have to be given. All takes effect when the file is read again (`nextbridge reload`),
-but for what says otherwise.
+is good for on each platform's. A secret is a string, `"${NAME}"` for an environment variable, `{"file": "…"}`, or
+`{"credential": "…"}` for one that systemd passes on. Bold keys have to be given. All takes effect when the file is read
+again (`nextbridge reload`), but for what says otherwise.
 """
 _AT_START = " Takes effect at the next start only."
 _INSTANCE, _CHANNEL, _RULE = "{}:instance", "{}:channel", "rule"

@@ -159,7 +159,7 @@ async def test_without_the_setting_there_is_none(daemon: RunDaemon) -> None:
 
 
 async def test_what_is_documented_is_there(daemon: RunDaemon) -> None:
-    """Each metric that the dashboard and the alerts use, and each has its line in the docs."""
+    """Each metric that the dashboard and the alerts use, and each has its line in the docs, and no other has."""
     async with measured(daemon) as running:
         _, _, text = await scrape(running, accept=OPENMETRICS)
     parse: Callable[[str], Iterable[Metric]] = openmetrics
@@ -168,9 +168,12 @@ async def test_what_is_documented_is_there(daemon: RunDaemon) -> None:
     used = set(re.findall(r"nextbridge_\w+", (DOCS / "alerts.yml").read_text() + (DOCS / "grafana.json").read_text()))
     assert {re.sub(r"_(total|bucket|sum|count)$", "", each) for each in used} <= names
     page = (DOCS.parent / "monitoring.md").read_text()
-    for name in names:
-        assert f"| `{name}" in page
-        assert families[name].documentation in page
+    lines = re.findall(r"^\| `(nextbridge_\w+?)(?:_total)?` \| ?([^|]*?) ?\| (.*) \|$", page, re.MULTILINE)
+    assert {name for name, _, _ in lines} == names
+    for name, labels, said in lines:
+        assert families[name].documentation in said
+        shown = {label for sample in families[name].samples for label in sample.labels} - {"le"}
+        assert shown <= set(labels.split(", ")), name
 
 
 def test_the_dashboard_and_the_alerts_can_be_read() -> None:
