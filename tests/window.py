@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
+from selenium.common.exceptions import StaleElementReferenceException
 from selenium.webdriver import Chrome
 from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webelement import WebElement
@@ -37,8 +38,10 @@ class Window:
         self.browser.get(address)
 
     def wait(self, condition: Callable[[], T]) -> T:
-        """What `condition` gives, once that is true."""
-        return WebDriverWait(self.browser, 10, poll_frequency=0.05).until(lambda _: condition())
+        """What `condition` gives, once that is true. A page that is drawn anew meanwhile is looked at again."""
+        redrawn = [StaleElementReferenceException]
+        waiting = WebDriverWait(self.browser, 10, poll_frequency=0.05, ignored_exceptions=redrawn)
+        return waiting.until(lambda _: condition())
 
     def find(self, selector: str) -> WebElement:
         return self.browser.find_element(By.CSS_SELECTOR, selector)
