@@ -66,6 +66,10 @@ class OwnIdentities:
         seen_by = self._by_instance.get(instance)
         return None if seen_by is None else Home(seen_by.platform, seen_by.realm)
 
+    def instances(self) -> frozenset[InstanceId]:
+        """The instances, of this run or an earlier one, that have once connected."""
+        return frozenset(self._by_instance)
+
     def instances_at(self, home: Home) -> list[InstanceId]:
         """The instances, of this run or an earlier one, that see the user ids of `home`."""
         return [

@@ -25,6 +25,7 @@ from nextbridge.config.model import Config
 from nextbridge.config.types import in_seconds
 from nextbridge.config.watch import FileWatch
 from nextbridge.control.desk import Desk, Running
+from nextbridge.control.forgetter import Forgetter
 from nextbridge.control.server import ControlServer
 from nextbridge.control.tracer import Sight, Tracer
 from nextbridge.crossings import Crossings
@@ -253,14 +254,13 @@ class Service:
             instances=self.instances,
             deliveries=deliveries,
             reload=reload,
-            bindings=bindings,
             crossings=crossings,
             rules=rules,
             channels=channels,
             tracer=Tracer(
                 journal, Sight(self.instances, rules, self._skips, links, in_force.makes_traces, deliveries.lanes)
             ),
-            skips=self._skips,
+            forgetter=Forgetter(journal, identities, bindings, self.instances, self._skips),
         )
         desk = Desk(journal, spool, running)
         await self._serve_status_page(desk)

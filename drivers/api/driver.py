@@ -13,7 +13,7 @@ from aiohttp import web
 
 from drivers.api.access import Gate, caller_of
 from drivers.api.entries import Delete, Edit, Entry, Message, Person, Reaction, Topic
-from drivers.api.events import event_of
+from drivers.api.events import author_of, event_of
 from drivers.api.log import Log, NotThere, composed
 from drivers.api.rooms import Rooms
 from drivers.api.settings import LARGEST_MESSAGE, ApiSettings, RoomSettings
@@ -38,6 +38,7 @@ from nextbridge.driver import (
     Remark,
     Retry,
     RetryRecognition,
+    Somebody,
 )
 from nextbridge.emoji import read_emoji
 from nextbridge.envelope import Attachment, Channel, ChannelKey, MessageId, UserId
@@ -79,7 +80,7 @@ class ApiDriver(Driver[ApiSettings, RoomSettings]):
         self._names = {str(channel.key): channel.settings.room for channel in channels}
         self._logs = {
             key: Log(
-                key, host.store, history=settings.history, relay=partial(self._relay, key), forget=self._files.discard
+                key, host.store, history=settings.history, relay=partial(self._relay, key), discard=self._files.discard
             )
             for key in self._names
         }
@@ -294,6 +295,15 @@ class ApiDriver(Driver[ApiSettings, RoomSettings]):
             return None
         return Excerpt(found.author.name if found.author else found.token, found.text)
 
+    async def forget(self, who: Somebody, *, really: bool) -> int:
+        taken = 0
+        for key in self._logs:
+            log = self._log(ChannelKey(key))
+            await log.recover()
+            copies = frozenset(map(_number, who.copies.get(ChannelKey(key), ())))
+            taken += await log.forget(partial(_is_of, who, copies), really=really)
+        return taken
+
     @asynccontextmanager
     async def open_attachment(self, attachment: Attachment) -> AsyncIterator[AsyncIterator[bytes]]:
         found = self._files.find(attachment.id)
@@ -345,6 +355,15 @@ def _from_elsewhere(message: Message) -> Message:
     if message.token:
         raise Rejected("a program wrote it")
     return message
+
+
+def _is_of(who: Somebody, copies: frozenset[int], entry: Entry) -> bool:
+    author = entry.author
+    if entry.token:
+        return author_of(entry).id in who.names
+    if isinstance(entry, Message | Edit) and (entry.id if isinstance(entry, Message) else entry.message) in copies:
+        return True
+    return bool(who.everywhere) and author is not None and who.everywhere in {author.id, author.username}
 
 
 def _gone() -> Gone:

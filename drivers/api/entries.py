@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from nextbridge.media.hosted import File
 
-__all__ = ["Delete", "Edit", "Entry", "Message", "Person", "Reaction", "Topic", "encode"]
+__all__ = ["NOBODY", "Delete", "Edit", "Entry", "Message", "Person", "Reaction", "Topic", "encode"]
 
 
 class Person(Struct, frozen=True, omit_defaults=True):
@@ -27,6 +27,10 @@ class Person(Struct, frozen=True, omit_defaults=True):
     avatar: str | None = None
     """An address of their picture."""
     bot: bool = False
+
+
+NOBODY = Person("(forgotten)")
+"""Who stands in place of somebody who was forgotten."""
 
 
 class _Entry(Struct, frozen=True, kw_only=True, tag_field="kind", tag=str.lower, omit_defaults=True):

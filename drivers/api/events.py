@@ -21,7 +21,7 @@ from nextbridge.envelope import (
 from nextbridge.markup import PLAIN
 from nextbridge.media.hosted import File
 
-__all__ = ["event_of"]
+__all__ = ["author_of", "event_of"]
 
 
 class _Common(TypedDict):
@@ -33,7 +33,7 @@ class _Common(TypedDict):
 
 def event_of(entry: Entry, channel: Channel, channel_name: str) -> Event:
     """The event of what a program did, the same at each report of it."""
-    common = _Common(channel=channel, channel_name=channel_name, author=_author(entry), at=entry.at)
+    common = _Common(channel=channel, channel_name=channel_name, author=author_of(entry), at=entry.at)
     version = str(entry.id)
     match entry:
         case Message():
@@ -63,8 +63,11 @@ def event_of(entry: Entry, channel: Channel, channel_name: str) -> Event:
             return TopicChanged(**common, message=_id(entry.id), topic=entry.topic)
 
 
-def _author(entry: Entry) -> Author:
-    """Whoever the program names, of its own people: the same name by another token is somebody else."""
+def author_of(entry: Entry) -> Author:
+    """Who did it, as the relay knows them: whoever the program names, of its own people.
+
+    The same name by another token is somebody else.
+    """
     person = entry.author or Person(entry.token)
     return Author(
         id=UserId(f"{entry.token}/{person.id or person.name}"),

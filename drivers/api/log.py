@@ -17,13 +17,14 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from functools import partial
 from typing import Any, TypeAlias, TypeVar
 
 import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
-from drivers.api.entries import Delete, Edit, Entry, Message, Reaction, Topic
+from drivers.api.entries import NOBODY, Delete, Edit, Entry, Message, Reaction, Topic
 from nextbridge.driver import Store
 from nextbridge.media.hosted import File
 
@@ -38,7 +39,7 @@ Compose: TypeAlias = Callable[[], AbstractAsyncContextManager[Entry | None]]
 """Makes an entry, without number and time; it is kept once the context is left without an error. None: nothing new."""
 RelayTo: TypeAlias = Callable[[Entry], Awaitable[None]]
 """Hands what a program did to the relay; returns once it is on disk there."""
-Forget: TypeAlias = Callable[[Iterable[File]], Awaitable[None]]
+Discard: TypeAlias = Callable[[Iterable[File]], Awaitable[None]]
 """Removes files that no message has any more."""
 
 
@@ -76,7 +77,7 @@ class _State(Struct):
 class Log:
     """One room's. `load` comes first; everything else after it."""
 
-    def __init__(self, key: str, store: Store, *, history: int, relay: RelayTo, forget: Forget) -> None:
+    def __init__(self, key: str, store: Store, *, history: int, relay: RelayTo, discard: Discard) -> None:
         self.key = key
         self.loaded = False
         self.topic = ""
@@ -85,7 +86,7 @@ class Log:
         self._store = store
         self._history = history
         self._relay = relay
-        self._forget = forget
+        self._discard = discard
         self._records: dict[int, _Record] = {}
         self._by_key: dict[str, int] = {}
         self._messages: dict[int, _State] = {}
@@ -168,7 +169,7 @@ class Log:
                 files += state.message.files
         self._first = first
         await self._remove(first)
-        await self._forget(files)
+        await self._discard(files)
 
     async def _empty(self, number: int) -> None:
         """Let nothing be left of what a deleted message said, nor of its edits."""
@@ -188,34 +189,69 @@ class Log:
         A key that the log holds gives back the entry that it had, and nothing is composed; KeyReused where that one has
         another digest. Raises what `compose` raises, and what the relay raises: then it may be asked for again.
         """
+        return await self._alone(lambda: self._append(key, compose, digest))
 
-        async def append() -> tuple[Entry | None, bool]:
-            await self._hand_over()
-            if (number := self._by_key.get(key)) is not None:
-                known = self._records[number]
-                if known.digest != digest:
-                    raise KeyReused
-                return known.entry, False
-            async with compose() as draft:
-                if draft is None:
-                    return None, False
-                entry = replace(draft, id=self._next, at=time.time_ns() // 1_000_000)
-                record = _Record(entry, key, digest)
-                if isinstance(entry, Topic):
-                    await self._store.set(self._name("topic"), entry.topic or None)
-                    self.topic = entry.topic
-                await self._write(record)
-                self._next += 1
-                going = self._messages[entry.message].message.files if isinstance(entry, Delete) else ()
-                self._keep(record)
-            if isinstance(entry, Delete):
-                await self._empty(entry.message)
-                await self._forget(going)
-            await self._hand_over()
-            await self._trim()
-            return entry, True
+    async def _append(self, key: str, compose: Compose, digest: str = "") -> tuple[Entry | None, bool]:
+        await self._hand_over()
+        if (number := self._by_key.get(key)) is not None:
+            known = self._records[number]
+            if known.digest != digest:
+                raise KeyReused
+            return known.entry, False
+        async with compose() as draft:
+            if draft is None:
+                return None, False
+            entry = replace(draft, id=self._next, at=time.time_ns() // 1_000_000)
+            record = _Record(entry, key, digest)
+            if isinstance(entry, Topic):
+                await self._store.set(self._name("topic"), entry.topic or None)
+                self.topic = entry.topic
+            await self._write(record)
+            self._next += 1
+            going = self._messages[entry.message].message.files if isinstance(entry, Delete) else ()
+            self._keep(record)
+        if isinstance(entry, Delete):
+            await self._empty(entry.message)
+            await self._discard(going)
+        await self._hand_over()
+        await self._trim()
+        return entry, True
 
-        return await self._alone(append)
+    async def forget(self, is_theirs: Callable[[Entry], bool], *, really: bool) -> int:
+        """How many entries are somebody's; with `really` nothing is left of who did them, and of what they said.
+
+        Readers are told that their messages are deleted, the relay is not. Returns once it is on disk.
+        """
+
+        async def forget() -> int:
+            entries = (record.entry for record in self._records.values())
+            found = [entry for entry in entries if entry.author != NOBODY and is_theirs(entry)]
+            if really:
+                for entry in found:
+                    if isinstance(entry, Message) and not entry.gone:
+                        await self._append(f"forgotten/{entry.id}", composed(partial(Delete, message=entry.id)))
+                for entry in found:
+                    await self._disown(entry.id)
+            return len(found)
+
+        return await self._alone(forget)
+
+    async def _disown(self, number: int) -> None:
+        record = self._records.get(number)
+        if record is None:  # trimmed meanwhile
+            return
+        before = record.entry
+        after = replace(before, author=NOBODY)
+        if isinstance(after, Message | Edit):
+            after = replace(after, text="", files=(), gone=True)
+        record = replace(record, entry=after)
+        await self._write(record)
+        self._records[number] = record
+        if isinstance(after, Message):
+            self._messages[number].message = after
+        elif isinstance(before, Reaction) and (state := self._messages.get(before.message)) is not None:
+            state.reactions.discard((before.emoji, whose(before)))
+            self._keep(record)
 
     async def recover(self) -> None:
         """Give the relay what programs did and it does not surely have. It knows what it has by the key."""

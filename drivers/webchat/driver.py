@@ -40,6 +40,7 @@ from nextbridge.driver import (
     Remark,
     Retry,
     RetryRecognition,
+    Somebody,
 )
 from nextbridge.emoji import read_emoji
 from nextbridge.envelope import Attachment, Author, Channel, ChannelKey, MessageId, UserId
@@ -77,7 +78,7 @@ class WebChatDriver(Driver[WebChatSettings, RoomSettings]):
         super().__init__(settings, channels, host)
         self._files = Files(host.folder / "files", largest=settings.max_file_size, total=settings.files_size)
         self._rooms = {
-            str(channel.key): Room(str(channel.key), host.store, history=settings.history, forget=self._files.discard)
+            str(channel.key): Room(str(channel.key), host.store, history=settings.history, discard=self._files.discard)
             for channel in channels
         }
         self._names = {str(channel.key): channel.settings.room for channel in channels}
@@ -284,6 +285,16 @@ class WebChatDriver(Driver[WebChatSettings, RoomSettings]):
         frame = encode(Told(text, time.time_ns() // 1_000_000))
         for person in present:
             person.hear(frame)
+
+    async def forget(self, who: Somebody, *, really: bool) -> int:
+        if self._lobby is None:
+            raise Retry("the web chat is being started")
+        taken = 0
+        for key, room in self._rooms.items():
+            await room.recover(partial(self._relay, room))
+            copies = frozenset(map(_number, who.copies.get(ChannelKey(key), ())))
+            taken += await room.forget(who.names, copies, really=really)
+        return taken
 
     @asynccontextmanager
     async def open_attachment(self, attachment: Attachment) -> AsyncIterator[AsyncIterator[bytes]]:

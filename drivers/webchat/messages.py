@@ -11,11 +11,13 @@ from nextbridge.media.hosted import File
 
 __all__ = [
     "FROM_ELSEWHERE",
+    "NOBODY",
     "Change",
     "Message",
     "Reaction",
     "Reactor",
     "emptied",
+    "forgotten",
     "reacted",
 ]
 
@@ -102,3 +104,24 @@ def reacted(message: Message, emoji: str, who: Reactor, *, add: bool) -> Message
 def emptied(message: Message) -> Message:
     """What is left of a message that is deleted."""
     return replace(message, text="", files=(), reactions=(), action=False, edited=False, gone=True)
+
+
+NOBODY = "(forgotten)"
+"""Who stands in place of somebody who was forgotten."""
+
+
+def forgotten(message: Message, names: frozenset[str], *, copy: bool) -> tuple[Message, int]:
+    """What is left of a message once the authors of these ids are forgotten, and how much of theirs was in it.
+
+    `copy`: it came from elsewhere, and was theirs.
+    """
+    if (copy and message.name != NOBODY) or message.author in names:
+        return replace(emptied(message), name=NOBODY, author=None), 1
+    taken = 0
+    reactions = []
+    for each in message.reactions:
+        by = tuple(reactor for reactor in each.by if reactor.author not in names)
+        taken += len(each.by) - len(by)
+        if by:
+            reactions.append(replace(each, by=by))
+    return replace(message, reactions=tuple(reactions)), taken

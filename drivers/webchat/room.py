@@ -23,11 +23,11 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from drivers.webchat.frames import Changed, Said, ToBrowser, Topic, encode
-from drivers.webchat.messages import Change, Message
+from drivers.webchat.messages import Change, Message, forgotten
 from nextbridge.driver import Store
 from nextbridge.media.hosted import File
 
-__all__ = ["Compose", "Forget", "Listener", "NotThere", "Record", "RelayTo", "Room"]
+__all__ = ["Compose", "Discard", "Listener", "NotThere", "Record", "RelayTo", "Room"]
 
 _TRIM_AT = 32
 """Messages beyond the history that are let lie before they are removed together."""
@@ -38,7 +38,7 @@ Compose: TypeAlias = Callable[[], AbstractAsyncContextManager[Message]]
 """Makes a message, without number and time; it is kept once the context is left without an error."""
 RelayTo: TypeAlias = Callable[[Message, Change], Awaitable[None]]
 """Hands what was done at a browser to the relay; returns once it is on disk there."""
-Forget: TypeAlias = Callable[[Iterable[File]], Awaitable[None]]
+Discard: TypeAlias = Callable[[Iterable[File]], Awaitable[None]]
 """Removes files that no message has any more."""
 
 
@@ -73,14 +73,14 @@ class Listener(Protocol):
 class Room:
     """One room. `load` comes first; everything else after it."""
 
-    def __init__(self, key: str, store: Store, *, history: int, forget: Forget) -> None:
+    def __init__(self, key: str, store: Store, *, history: int, discard: Discard) -> None:
         self.key = key
         self.listeners: set[Listener] = set()
         self.topic = ""
         self.loaded = False
         self._store = store
         self._history = history
-        self._forget = forget
+        self._discard = discard
         self._records: dict[int, Record] = {}
         self._by_key: dict[str, int] = {}
         self._first = _First(1, 1)
@@ -141,7 +141,7 @@ class Room:
             self._by_key.pop(record.key, None)
         self._first = first
         await self._remove(first)
-        await self._forget([file for record in going for file in record.message.files])
+        await self._discard([file for record in going for file in record.message.files])
 
     async def _write(self, record: Record) -> None:
         """Keep a record whose message has the next revision."""
@@ -207,6 +207,25 @@ class Room:
 
         return await self._alone(change)
 
+    async def forget(self, names: frozenset[str], copies: frozenset[int], *, really: bool) -> int:
+        """How much there is of the authors of these ids, `copies` of what they said elsewhere among it.
+
+        With `really` nothing of it is left, and the room sees it go; the relay is not told. Returns once it is on disk.
+        To be called once the relay has what was done at browsers (`recover`).
+        """
+
+        async def forget() -> int:
+            taken = 0
+            for record in tuple(self._records.values()):
+                message = record.message
+                after, count = forgotten(message, names, copy=message.author is None and message.id in copies)
+                taken += count
+                if really and count:
+                    await self._revise(record, after)
+            return taken
+
+        return await self._alone(forget)
+
     async def recover(self, relay: RelayTo) -> None:
         """Give the relay what was done at browsers and it does not surely have. It knows what it has by the key."""
         await self._alone(lambda: self._hand_over(relay))
@@ -236,10 +255,11 @@ class Room:
         record = self._records.get(number)
         if record is None or record.message.gone:
             raise NotThere
+        after = make(record.message)
+        return record.message if after == record.message else await self._revise(record, after, done)
+
+    async def _revise(self, record: Record, after: Message, done: Change | None = None) -> Message:
         before = record.message
-        after = make(before)
-        if after == before:
-            return before
         after = replace(after, revision=self._revision + 1)
         changes = tuple(each for each in record.changes if each.revision > self._relayed)
         if done is not None:
@@ -247,10 +267,10 @@ class Room:
             changes = (*changes, done)
         await self._write(Record(after, record.key, changes))
         if done is not None:
-            self._waiting.append((number, done))
+            self._waiting.append((after.id, done))
         else:
             self.say(Changed(after))
-        await self._forget([file for file in before.files if file not in after.files])
+        await self._discard([file for file in before.files if file not in after.files])
         return after
 
     async def _hand_over(self, relay: RelayTo) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import time
 from collections.abc import AsyncGenerator, Iterable, Mapping
 from pathlib import Path
 
@@ -12,8 +11,8 @@ import structlog
 from msgspec import Struct, structs
 
 from nextbridge import __version__
-from nextbridge.bindings import Bindings
 from nextbridge.channels import ChannelDirectory
+from nextbridge.control.forgetter import Forgetter
 from nextbridge.control.protocol import (
     Answer,
     ControlError,
@@ -27,11 +26,9 @@ from nextbridge.control.protocol import (
     FollowCrossings,
     Following,
     ForgetPerson,
-    Forgotten,
     Ids,
     InstanceStatus,
     JoinedEnds,
-    Known,
     Lane,
     Lanes,
     Letter,
@@ -60,7 +57,6 @@ from nextbridge.delivery import Deliveries, LaneState
 from nextbridge.envelope import Channel, Edited, InstanceId, Posted
 from nextbridge.errors import ConfigError
 from nextbridge.http.server import HttpError
-from nextbridge.identities import OwnIdentities
 from nextbridge.instance import Instance
 from nextbridge.journal import DeadLetter, Journal, Waiting
 from nextbridge.media import Spool
@@ -68,16 +64,10 @@ from nextbridge.redaction import redaction
 from nextbridge.reload import Reload
 from nextbridge.rules import RuleTable
 from nextbridge.sightings import sightings_of
-from nextbridge.skips import Skips
 
 __all__ = ["Desk", "Running"]
 
 _LONGEST_NAME = 100
-_FORGOTTEN_AT_ONCE = 50
-_FORGETTING_SECONDS = 20.0
-"""After which the asker is told how far it came."""
-_FORGETTING_RESTS = 0.02
-"""Seconds between two steps, in which the journal does what messages need."""
 _STOPPED = LaneState("stopped")
 _DESERTED = LaneState("waiting", "its instance is not in the file, or is disabled")
 
@@ -91,12 +81,11 @@ class Running(Struct, frozen=True):
     instances: Mapping[InstanceId, Instance]
     deliveries: Deliveries
     reload: Reload
-    bindings: Bindings
     crossings: Crossings
     rules: RuleTable
     channels: ChannelDirectory
     tracer: Tracer
-    skips: Skips
+    forgetter: Forgetter
 
 
 class Desk:
@@ -127,7 +116,7 @@ class Desk:
             case TraceMessage(message=message, text=text):
                 return await self._tracer.of(message, text=text)
             case ForgetPerson():
-                return await self._forget(question)
+                return await (await self._forgetter()).answer(question)
             case RetryDead(ids=ids):
                 return await self._retry(ids)
             case DropDead(ids=ids):
@@ -181,39 +170,8 @@ class Desk:
                 self._log.info("dead_letter_dropped", delivery=number)
         return Done(ids=tuple(dropped))
 
-    async def _forget(self, question: ForgetPerson) -> Forgotten:
-        """The journal's events, and what binds the accounts to others; an event that is still needed stays."""
-        instance = InstanceId(question.instance) if question.instance else None
-        found = await self._journal.authored(question.person, instance)
-        bindings = self._running.bindings if self._running is not None else await _bindings_of(self._journal)
-        bound = bindings.called(question.person, instance)
-        heard = (bindings.account(known.instance, known.user) for known in found.accounts)
-        bound |= {each for each in heard if each is not None and bindings.accounts(each)}
-        events = [each for each in found.events if each > question.after]
-        running = self._running
-        skipped = 0
-        if running is not None:
-            skipped = running.skips.forget(question.person, instance, really=question.really)
-        forgotten = reached = 0
-        if question.really:
-            for account in bound:
-                await bindings.remove(account)
-            # all that they reacted with the first step: it is found only by reading all reactions
-            reactors = [f"{known.instance}/{known.user}" for known in found.accounts]
-            until = time.monotonic() + _FORGETTING_SECONDS
-            while reached < len(events) and time.monotonic() < until:
-                step = events[reached : reached + _FORGOTTEN_AT_ONCE]
-                forgotten += await self._journal.forget(step, [] if reached or question.after else reactors)
-                reached += len(step)
-                await asyncio.sleep(_FORGETTING_RESTS)
-        return Forgotten(
-            accounts=tuple(Known(**structs.asdict(known)) for known in found.accounts),
-            bindings=len(bound),
-            forgotten=forgotten,
-            left=reached - forgotten,
-            skipped=skipped,
-            after=events[reached - 1] if 0 < reached < len(events) else None,
-        )
+    async def _forgetter(self) -> Forgetter:
+        return await Forgetter.on_files(self._journal) if self._running is None else self._running.forgetter
 
     async def _status(self) -> Status:
         waiting = await self._journal.waiting()
@@ -261,14 +219,6 @@ class Desk:
         except (ConfigError, HttpError) as error:
             return WrongFile(report=redaction.mask(str(error)))
         return Reloaded(**structs.asdict(done))
-
-
-async def _bindings_of(journal: Journal) -> Bindings:
-    identities = OwnIdentities(journal)
-    await identities.load()
-    bindings = Bindings(journal, identities)
-    await bindings.load()
-    return bindings
 
 
 def _standing(instance: Instance) -> InstanceStatus:

@@ -131,7 +131,7 @@ class TraceMessage(_Line, frozen=True, tag_field="what", tag="trace"):
 
 
 class ForgetPerson(_Line, frozen=True, tag_field="what", tag="forget"):
-    """What the journal keeps of a person, and the forgetting of it."""
+    """What is kept of a person, and the forgetting of it."""
 
     person: Annotated[str, Meta(min_length=1, max_length=1000)]
     """Their id or handle."""
@@ -404,6 +404,16 @@ class Known(_Line, frozen=True):
     events: int
 
 
+class Kept(_Line, frozen=True):
+    """What an instance keeps of a person in rooms of its own."""
+
+    instance: str
+    count: int = 0
+    """Messages and reactions; they are forgotten where that was asked for."""
+    reason: str = ""
+    """Why it cannot be asked now."""
+
+
 class Forgotten(_Line, frozen=True, tag_field="what", tag="forgotten"):
     """Answers ForgetPerson."""
 
@@ -413,9 +423,11 @@ class Forgotten(_Line, frozen=True, tag_field="what", tag="forgotten"):
     forgotten: int
     """Events that are forgotten now."""
     left: int
-    """Events that are needed until they are delivered, or given up for good."""
+    """Events that are not: needed until they are delivered, or given up for good, or of a room that cannot be asked."""
     skipped: int = 0
     """Messages that were not relayed, and that the running daemon remembers, or did."""
+    kept: tuple[Kept, ...] = ()
+    """By instance: those that keep something of them, and those that cannot be asked."""
     after: int | None = None
     """There are more, behind this one: ask again."""
 

@@ -21,6 +21,7 @@ from nextbridge.driver.capabilities import (
     DirectMessages,
     Downloads,
     Edits,
+    Forgets,
     History,
     Identity,
     Members,
@@ -48,6 +49,7 @@ from nextbridge.driver.exchange import (
     Position,
     Receipt,
     Remark,
+    Somebody,
     Unlisted,
 )
 from nextbridge.driver.host import Host, Store
@@ -67,6 +69,7 @@ __all__ = [
     "Excerpt",
     "FileRejected",
     "Finding",
+    "Forgets",
     "Gone",
     "Guarantees",
     "History",
@@ -89,6 +92,7 @@ __all__ = [
     "Remark",
     "Retry",
     "RetryRecognition",
+    "Somebody",
     "Store",
     "Threads",
     "Topics",

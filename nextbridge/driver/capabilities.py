@@ -16,7 +16,7 @@ from typing import Literal, Protocol, runtime_checkable
 
 from aiohttp import web
 
-from nextbridge.driver.exchange import Cursor, Excerpt, LocalFile, Outgoing, Past
+from nextbridge.driver.exchange import Cursor, Excerpt, LocalFile, Outgoing, Past, Somebody
 from nextbridge.envelope import Attachment, Author, ChannelKey, MessageId, UserId
 
 __all__ = [
@@ -24,6 +24,7 @@ __all__ = [
     "DirectMessages",
     "Downloads",
     "Edits",
+    "Forgets",
     "History",
     "Identity",
     "Members",
@@ -201,3 +202,15 @@ class Typing(Protocol):
 
     async def typing(self, channel: ChannelKey, author: Author) -> None:
         """Show it for the few seconds that the platform shows it. Best effort: raises nothing. Does I/O, briefly."""
+
+
+@runtime_checkable
+class Forgets(Protocol):
+    """Its channels are the daemon's own: what was said there is kept by the driver, and nowhere else."""
+
+    async def forget(self, who: Somebody, *, really: bool) -> int:
+        """How many messages and reactions of `who` it keeps; with `really`, let nothing be left of them.
+
+        Nothing is taken back elsewhere for that. For `nextbridge forget`, while it is connected. Returns once it is on
+        disk. Raises Retry where it cannot be done now, and JournalError.
+        """

@@ -24,6 +24,7 @@ __all__ = [
     "Position",
     "Receipt",
     "Remark",
+    "Somebody",
     "Unlisted",
 ]
 
@@ -43,6 +44,17 @@ class Position(Struct, frozen=True):
     cursor: Cursor
     at: int
     """The time of its newest message in milliseconds since 1970, by the platform's clock; 0 where it has none."""
+
+
+class Somebody(Struct, frozen=True):
+    """Somebody who is to be forgotten, as an instance may know them."""
+
+    names: frozenset[str]
+    """Their ids here, and the id or handle that was asked for, where it is meant here too."""
+    everywhere: str
+    """The id or handle that was asked for, where it is meant on every instance; else empty."""
+    copies: Mapping[ChannelKey, frozenset[MessageId]]
+    """What they said elsewhere, as far as that is known: the ids that it has here."""
 
 
 class Past(Struct, frozen=True, kw_only=True):

@@ -19,7 +19,7 @@ from typing import Literal, Protocol, TypeAlias
 from msgspec import Struct
 
 from nextbridge.driver import Cursor, Receipt
-from nextbridge.envelope import Channel, Event, InstanceId, Posted, UserId
+from nextbridge.envelope import Channel, Event, InstanceId, MessageId, Posted, UserId
 from nextbridge.errors import JournalError
 
 __all__ = [
@@ -27,6 +27,7 @@ __all__ = [
     "Authored",
     "DeadLetter",
     "Delivery",
+    "Did",
     "Fate",
     "Journal",
     "KnownAs",
@@ -163,11 +164,20 @@ class KnownAs(Struct, frozen=True):
     """How many of theirs are kept."""
 
 
+class Did(Struct, frozen=True):
+    """Something that somebody said or did."""
+
+    event: int
+    channel: Channel
+    copies: tuple[tuple[Channel, MessageId], ...]
+    """What it became elsewhere: the target channels that have it, and the ids that it has there."""
+
+
 class Authored(Struct, frozen=True):
     """What the journal keeps of a person's doing."""
 
     accounts: tuple[KnownAs, ...]
-    events: tuple[int, ...]
+    events: tuple[Did, ...]
 
 
 class Attempt(Struct, frozen=True):

@@ -14,6 +14,7 @@ from nextbridge.envelope import (
     InstanceId,
     Joined,
     Left,
+    MessageId,
     Posted,
     Reacted,
     TopicChanged,
@@ -21,7 +22,8 @@ from nextbridge.envelope import (
     decode,
     encode,
 )
-from nextbridge.journal import Authored, KnownAs
+from nextbridge.journal import Authored, Did, KnownAs
+from nextbridge.journal.rows import channel_of
 from nextbridge.journal.schema import connect_reader
 from nextbridge.markup import RichText
 
@@ -31,8 +33,12 @@ NOBODY = Author(id=UserId("-"), username="-", name="(forgotten)")
 """Who stands in place of somebody who was forgotten."""
 # most rows are left out by their bytes alone, without being decoded
 _MENTIONING = """
-    SELECT event.id, channel.instance, event.data FROM event JOIN channel ON channel.id = event.channel
+    SELECT event.id, channel.instance, channel.key, event.data FROM event JOIN channel ON channel.id = event.channel
     WHERE instr(event.data, ?) ORDER BY event.id
+"""
+_COPIES = """
+    SELECT channel.instance, channel.key, receipt.message FROM receipt JOIN channel ON channel.id = receipt.target
+    WHERE receipt.event = ? AND receipt.message IS NOT NULL
 """
 
 
@@ -44,13 +50,15 @@ def authored(path: Path, person: str, instance: InstanceId | None = None) -> Aut
     """
     needle = person.encode("utf-8", "replace")
     found: dict[tuple[InstanceId, UserId], KnownAs] = {}
-    events: list[int] = []
+    events: list[Did] = []
     with closing(connect_reader(path)) as connection:
-        for number, name, data in connection.execute(_MENTIONING, (needle,)):
+        for number, name, channel, data in connection.execute(_MENTIONING, (needle,)):
             author = decode(data).author
             if person not in {author.id, author.username} or instance not in {None, name}:
                 continue
-            events.append(number)
+            copies = connection.execute(_COPIES, (number,))
+            became = tuple((channel_of(at, where), MessageId(message)) for at, where, message in copies)
+            events.append(Did(number, channel_of(name, channel), became))
             key = InstanceId(name), author.id
             said = found[key].events + 1 if key in found else 1
             found[key] = KnownAs(*key, author.username, author.name, said)

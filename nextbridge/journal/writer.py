@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import TypeVar
 
 import msgspec
@@ -370,8 +371,7 @@ class Writer:
         reach = {"first": min(events), "last": (following or self._next) - 1}
         needed = {event for (event,) in execute(_NEEDED, reach)}
         forgotten = 0
-        execute("PRAGMA secure_delete = ON").fetchall()  # or the bytes would stay in the file's free room
-        try:
+        with self._shredding():
             for number in events:
                 row = execute("SELECT data FROM event WHERE id = ?", (number,)).fetchone()
                 if number in needed or row is None:
@@ -383,9 +383,16 @@ class Writer:
                 else:
                     execute("UPDATE event SET data = ? WHERE id = ?", (rest, number))
                     self._attempts.forget([(number,)])  # a reason may quote a server
-        finally:
-            execute("PRAGMA secure_delete = OFF").fetchall()
         return forgotten
+
+    @contextmanager
+    def _shredding(self) -> Iterator[None]:
+        """What is deleted or replaced meanwhile is overwritten: else its bytes would stay in the file's free room."""
+        self._cursor.execute("PRAGMA secure_delete = ON").fetchall()
+        try:
+            yield
+        finally:
+            self._cursor.execute("PRAGMA secure_delete = OFF").fetchall()
 
     # What becomes of messages that were changed, deleted and reacted to.
 
@@ -459,10 +466,11 @@ class Writer:
             execute("DELETE FROM cursor WHERE instance = ? AND name = ?", (old.instance, old.key))
 
     def write(self, namespace: str, key: str, value: str | None) -> None:
-        if value is None:
-            self._cursor.execute("DELETE FROM store WHERE namespace = ? AND key = ?", (namespace, key))
-        else:
-            self._cursor.execute("INSERT OR REPLACE INTO store VALUES (?, ?, ?)", (namespace, key, value))
+        with self._shredding():  # a driver keeps there what people said in a room that is the daemon's own
+            if value is None:
+                self._cursor.execute("DELETE FROM store WHERE namespace = ? AND key = ?", (namespace, key))
+            else:
+                self._cursor.execute("INSERT OR REPLACE INTO store VALUES (?, ?, ?)", (namespace, key, value))
 
     # --- what is written once and referred to by its number -----------------------------------------------------
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable
+from contextlib import suppress
 
 import pytest
 
@@ -40,7 +41,7 @@ class Relay:
 
     def __init__(self) -> None:
         self.has: dict[int, Entry] = {}
-        self.forgotten: list[str] = []
+        self.discarded: list[str] = []
         self.refuses = False
 
     async def take(self, entry: Entry) -> None:
@@ -48,12 +49,12 @@ class Relay:
             raise JournalError("the disk is full")
         self.has.setdefault(entry.id, entry)
 
-    async def forget(self, files: Iterable[File]) -> None:
-        self.forgotten += [file.id for file in files]
+    async def discard(self, files: Iterable[File]) -> None:
+        self.discarded += [file.id for file in files]
 
 
 async def opened(store: MemoryStore, relay: Relay, history: int = 20) -> Log:
-    log = Log("ops", store, history=history, relay=relay.take, forget=relay.forget)
+    log = Log("ops", store, history=history, relay=relay.take, discard=relay.discard)
     await log.load()
     log.open()
     return log
@@ -193,3 +194,50 @@ async def test_a_request_that_is_given_up_is_done_to_its_end() -> None:
     await log.append("b", composed(lambda: said("two")))
     assert texts(log) == ["one", "two"]
     assert list(relay.has) == [1, 2]
+
+
+async def test_somebody_who_is_forgotten_is_in_no_entry() -> None:
+    """Readers are told that their messages are deleted, the relay is not; what they did stays, without who it was."""
+    store, relay = MemoryStore(), Relay()
+    log = await opened(store, relay)
+    eve = Person("Eve", id="u2")
+    file = File("id1", "secret.txt", 1)
+    await log.append("a", composed(lambda: said("of Ada")))
+    await log.append("b", composed(lambda: Message(text="of Eve", token="game", author=eve, files=(file,))))
+    await log.append(
+        "c", composed(lambda: Edit(message=2, text="of Eve, edited", token="game", author=eve, files=(file,)))
+    )
+    await log.append("d", composed(lambda: Reaction(message=1, emoji="👍", token="game", author=eve)))
+    await log.append("e", composed(lambda: Reaction(message=1, emoji="👍", token="game", author=ADA)))
+    given = dict(relay.has)
+
+    def hers(entry: Entry) -> bool:
+        return entry.author is not None and entry.author.id == "u2"
+
+    assert await log.forget(hers, really=False) == 3
+    assert texts(log) == ["of Ada", "of Eve", "of Eve, edited", "Reaction", "Reaction"]
+    assert await log.forget(hers, really=True) == 3
+    assert await log.forget(hers, really=True) == 0
+    assert (relay.has, relay.discarded) == (given, ["id1"])
+    for each in (log, await opened(store, relay)):
+        assert texts(each) == ["of Ada", "", "", "Reaction", "Reaction", "Delete"]
+        with pytest.raises(NotThere):
+            each.get(2)
+        assert each.has_reaction(Reaction(message=1, emoji="👍", token="game", author=ADA))
+        assert not each.has_reaction(Reaction(message=1, emoji="👍", token="game", author=eve))
+    assert not [value for value in store.values.values() if "Eve" in value or "u2" in value or "secret" in value]
+
+
+async def test_what_a_forgotten_person_said_is_not_kept_by_a_crash_while_it_goes() -> None:
+    """Whichever write is the last: asked once more, nothing of it is left."""
+    for writes in range(8):
+        values: dict[str, str] = {}
+        log = await opened(Dying(values, 1000), Relay())
+        for number in range(2):
+            await log.append(f"a{number}", composed(lambda: said("of Ada")))
+        with suppress(Crash):
+            await (await opened(Dying(values, writes), Relay())).forget(lambda entry: entry.author == ADA, really=True)
+        again = await opened(Dying(values, 1000), Relay())
+        await again.forget(lambda entry: entry.author == ADA, really=True)
+        assert not [value for value in values.values() if "of Ada" in value or "u1" in value]
+        assert texts(again)[:2] == ["", ""]

@@ -11,7 +11,7 @@ import msgspec
 from drivers.discord import DiscordDriver
 from drivers.discord.settings import DiscordChannel, DiscordSettings
 from nextbridge.config.types import Secret
-from nextbridge.driver import Pages, Portraits
+from nextbridge.driver import Forgets, Pages, Portraits
 from nextbridge.sandbox.cable import Cable
 from nextbridge.sandbox.contract import Bench, Heard, Situation
 from nextbridge.sandbox.discord import Account, Allowance, Channel, Message, SandboxDiscord
@@ -29,6 +29,7 @@ class DiscordBench(Bench):
         {"channel_id": "1098765432109876543"},
     )
     without: ClassVar = {
+        Forgets: "not needed: what is said is kept on the platform's server",
         Pages: "not needed: everything comes by the gateway",
         Portraits: "not needed: pictures have addresses that anybody can fetch",
         Situation.COMING_AND_GOING: "people come to a server, and not to one of its channels",

@@ -18,6 +18,7 @@ from nextbridge.driver import (
     Deletes,
     Downloads,
     Edits,
+    Forgets,
     History,
     Identity,
     Pages,
@@ -56,6 +57,7 @@ class IrcBench(Bench):
     driver = IrcDriver
     example = ({"host": "irc.example.com", "nick": "relay", "password": "ten-green-bottles"}, {"channel": "#ops"})
     without: ClassVar = {
+        Forgets: "not needed: nothing that is said is kept",
         Identity: "a message is shown under its sender's nick, always",
         Uploads: "messages hold text alone",
         Downloads: "messages hold text alone",

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 from drivers.matrix import MatrixDriver
 from drivers.matrix.settings import MatrixRoom, MatrixSettings
 from nextbridge.config.types import Secret
-from nextbridge.driver import Identity, Pages
+from nextbridge.driver import Forgets, Identity, Pages
 from nextbridge.sandbox.cable import Cable
 from nextbridge.sandbox.contract import Bench, Heard
 from tests.matrix.gateway import Gateway
@@ -27,6 +27,9 @@ class MatrixBench(Bench):
         {"homeserver": "https://matrix.example.com", "user_id": "@relay:example.com", "access_token": "syt_cmVsYXk_x"},
         {"room_id": "!AbCdEfGhIjKlMnOpQr:example.com"},
     )
+    without: ClassVar = {
+        Forgets: "not needed: what is said is kept on the platform's server",
+    }
     lacking: ClassVar = {
         Identity: "the relay is an application service",
         Pages: "the relay is an application service",

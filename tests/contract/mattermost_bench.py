@@ -14,7 +14,7 @@ from markdown_it import MarkdownIt
 from drivers.mattermost import MattermostDriver
 from drivers.mattermost.settings import MattermostChannel, MattermostSettings
 from nextbridge.config.types import Secret
-from nextbridge.driver import Pages
+from nextbridge.driver import Forgets, Pages
 from nextbridge.markup.emoji import character, shortcode
 from nextbridge.sandbox.cable import Cable
 from nextbridge.sandbox.contract import Bench, Heard
@@ -31,6 +31,9 @@ class MattermostBench(Bench):
         {"channel_id": "4xp9fdt77pncbef59f4k1qe83o"},
     )
     page = "/command"
+    without: ClassVar = {
+        Forgets: "not needed: what is said is kept on the platform's server",
+    }
     depends: ClassVar = {
         Pages: "`global.base_url` is set: the slash command",
     }

@@ -20,6 +20,7 @@ from nextbridge.driver import (
     Driver,
     Excerpt,
     Finding,
+    Forgets,
     Guarantees,
     History,
     Host,
@@ -287,6 +288,7 @@ class BoardBench(Bench):
     example = ({"address": "main hall", "secret": "open sesame"}, {"room": "hall"})
     without: ClassVar = {
         **dict.fromkeys((Uploads, Downloads), "paper holds text alone"),
+        Forgets: "the board is the house's",
         Identity: "the porter pins up everything",
         History: "what was taken down is gone",
         Pages: "it hangs on a wall",

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 from drivers.slack import SlackDriver
 from drivers.slack.settings import SlackChannel, SlackSettings
 from nextbridge.config.types import Secret
-from nextbridge.driver import Portraits, Typing
+from nextbridge.driver import Forgets, Portraits, Typing
 from nextbridge.markup.emoji import character, shortcode
 from nextbridge.sandbox.cable import Cable
 from nextbridge.sandbox.contract import Bench, Heard, Situation
@@ -25,6 +25,7 @@ class SlackBench(Bench):
         {"channel_id": "C0123456789"},
     )
     without: ClassVar = {
+        Forgets: "not needed: what is said is kept on the platform's server",
         Portraits: "their pictures have addresses that anybody can fetch",
         Typing: "no app can show it: the Web API has nothing for it",
         Situation.TYPING: "it is told to no app",

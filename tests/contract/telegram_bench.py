@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 from drivers.telegram import TelegramDriver
 from drivers.telegram.settings import TelegramChannel, TelegramSettings
 from nextbridge.config.types import Secret
-from nextbridge.driver import History, Identity, Members, Pages, Reactions, Recall, Topics
+from nextbridge.driver import Forgets, History, Identity, Members, Pages, Reactions, Recall, Topics
 from nextbridge.sandbox.cable import Cable
 from nextbridge.sandbox.contract import Bench, Heard, Situation
 from nextbridge.sandbox.telegram import Message, Room, SandboxTelegram
@@ -31,6 +31,7 @@ class TelegramBench(Bench):
     )
     page = "/webhook"
     without: ClassVar = {
+        Forgets: "not needed: what is said is kept on the platform's server",
         Identity: "a bot's messages bear the bot's own name, always",
         Recall: "the Bot API gives no message again",
         History: "the Bot API has none; it keeps for 24 hours what was missed, and hands it over",

@@ -24,6 +24,7 @@ from nextbridge.driver import (
     DirectMessages,
     Downloads,
     Edits,
+    Forgets,
     History,
     Members,
     Portraits,
@@ -56,6 +57,7 @@ class WebhookBench(Bench):
         {"hook": "ci"},
     )
     without: ClassVar = {
+        Forgets: "not needed: nothing that is said is kept",
         Deletes: _POSTED,
         DirectMessages: "there is only the hook",
         Downloads: "what is posted has text alone",

@@ -16,7 +16,7 @@ from msgspec import Struct
 from drivers.xmpp import XmppDriver
 from drivers.xmpp.settings import XmppChannel, XmppSettings
 from nextbridge.config.types import Secret
-from nextbridge.driver import Deletes, Identity, Pages, Portraits, Reactions, Recall, Threads, Topics, Uploads
+from nextbridge.driver import Deletes, Forgets, Identity, Pages, Portraits, Reactions, Recall, Threads, Topics, Uploads
 from nextbridge.sandbox.cable import Cable
 from nextbridge.sandbox.contract import Bench, Heard, Situation, Supervised
 from tests.xmpp.person import CLIENT, MUC, Person, element_of, shared_files
@@ -53,6 +53,7 @@ class XmppBench(Bench):
         {"room": "ops@conference.example.com"},
     )
     without: ClassVar = {
+        Forgets: "not needed: what is said is kept on the platform's server",
         Pages: "not needed: everything comes by the one connection",
         Situation.LOST_RECEIVING: "one connection does both",
         Situation.TOUCHING: "there is nothing of the kind",

@@ -155,7 +155,7 @@ async def test_attempts_go_with_their_event_and_with_their_person(folder: Path) 
     ((way,),) = [each.ways for each in await journal.trace("m1")]
     assert (way.target, [each.outcome for each in way.tried]) == (moved, ["postponed", "delivered"])
     first, _ = (await journal.authored(post("m1").author.id)).events
-    await journal.forget([first], [])
+    await journal.forget([first.event], [])
     ((way,),) = [each.ways for each in await journal.trace("m1")]
     assert [each.outcome for each in way.tried] == ["delivered"]
     await journal.purge(before=2**60)

@@ -10,7 +10,7 @@ import pytest
 from msgspec.structs import replace
 
 from drivers.webchat.messages import Change, Message, Reactor, emptied, reacted
-from drivers.webchat.room import Compose, Forget, NotThere, Room
+from drivers.webchat.room import Compose, Discard, NotThere, Room
 from nextbridge.media.hosted import File
 from nextbridge.sandbox.host import MemoryStore
 
@@ -59,11 +59,11 @@ class Ear:
 
 
 async def kept(files: Iterable[File]) -> None:
-    """Forgets no file."""
+    """Discards no file."""
 
 
-async def loaded(store: MemoryStore, *, history: int = 20, forget: Forget = kept) -> Room:
-    room = Room("lobby", store, history=history, forget=forget)
+async def loaded(store: MemoryStore, *, history: int = 20, discard: Discard = kept) -> Room:
+    room = Room("lobby", store, history=history, discard=discard)
     await room.load()
     return room
 
@@ -252,7 +252,7 @@ async def test_a_page_gets_what_it_has_not_seen() -> None:
 async def test_rooms_do_not_share_their_history() -> None:
     """Two rooms of one store keep what was said in each."""
     store = MemoryStore()
-    one, two = (Room(key, store, history=20, forget=kept) for key in ("one", "two"))
+    one, two = (Room(key, store, history=20, discard=kept) for key in ("one", "two"))
     for room in (one, two):
         await room.load()
         await room.add("same", says(f"in {room.key}"))
@@ -360,10 +360,10 @@ async def test_files_go_with_their_message() -> None:
     """What was deleted or is forgotten with the history takes its files along, and nothing else does."""
     gone: list[str] = []
 
-    async def forget(files: Iterable[File]) -> None:
+    async def discard(files: Iterable[File]) -> None:
         gone.extend(file.name for file in files)
 
-    room = await loaded(MemoryStore(), history=20, forget=forget)
+    room = await loaded(MemoryStore(), history=20, discard=discard)
     for number in range(1, 53):
         file = File(f"id{number}", f"f{number}", 1)
         await room.add(f"k{number}", says("", author=None, files=(file,)))
@@ -374,6 +374,43 @@ async def test_files_go_with_their_message() -> None:
     await room.add("k53", says("the last"))
     assert gone == ["f51", *(f"f{number}" for number in range(1, 34))]
     assert {file.name for file in room.files()} == {f"f{number}" for number in range(34, 53)} - {"f51"}
+
+
+async def test_somebody_who_is_forgotten_is_in_nothing_that_the_room_keeps() -> None:
+    """Their messages go, deleted ones too, with their files and reactions, and so does what they said elsewhere.
+
+    Those in the room see it, those elsewhere do not; what others said and reacted stays; a second time finds nothing.
+    """
+    gone: list[str] = []
+
+    async def discard(files: Iterable[File]) -> None:
+        gone.extend(file.name for file in files)
+
+    store, ear, relay = MemoryStore(), Ear(), Relay()
+    room = await loaded(store, discard=discard)
+    await room.post("b2/1", says("from Ida", author="b2"), relay)
+    await room.post("a1/1", says("from Ada", files=(File("id1", "secret.txt", 1),)), relay)
+    await room.post("a1/2", says("from Ada, deleted"), relay)
+    await room.change(3, emptied)
+    copy = await room.add("k1", says("from Ada, elsewhere", author=None))
+    other = await room.add("k2", says("from somebody elsewhere", author=None))
+    for who in (Reactor("a1", "Ada"), Reactor("c3", "Eve")):
+        await room.change(1, lambda it, who=who: reacted(it, "👍", who, add=True) or it)  # type: ignore[misc]
+    room.listeners.add(ear)
+    ours, theirs = frozenset({"a1"}), frozenset({copy.id})
+    assert await room.forget(ours, theirs, really=False) == 4
+    assert (ear.heard, gone) == ([], [])
+    given = len(relay.changes)
+    assert await room.forget(ours, theirs, really=True) == 4
+    assert await room.forget(ours, theirs, really=True) == 0
+    assert (len(ear.heard), len(relay.changes), gone) == (4, given, ["secret.txt"])
+    kept = replace(other, revision=0)
+    for each in (room, await loaded(store)):
+        shown = each.since(None)[0]
+        assert [message.text for message in shown] == ["from Ida", "from somebody elsewhere"]
+        assert [by.name for reaction in shown[0].reactions for by in reaction.by] == ["Eve"]
+        assert replace(shown[1], revision=0) == kept
+    assert not [value for value in store.values.values() if "secret" in value or "from Ada" in value or '"a1"' in value]
 
 
 async def test_a_message_that_could_not_be_composed_leaves_nothing() -> None:

@@ -1,11 +1,11 @@
-"""What goes on around the messages: who is there, comes, goes and types, what the topic is, what is said in private."""
+"""What goes on around the messages: who comes, goes and types, the topic, what is said in private, who is forgotten."""
 
 from __future__ import annotations
 
 import time
 
-from nextbridge.driver import DirectMessages, Members, Topics, Typing
-from nextbridge.envelope import Author, Joined, Left, TopicChanged, UserId, decode, encode
+from nextbridge.driver import DirectMessages, Forgets, Members, Somebody, Topics, Typing
+from nextbridge.envelope import Author, Deleted, Joined, Left, TopicChanged, UserId, decode, encode
 from nextbridge.errors import Gone, Paused, Rejected, Retry
 from nextbridge.sandbox.contract.bench import Bench, Situation
 from nextbridge.sandbox.contract.needs import needs
@@ -21,7 +21,7 @@ _ZOE = Author(UserId("zoe"), "zoe", "Zoë")
 
 
 class Accompanies:
-    """Tests of joins, leaves, topics, typing, members and direct messages, in both roles where there are two."""
+    """Tests of joins, leaves, topics, typing, members, direct messages and forgetting; in both roles."""
 
     @needs(Situation.COMING_AND_GOING)
     async def test_whoever_comes_and_goes_is_an_event(self, bench: Bench) -> None:
@@ -151,6 +151,30 @@ class Accompanies:
         error = await error_of(ask(relay, DirectMessages).tell(UserId("n" * 26), "hello"))
         assert isinstance(error, Rejected | Gone), error
         assert error.reason.strip()
+
+    @needs(Forgets)
+    async def test_nothing_is_left_of_somebody_who_is_forgotten(self, bench: Bench) -> None:
+        """Forgets: what they said here and elsewhere goes, and nothing else; the relay is told of no deletion."""
+        relay = await bench.relay()
+        await bench.say("mine")
+        author = (await relay.received("mine")).author
+        copy = (await relay.send("mine, from elsewhere")).message
+        await relay.send("of another")
+        assert copy is not None
+        who = Somebody(frozenset({author.id}), "", {relay.room(0): frozenset({copy})})
+        forget = ask(relay, Forgets).forget
+        assert await forget(who, really=False) == 2
+        assert len(await bench.look()) == 3
+        assert await forget(who, really=True) == 2
+        assert [each.text for each in await bench.look()] == ["of another"]
+        assert await forget(who, really=True) == 0
+        assert relay.of(Deleted) == []
+
+    @needs(Forgets)
+    async def test_nobody_is_forgotten_before_it_is_connected(self, bench: Bench) -> None:
+        """Forgets: it is told to wait, since what is kept is not known yet."""
+        error = await error_of(ask(bench.make(), Forgets).forget(Somebody(frozenset({"zoe"}), "", {}), really=True))
+        assert isinstance(error, Retry), error
 
 
 async def _set(relay: Supervised, topic: str) -> None:
