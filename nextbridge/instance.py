@@ -308,7 +308,7 @@ class Instance:
     async def accept(self, event: Event, *, cursor: Cursor | None = None) -> Awaitable[object]:
         return await self._core.accept(event, cursor)
 
-    def answered(self, status: int | None) -> None:
+    def answered(self, status: int | None, date: str | None = None) -> None:  # noqa: ARG002 - not asked here
         if status is None:
             kind = "none"
         elif status == HTTPStatus.TOO_MANY_REQUESTS:

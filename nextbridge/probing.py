@@ -7,17 +7,22 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
+import time
 from collections.abc import AsyncIterator, Collection, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
+from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Any
 
 import structlog
-from msgspec import Struct
+from msgspec import UNSET, Struct
+from msgspec.structs import replace
 from structlog.typing import FilteringBoundLogger
 
 from nextbridge.config.model import Config, Instance
-from nextbridge.driver import ConfiguredChannel, Cursor, Driver, Finding, Listed, Position, Unlisted
+from nextbridge.config.types import effective_proxy
+from nextbridge.doubts import doubt
+from nextbridge.driver import Address, ConfiguredChannel, Cursor, Driver, Finding, Listed, Position, Unlisted
 from nextbridge.envelope import Author, ChannelKey, Event, InstanceId, MessageId, UserId
 from nextbridge.errors import DriverError
 from nextbridge.instances import configured_channels
@@ -27,6 +32,8 @@ __all__ = ["Bystander", "Probed", "Seen", "look_through", "probe"]
 PATIENCE = 45.0
 """Seconds that one instance may take."""
 _CLOSE_SECONDS = 5.0
+_CLOCK_SECONDS = 60
+"""By so much clocks may differ."""
 _MOST_LISTED = 1_000
 """Channels of one instance that are shown."""
 
@@ -83,14 +90,27 @@ async def _probe(
     folder: Path,
     patience: float,
 ) -> Probed:
+    bystander = Bystander(instance.id, config, folder)
     try:
-        async with _looking(instance, channels, config, folder, patience) as driver:
-            findings = tuple(await driver.probe())
+        async with _looking(instance, channels, bystander, patience) as driver:
+            findings = (*await driver.probe(), *bystander.clock())
     except TimeoutError:
         findings = (Finding(False, "connection", f"it found nothing out within {patience:.0f} seconds"),)
     except Exception as error:  # noqa: BLE001 - a bug in one driver hides nothing about the others
         findings = (Finding(False, "driver", _bug(error)),)
+    if not all(each.ok for each in findings) and (address := _first_address(instance, config)):
+        text = await doubt(address)
+        findings = (*findings, *([Finding(False, address.key, text)] if text else ()))
     return Probed(instance.id, instance.driver.platform, instance.driver.title, findings)
+
+
+def _first_address(instance: Instance, config: Config) -> Address | None:
+    """Where an instance connects to first: its proxy, else its server."""
+    proxy = effective_proxy(getattr(instance.settings, "proxy", UNSET), config.general.proxy)
+    if proxy is None:
+        return instance.driver.address(instance.settings)
+    found = Address.of("proxy", proxy)
+    return None if found is None else replace(found, tls=None)  # an http proxy is none for its TLS
 
 
 async def look_through(config: Config, instances: Sequence[Instance], *, patience: float = PATIENCE) -> list[Seen]:
@@ -110,7 +130,7 @@ async def _see(
 ) -> Seen:
     about = instance.id, instance.driver.platform, instance.driver.title
     try:
-        async with _looking(instance, channels, config, folder, patience) as driver:
+        async with _looking(instance, channels, Bystander(instance.id, config, folder), patience) as driver:
             found = await driver.directory()
     except TimeoutError:
         return Seen(*about, reason=f"nothing was told within {patience:.0f} seconds")
@@ -129,12 +149,11 @@ async def _see(
 async def _looking(
     instance: Instance,
     channels: Sequence[ConfiguredChannel[Any]],
-    config: Config,
-    folder: Path,
+    bystander: Bystander,
     patience: float,
 ) -> AsyncIterator[Driver[Any, Any]]:
     """A driver that does not run, for so many seconds. Raises TimeoutError, and what the driver raises."""
-    driver = instance.driver(instance.settings, channels, Bystander(instance.id, config, folder))
+    driver = instance.driver(instance.settings, channels, bystander)
     try:
         async with asyncio.timeout(patience):
             yield driver
@@ -183,8 +202,21 @@ class Bystander:
         self.base_url = general.address
         self.command_prefix = general.command_prefix
         self.fetch_allow = general.fetch_allow
+        self._ahead: float | None = None
+        """Seconds that this machine's clock is before the server's."""
 
-    def answered(self, status: int | None) -> None: ...
+    def answered(self, status: int | None, date: str | None = None) -> None:  # noqa: ARG002 - the driver tells of it
+        if date is not None:
+            with suppress(ValueError):
+                self._ahead = time.time() - parsedate_to_datetime(date).timestamp()
+
+    def clock(self) -> list[Finding]:
+        """Two clocks that differ show wrong times, and hide how late a message is."""
+        if self._ahead is None or abs(self._ahead) <= _CLOCK_SECONDS:
+            return []
+        side = "ahead of" if self._ahead > 0 else "behind"
+        text = f"this machine's clock is {abs(self._ahead):.0f} s {side} the server's; have both set by NTP"
+        return [Finding(False, "clock", text)]
 
     async def accept(self, event: Event, *, cursor: Cursor | None = None) -> asyncio.Future[None]:  # noqa: ARG002
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()

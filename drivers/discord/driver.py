@@ -27,6 +27,7 @@ from drivers.discord.webhooks import Webhooks
 from nextbridge.config.types import effective_proxy
 from nextbridge.driver import (
     Acknowledgement,
+    Address,
     ConfiguredChannel,
     Cursor,
     Directory,
@@ -104,6 +105,10 @@ class DiscordDriver(Driver[DiscordSettings, DiscordChannel]):
     @classmethod
     def channel_key(cls, settings: DiscordChannel) -> ChannelKey:
         return channel_key(settings)
+
+    @classmethod
+    def address(cls, settings: DiscordSettings) -> Address | None:
+        return Address.of("api_url", settings.api_url)
 
     @classmethod
     def remarks(cls, settings: DiscordSettings) -> Iterable[Remark]:

@@ -23,6 +23,7 @@ from drivers.irc.settings import IrcChannel, IrcSettings, channel_remarks, remar
 from nextbridge.config.types import effective_proxy
 from nextbridge.driver import (
     Acknowledgement,
+    Address,
     ConfiguredChannel,
     Directory,
     Driver,
@@ -87,6 +88,11 @@ class IrcDriver(Driver[IrcSettings, IrcChannel]):
     @classmethod
     def remarks(cls, settings: IrcSettings) -> Iterable[Remark]:
         return remarks(settings)
+
+    @classmethod
+    def address(cls, settings: IrcSettings) -> Address | None:
+        writes = 'set "tls": true', 'set "tls": false'
+        return Address("host", settings.host, settings.effective_port, settings.tls, *writes)
 
     @classmethod
     def channel_remarks(cls, channel: IrcChannel, settings: IrcSettings) -> Iterable[Remark]:  # noqa: ARG003

@@ -34,6 +34,7 @@ from drivers.matrix.transactions import Pushed
 from nextbridge.config.types import effective_proxy
 from nextbridge.driver import (
     Acknowledgement,
+    Address,
     ConfiguredChannel,
     Cursor,
     Directory,
@@ -122,6 +123,10 @@ class MatrixDriver(Driver[MatrixSettings, MatrixRoom]):
     @classmethod
     def remarks(cls, settings: MatrixSettings) -> Iterable[Remark]:
         return remarks(settings)
+
+    @classmethod
+    def address(cls, settings: MatrixSettings) -> Address | None:
+        return Address.of("homeserver", settings.homeserver)
 
     @classmethod
     def channel_remarks(cls, channel: MatrixRoom, settings: MatrixSettings) -> Iterable[Remark]:  # noqa: ARG003

@@ -40,6 +40,7 @@ from drivers.mattermost.system_posts import notice_of
 from nextbridge.config.types import effective_proxy
 from nextbridge.driver import (
     Acknowledgement,
+    Address,
     ConfiguredChannel,
     Cursor,
     Directory,
@@ -122,6 +123,10 @@ class MattermostDriver(Driver[MattermostSettings, MattermostChannel]):
     @classmethod
     def remarks(cls, settings: MattermostSettings) -> Iterable[Remark]:
         return repairs(settings)
+
+    @classmethod
+    def address(cls, settings: MattermostSettings) -> Address | None:
+        return Address.of("server_url", settings.server_url)
 
     @classmethod
     def channel_remarks(cls, channel: MattermostChannel, settings: MattermostSettings) -> Iterable[Remark]:

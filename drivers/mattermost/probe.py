@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Collection, Mapping, Sequence
-from urllib.parse import urlsplit
 
 from structlog.typing import FilteringBoundLogger
 
@@ -17,7 +15,6 @@ from drivers.mattermost.socket import Resumption, SocketTimes, open_socket
 from nextbridge.driver import ConfiguredChannel, Finding
 from nextbridge.envelope import ChannelKey
 from nextbridge.errors import DriverError, Retry
-from nextbridge.http.client import inside_container
 from nextbridge.labels import in_words
 
 __all__ = ["probe"]
@@ -26,7 +23,6 @@ _NEEDED = {"create_post": "post", "upload_file": "upload files"}
 """What each permission of the server is needed for; without these, messages do not arrive as they are."""
 _RIGHTS = {"edit_post": "edit its posts", "delete_post": "delete its posts", "add_reaction": "react to posts"}
 """Likewise; without these, the core shows something else."""
-_CLOCK_SECONDS = 60
 
 
 async def probe(
@@ -41,7 +37,7 @@ async def probe(
     try:
         me = await api.me()
     except Retry as error:
-        return [Finding(ok=False, subject="server", text=error.reason), *_address(server)]
+        return [Finding(ok=False, subject="server", text=error.reason)]
     except DriverError as error:
         return [Finding(ok=False, subject="token", text=error.reason)]
     except Refusal as refusal:
@@ -49,7 +45,7 @@ async def probe(
         return [Finding(ok=False, subject="token", text=text)]
     kind = "bot" if me.is_bot else "user"
     findings = [Finding(ok=True, subject="token", text=f"{server.url} knows us as the {kind} @{me.username}")]
-    findings += [await _socket(api, log, times), *_clock(api)]
+    findings.append(await _socket(api, log, times))
     for channel in channels:
         findings += await _channel(channel, settings, api, me)
     try:
@@ -59,11 +55,6 @@ async def probe(
     return [*findings, _names(allowance), _edits(allowance), _files(allowance, settings)]
 
 
-def _address(server: Server) -> list[Finding]:
-    host = urlsplit(server.url).hostname or ""
-    return [Finding(ok=False, subject="server_url", text=text) for text in [inside_container(host)] if text]
-
-
 async def _socket(api: Api, log: FilteringBoundLogger, times: SocketTimes) -> Finding:
     """Whether events come: proxies before a server often let requests through and WebSockets not."""
     try:
@@ -71,15 +62,6 @@ async def _socket(api: Api, log: FilteringBoundLogger, times: SocketTimes) -> Fi
             return Finding(ok=True, subject="events", text=f"{api.server.websocket} tells us what is posted")
     except DriverError as error:
         return Finding(ok=False, subject="events", text=error.reason)
-
-
-def _clock(api: Api) -> list[Finding]:
-    """Two clocks that differ show wrong times, and hide how late a message is."""
-    ahead = time.time() - api.server_time() / 1000
-    if abs(ahead) <= _CLOCK_SECONDS:
-        return []
-    text = f"this machine's clock is {abs(ahead):.0f} s {'ahead of' if ahead > 0 else 'behind'} the server's"
-    return [Finding(ok=False, subject="clock", text=f"{text}; have both set by NTP")]
 
 
 async def _channel(

@@ -27,6 +27,7 @@ from drivers.slack.socket import Received, Socket
 from nextbridge.config.types import effective_proxy
 from nextbridge.driver import (
     Acknowledgement,
+    Address,
     ConfiguredChannel,
     Cursor,
     Directory,
@@ -132,6 +133,10 @@ class SlackDriver(Driver[SlackSettings, SlackChannel]):
     @classmethod
     def remarks(cls, settings: SlackSettings) -> Iterable[Remark]:
         return mistakes(settings)
+
+    @classmethod
+    def address(cls, settings: SlackSettings) -> Address | None:
+        return Address.of("api_url", settings.api_url)
 
     @classmethod
     def channel_remarks(cls, channel: SlackChannel, settings: SlackSettings) -> Iterable[Remark]:  # noqa: ARG003

@@ -36,6 +36,7 @@ from drivers.telegram.webhook import Webhook, make_way_for_polling
 from nextbridge.config.types import effective_proxy
 from nextbridge.driver import (
     Acknowledgement,
+    Address,
     ConfiguredChannel,
     Driver,
     Finding,
@@ -111,6 +112,10 @@ class TelegramDriver(Driver[TelegramSettings, TelegramChannel]):
     @classmethod
     def remarks(cls, settings: TelegramSettings) -> Iterable[Remark]:
         return mistakes(settings)
+
+    @classmethod
+    def address(cls, settings: TelegramSettings) -> Address | None:
+        return Address.of("api_url", settings.api_url)
 
     @classmethod
     def channel_remarks(cls, channel: TelegramChannel, settings: TelegramSettings) -> Iterable[Remark]:  # noqa: ARG003 - all bots are alike

@@ -67,9 +67,7 @@ async def connect(stream: XMLStream, settings: XmppSettings, context: ssl.SSLCon
 
 async def _addresses(stream: XMLStream, settings: XmppSettings) -> list[Address]:
     if settings.host is not None:
-        direct = settings.tls == "direct"
-        port = settings.port or (5347 if settings.is_component else 5223 if direct else 5222)
-        return [Address(settings.host, port, direct)]
+        return [Address(settings.host, settings.effective_port, settings.tls == "direct")]
     stream.enable_direct_tls = settings.tls != "starttls"
     stream.enable_starttls = settings.tls != "direct"
     found = await stream.get_dns_records(settings.domain)

@@ -14,6 +14,7 @@ from drivers.xmpp.styling import STYLING
 from nextbridge.config.types import effective_proxy
 from nextbridge.driver import (
     Acknowledgement,
+    Address,
     ConfiguredChannel,
     Cursor,
     Directory,
@@ -95,6 +96,14 @@ class XmppDriver(Driver[XmppSettings, XmppChannel]):
     @classmethod
     def remarks(cls, settings: XmppSettings) -> Iterable[Remark]:
         return remarks(settings)
+
+    @classmethod
+    def address(cls, settings: XmppSettings) -> Address | None:
+        if settings.host is None:
+            return None
+        tls = None if settings.is_component else settings.tls == "direct"
+        writes = 'set "tls": "direct"', 'set "tls": "starttls"'
+        return Address("host", settings.host, settings.effective_port, tls, *writes)
 
     @classmethod
     def channel_remarks(cls, channel: XmppChannel, settings: XmppSettings) -> Iterable[Remark]:

@@ -80,6 +80,11 @@ class XmppSettings(Settings, frozen=True):
         return self.component_secret is not None
 
     @property
+    def effective_port(self) -> int:
+        """The port that is meant on `host`: the given one, else the usual one."""
+        return self.port or (5347 if self.is_component else 5223 if self.tls == "direct" else 5222)
+
+    @property
     def domain(self) -> str:
         """The domain of the relay's address."""
         return self.jid.rpartition("@")[2].lower()

@@ -7,7 +7,7 @@ do: the core degrades, in one place.
 The life of a driver object, all of it on the event loop's thread:
 
 1. The class is asked about the operator's file without being made: `settings_type`, `channel_type`, `channel_key`,
-   `remarks`, `channel_remarks`, `target_remarks`. No I/O.
+   `remarks`, `channel_remarks`, `target_remarks`, `address`. No I/O.
 2. One object is made for each enabled instance. `__init__` does no I/O.
 3. The core awaits `run` and awaits it again, after a delay, whenever it ends. The object keeps what a reconnection
    needs. `send` and the others are called between `Host.connected` and the end of `run` (after it too, until the next
@@ -37,6 +37,7 @@ from nextbridge.driver.capabilities import (
 from nextbridge.driver.contract import Driver
 from nextbridge.driver.declaration import Acknowledgement, Guarantees, Limits, RetryRecognition, Unit
 from nextbridge.driver.exchange import (
+    Address,
     ConfiguredChannel,
     Cursor,
     Directory,
@@ -57,6 +58,7 @@ from nextbridge.errors import DriverError, FileRejected, Gone, Paused, Rejected,
 
 __all__ = [
     "Acknowledgement",
+    "Address",
     "ConfiguredChannel",
     "Cursor",
     "Deletes",

@@ -8,7 +8,16 @@ from typing import ClassVar, Generic, TypeVar
 
 from nextbridge.config.types import Settings
 from nextbridge.driver.declaration import Guarantees, Limits
-from nextbridge.driver.exchange import ConfiguredChannel, Directory, Finding, Outgoing, Receipt, Remark, Unlisted
+from nextbridge.driver.exchange import (
+    Address,
+    ConfiguredChannel,
+    Directory,
+    Finding,
+    Outgoing,
+    Receipt,
+    Remark,
+    Unlisted,
+)
 from nextbridge.driver.host import Host
 from nextbridge.envelope import Author, ChannelKey, InstanceId, MessageId
 from nextbridge.markup import Dialect
@@ -84,6 +93,15 @@ class Driver(ABC, Generic[S, C]):
     def target_remarks(cls, channel: C, settings: S) -> Iterable[Remark]:  # noqa: ARG003 - for subclasses
         """Likewise for a channel that a rule has messages sent to: why none can be. No I/O."""
         return ()
+
+    @classmethod
+    def address(cls, settings: S) -> Address | None:  # noqa: ARG003 - for subclasses
+        """Where the file says that the server is; None where it says nothing of that. No I/O.
+
+        Where `probe` finds something amiss, the core looks there for what only an address can have: a port that speaks
+        TLS or none, the container's own localhost.
+        """
+        return None
 
     @classmethod
     def registration(cls, settings: S, instance: InstanceId, base_url: str) -> str | None:  # noqa: ARG003 - for subclasses

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
 from typing import Generic, TypeVar
+from urllib.parse import urlsplit
 
 from msgspec import Struct
 
@@ -12,6 +13,7 @@ from nextbridge.config.types import Settings
 from nextbridge.envelope import Author, ChannelKey, DeliveryKey, Event, Mark, MessageId
 
 __all__ = [
+    "Address",
     "ConfiguredChannel",
     "Cursor",
     "Directory",
@@ -180,6 +182,32 @@ class Unlisted(Struct, frozen=True):
     """The rest of a sentence: `the Bot API tells no bot which chats it is in`."""
     instead: str
     """How the operator finds a channel, or what they write: a sentence."""
+
+
+class Address(Struct, frozen=True):
+    """Where the operator's file says that a server is."""
+
+    key: str
+    """The setting that says so."""
+    host: str
+    port: int
+    tls: bool | None
+    """Whether a connection begins with TLS; None where the two sides agree on that later, or never."""
+    with_tls: str
+    """What the operator writes for TLS from the first byte: `write https://`."""
+    without_tls: str
+
+    @classmethod
+    def of(cls, key: str, url: str) -> Address | None:
+        """That of an http or https address; None where it is none."""
+        try:
+            parts = urlsplit(url.strip())
+            host, port, tls = parts.hostname, parts.port, parts.scheme == "https"
+        except ValueError:
+            return None
+        if not host:
+            return None
+        return cls(key, host, port or (443 if tls else 80), tls, "write https://", "write http://")
 
 
 class Finding(Struct, frozen=True):

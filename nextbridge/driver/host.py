@@ -66,8 +66,11 @@ class Host(Protocol):
         That is what fetches the addresses that chat users give.
         """
 
-    def answered(self, status: int | None) -> None:
-        """Count an answer of the platform's API by its HTTP status, None where there was none: for `open_session`."""
+    def answered(self, status: int | None, date: str | None = None) -> None:
+        """Count an answer of the platform's API by its HTTP status, None where there was none: for `open_session`.
+
+        `date` is when it was made, by the server's clock (the header Date).
+        """
 
     async def accept(self, event: Event, *, cursor: Cursor | None = None) -> Awaitable[object]:
         """Hand over an event, in the platform's order. Waits only while too many are not yet on disk.

@@ -10,8 +10,7 @@ import asyncio
 import os
 import socket
 import ssl
-from collections.abc import Callable, Sequence
-from pathlib import Path
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
@@ -30,13 +29,16 @@ if TYPE_CHECKING:
 
 __all__ = [
     "CONNECTION_ERRORS",
+    "Answered",
     "ProxyFailed",
-    "inside_container",
     "open_session",
     "proxy_connector",
     "tls_context",
     "unreachable",
 ]
+
+Answered = Callable[[int | None, str | None], None]
+"""Is told of each answer: its status and its Date; of a request that had none, None and None."""
 
 TIMEOUT = aiohttp.ClientTimeout(total=60, sock_connect=20, sock_read=30)
 """A session's default, in seconds. A transfer of a file sets its own."""
@@ -54,13 +56,13 @@ CONNECTION_ERRORS = (aiohttp.ClientError, OSError, TimeoutError)
 
 
 async def open_session(
-    *, proxy: str | None = None, ca_file: str | None = None, answered: Callable[[int | None], None] | None = None
+    *, proxy: str | None = None, ca_file: str | None = None, answered: Answered | None = None
 ) -> aiohttp.ClientSession:
     """A session for one instance; the caller closes it.
 
     `proxy` is an http, https, socks4, socks5 or socks5h address; names are resolved by the proxy. `ca_file` is a PEM
-    file whose certificates are trusted beside the system's. `answered` is called with the status of each answer, or
-    with None where a request had none (`Host.answered`). Raises Paused (of the instance) when either cannot be used.
+    file whose certificates are trusted beside the system's. `answered` is `Host.answered`. Raises Paused (of the
+    instance) when either cannot be used.
     """
     context = await asyncio.to_thread(tls_context, ca_file)
     connector = aiohttp.TCPConnector(ssl=context) if proxy is None else proxy_connector(proxy, context)
@@ -73,13 +75,15 @@ async def open_session(
     )
 
 
-def _traced(answered: Callable[[int | None], None]) -> aiohttp.TraceConfig:
+def _traced(answered: Answered) -> aiohttp.TraceConfig:
     async def ended(_: object, __: object, request: aiohttp.TraceRequestEndParams) -> None:
-        answered(request.response.status)
+        headers = request.response.headers
+        # what a cache kept is no word of now
+        answered(request.response.status, None if "Age" in headers else headers.get("Date"))
 
     async def failed(_: object, __: object, request: aiohttp.TraceRequestExceptionParams) -> None:
         if not isinstance(request.exception, asyncio.CancelledError):  # nobody waits for it any more
-            answered(None)
+            answered(None, None)
 
     config = aiohttp.TraceConfig()
     config.on_request_end.append(ended)
@@ -139,22 +143,6 @@ def _distrusted(error: BaseException) -> str:
         return "its certificate is for another name; write the server's name as its certificate has it"
     why = getattr(found, "verify_message", "nobody who is known vouches for it")
     return f"its certificate is not trusted ({why}); name the file of a private CA as ca_file"
-
-
-_SIGNS_OF_A_CONTAINER = (Path("/.dockerenv"), Path("/run/.containerenv"))
-"""What Docker and Podman leave in theirs."""
-
-
-def inside_container(host: str, *, signs: Sequence[Path] = _SIGNS_OF_A_CONTAINER) -> str | None:
-    """Why `host` means this container where the operator means the machine; None elsewhere. For `probe`."""
-    if host not in {"localhost", "::1"} and not host.startswith("127."):
-        return None
-    if not any(sign.exists() for sign in signs):
-        return None
-    return (
-        f"{host} is this container itself; name the server as the container's network does: by its service's name, or "
-        "the machine as host.docker.internal or host.containers.internal"
-    )
 
 
 def _tls_reason(error: BaseException) -> str:

@@ -96,7 +96,7 @@ class RecordingHost:
             self.cursors[cursor.name] = cursor.value
         self._notify()
 
-    def answered(self, status: int | None) -> None:
+    def answered(self, status: int | None, date: str | None = None) -> None:  # noqa: ARG002
         self.statuses.append(status)
 
     def typing(self, channel: ChannelKey, author: Author) -> None:

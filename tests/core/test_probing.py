@@ -14,7 +14,6 @@ from nextbridge.cli import main
 from nextbridge.config.model import GlobalSettings
 from nextbridge.driver import Finding
 from nextbridge.errors import Retry
-from nextbridge.http.client import inside_container
 from nextbridge.probing import probe
 from nextbridge.sandbox.mattermost import SandboxMattermost
 from tests.core.conftest import configured
@@ -111,16 +110,6 @@ async def test_the_command_says_what_is_to_be_done(file: Path) -> None:
         assert status == 1
         (wrong,) = [each for each in json.loads(output)["findings"] if not each["ok"]]
         assert (wrong["instance"], wrong["platform"], wrong["subject"]) == ("mm", "mattermost", "channel lobby")
-
-
-def test_a_container_that_is_asked_for_its_own_localhost_is_named(tmp_path: Path) -> None:
-    """Only in a container, and only where the address is its own."""
-    sign = tmp_path / ".dockerenv"
-    assert inside_container("localhost", signs=(sign,)) is None
-    sign.touch()
-    for host in ("localhost", "127.0.0.1", "127.1.2.3", "::1"):
-        assert "this container itself" in (inside_container(host, signs=(sign,)) or "")
-    assert inside_container("chat.example.com", signs=(sign,)) is None
 
 
 def test_a_wrong_file_is_not_tried(file: Path) -> None:

@@ -6,8 +6,8 @@ import asyncio
 import json
 from pathlib import Path
 from typing import NamedTuple
+from urllib.parse import urlsplit
 
-from nextbridge.http.client import inside_container
 from tests.environments.commands import nextbridge
 from tests.environments.stage import Stage, open_stage
 from tests.process import Daemon
@@ -132,19 +132,28 @@ def sentence(name: str, stage: Stage, folder: Path) -> str:
 
 
 async def test_check_says_of_each_what_is_wrong_and_what_to_do(tmp_path: Path) -> None:
-    """All at once, in seconds: one finding an instance, marked, and no more."""
+    """All at once, in seconds: one finding an instance, marked, and what the address itself is wrong in; no more."""
     async with open_stage(tmp_path) as stage:
         path = tmp_path / "config.json"
         path.write_text(json.dumps(stage.file()))
         path.chmod(0o600)
+
+        def place(name: str) -> str:
+            return urlsplit(stage.at(name)).netloc
+
         done = await asyncio.to_thread(nextbridge, "check", "--online", "--json", "--config", path)
         assert done.status == 1
-        container = inside_container("127.0.0.1")  # where the tests run in one, that is said as well
         found: dict[str, list[tuple[str, str]]] = {name: [] for name in TOLD}
         for each in json.loads(done.output)["findings"]:
-            if not each["ok"] and each["text"] != container:
+            # where the tests run in a container, that is said of 127.0.0.1 as well
+            if not each["ok"] and "is this container itself" not in each["text"]:
                 found[each["instance"]].append((each["subject"], each["text"]))
-        assert found == {name: [(told.subject, sentence(name, stage, tmp_path))] for name, told in TOLD.items()}
+        expected = {name: [(told.subject, sentence(name, stage, tmp_path))] for name, told in TOLD.items()}
+        expected["http_to_https"].append(("server_url", f"{place('http_to_https')} speaks TLS: write https://"))
+        expected["https_to_http"].append(
+            ("server_url", f"{place('https_to_http')} speaks no TLS: write http://, or another port")
+        )
+        assert found == expected
 
 
 async def test_the_log_says_of_each_what_is_wrong(daemon: Daemon, tmp_path: Path) -> None:

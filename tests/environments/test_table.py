@@ -12,6 +12,7 @@ from tests.environments.test_servers import TOLD
 
 _FILES, _MACHINE = "environments/test_files.py", "environments/test_machine.py"
 _DISK, _DAMAGE, _PROBE = "core/test_disk.py", "journal/test_damage.py", "mattermost/test_probe.py"
+_DOUBTS = "core/test_doubts.py"
 _REFERRED, _WHOLE = "test_what_a_file_refers_to_is_told_in_one_report", "test_a_file_that_cannot_be_used_is_told"
 _POOR, _STATE = "test_a_poor_environment_changes_nothing", "test_a_state_folder_that_cannot_be_made_or_used"
 _PLACE, _LISTEN = "test_a_journal_that_may_not_be_written", "test_a_place_where_the_http_server_cannot_listen"
@@ -96,10 +97,10 @@ TABLE = {
     "a killed daemon's socket": ("core/test_control.py", "test_a_killed_daemons_socket_is_replaced"),
     "no journald": ("systemd/test_journald.py", "test_the_log_is_not_lost_where_no_journald_listens"),
     "a deaf systemd": ("systemd/test_notify.py", "test_a_deaf_systemd_does_not_hurt"),
-    "this machine's clock is wrong": (_PROBE, "test_clocks_that_differ_are_found"),
+    "this machine's clock is wrong": (_DOUBTS, "test_clocks_that_differ_are_found"),
     "names that the server does not let be shown": (_PROBE, "test_what_the_server_withholds_is_explained"),
     "localhost in a container": (
-        "core/test_probing.py",
+        _DOUBTS,
         "test_a_container_that_is_asked_for_its_own_localhost_is_named",
     ),
     "an IRC server that refuses the login": ("irc/test_probing.py", "test_a_refused_login_is_found"),

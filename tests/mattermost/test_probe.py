@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-import json
-import time
-from email.utils import formatdate
 from typing import Any
-
-import pytest
 
 from drivers.mattermost.settings import MattermostChannel
 from nextbridge.driver import Finding
@@ -110,16 +105,3 @@ async def test_what_messages_need_is_a_fault_where_it_is_missing(scene: Scene) -
     found = await probe(scene, scene.town.id)
     assert not found["rights in channel town"].ok
     assert "@relay may not post, upload files" in found["rights in channel town"].text
-
-
-@pytest.mark.parametrize(("seconds", "words"), [(-3600, "s ahead of the"), (3600, "s behind the"), (30, None)])
-async def test_clocks_that_differ_are_found(scene: Scene, seconds: int, words: str | None) -> None:
-    """By the Date of the server's answers; half a minute is let pass."""
-    me = json.dumps({"id": scene.relay.id, "username": "relay"})
-    date = formatdate(time.time() + seconds, usegmt=True)
-    scene.faults.answer(200, body=me, headers={"Date": date}, route="GET /api/v4/users/{user_id}")
-    found = await probe(scene, scene.town.id)
-    assert ("clock" in found) == (words is not None)
-    if words is not None:
-        assert not found["clock"].ok
-        assert words in found["clock"].text

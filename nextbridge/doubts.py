@@ -1,0 +1,68 @@
+"""What can be wrong with an address that the error of a connection does not say: for `check --online`."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import Sequence
+from pathlib import Path
+
+from nextbridge.driver import Address
+
+__all__ = ["doubt"]
+
+_SECONDS = 5.0
+_SIGNS_OF_A_CONTAINER = (Path("/.dockerenv"), Path("/run/.containerenv"))
+"""What Docker and Podman leave in theirs."""
+_NO_TLS = {"WRONG_VERSION_NUMBER", "UNKNOWN_PROTOCOL", "RECORD_LAYER_FAILURE", "PACKET_LENGTH_TOO_LONG"}
+"""What OpenSSL calls an answer that is none of TLS (its sslerr.h)."""
+
+
+async def doubt(address: Address, *, signs: Sequence[Path] = _SIGNS_OF_A_CONTAINER) -> str | None:
+    """What the operator is to correct in an address where something was amiss; None where that lies elsewhere.
+
+    Nothing is sent but the beginning of a TLS connection. Does I/O, raises nothing.
+    """
+    try:
+        await _connected(address)
+    except (OSError, TimeoutError, UnicodeError):
+        return _inside_container(address.host, signs)
+    if address.tls is None:
+        return None
+    speaks = await _speaks_tls(address)
+    if speaks is None or speaks == address.tls:
+        return None
+    if speaks:
+        return f"{address.host}:{address.port} speaks TLS: {address.with_tls}"
+    return f"{address.host}:{address.port} speaks no TLS: {address.without_tls}, or another port"
+
+
+async def _connected(address: Address, tls: ssl.SSLContext | None = None) -> None:
+    async with asyncio.timeout(_SECONDS):
+        _, writer = await asyncio.open_connection(address.host, address.port, ssl=tls)
+        writer.transport.abort()
+
+
+async def _speaks_tls(address: Address) -> bool | None:
+    """Whether it answers in TLS, whoever it is; None where that shows not."""
+    anybody = ssl.create_default_context()
+    anybody.check_hostname, anybody.verify_mode = False, ssl.CERT_NONE
+    try:
+        await _connected(address, anybody)
+    except ssl.SSLError as error:
+        return error.reason not in _NO_TLS
+    except (OSError, TimeoutError, UnicodeError):
+        return None
+    return True
+
+
+def _inside_container(host: str, signs: Sequence[Path]) -> str | None:
+    """Why `host` means this container where the operator means the machine; None elsewhere."""
+    if host not in {"localhost", "::1"} and not host.startswith("127."):
+        return None
+    if not any(sign.exists() for sign in signs):
+        return None
+    return (
+        f"{host} is this container itself; name the server as the container's network does: by its service's name, or "
+        "the machine as host.docker.internal or host.containers.internal"
+    )
