@@ -7,10 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
-import time
 from collections.abc import AsyncIterator, Collection, Sequence
-from contextlib import asynccontextmanager, suppress
-from email.utils import parsedate_to_datetime
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +23,7 @@ from nextbridge.doubts import doubt
 from nextbridge.driver import Address, ConfiguredChannel, Cursor, Driver, Finding, Listed, Position, Unlisted
 from nextbridge.envelope import Author, ChannelKey, Event, InstanceId, MessageId, UserId
 from nextbridge.errors import DriverError
+from nextbridge.http.clock import ServerClock
 from nextbridge.instances import configured_channels
 
 __all__ = ["Bystander", "Probed", "Seen", "look_through", "probe"]
@@ -202,20 +201,18 @@ class Bystander:
         self.base_url = general.address
         self.command_prefix = general.command_prefix
         self.fetch_allow = general.fetch_allow
-        self._ahead: float | None = None
-        """Seconds that this machine's clock is before the server's."""
+        self._clock = ServerClock()
 
     def answered(self, status: int | None, date: str | None = None) -> None:  # noqa: ARG002 - the driver tells of it
-        if date is not None:
-            with suppress(ValueError):
-                self._ahead = time.time() - parsedate_to_datetime(date).timestamp()
+        self._clock.heard(date)
 
     def clock(self) -> list[Finding]:
         """Two clocks that differ show wrong times, and hide how late a message is."""
-        if self._ahead is None or abs(self._ahead) <= _CLOCK_SECONDS:
+        ahead = self._clock.ahead()
+        if abs(ahead) <= _CLOCK_SECONDS:
             return []
-        side = "ahead of" if self._ahead > 0 else "behind"
-        text = f"this machine's clock is {abs(self._ahead):.0f} s {side} the server's; have both set by NTP"
+        side = "ahead of" if ahead > 0 else "behind"
+        text = f"this machine's clock is {abs(ahead):.0f} s {side} the server's; have both set by NTP"
         return [Finding(False, "clock", text)]
 
     async def accept(self, event: Event, *, cursor: Cursor | None = None) -> asyncio.Future[None]:  # noqa: ARG002

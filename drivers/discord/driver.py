@@ -402,7 +402,7 @@ class DiscordDriver(Driver[DiscordSettings, DiscordChannel]):
             api = await self._opened()
         except Paused as error:
             return [Finding(ok=False, subject="connection", text=error.reason)]
-        return await probe(api, Places(self.channels, None), self.settings)
+        return await probe(api, Places(self.channels, None), self.settings, self.gateway_times)
 
     async def directory(self) -> Directory:
         api = await self._opened()

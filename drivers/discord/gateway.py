@@ -24,7 +24,7 @@ from nextbridge.driver import Store
 from nextbridge.errors import JournalError, Paused, Retry
 from nextbridge.http.client import CONNECTION_ERRORS, unreachable
 
-__all__ = ["INTENTS", "Connection", "GatewayTimes", "InvalidSession", "Resumption", "open_gateway"]
+__all__ = ["INTENTS", "Connection", "GatewayTimes", "InvalidSession", "Resumption", "knock", "open_gateway"]
 
 _LARGEST_FRAME = 64 * 1024 * 1024
 """Bytes. A guild of many channels is some megabytes."""
@@ -330,21 +330,44 @@ async def open_gateway(
             raise Retry(reason, after=limit.reset_after / 1000)
         url = gateway.url
     try:
-        async with asyncio.timeout(times.opening):
-            socket = await api.session.ws_connect(
-                f"{url.rstrip('/')}/?v=10&encoding=json",
-                max_msg_size=_LARGEST_FRAME,
-                autoclose=False,  # it would answer a close with 1000, which ends the session
-                timeout=aiohttp.ClientWSTimeout(ws_close=3.0),
-            )
-    except aiohttp.WSServerHandshakeError as error:
-        raise Retry(f"Discord's gateway answers {error.status} instead of opening a WebSocket") from None
-    except (*CONNECTION_ERRORS, ValueError) as error:
+        socket = await _socket(api, url, times)
+    except Retry:
         resumption.url = ""  # the next attempt asks where the gateway is
-        raise Retry(f"Discord's gateway cannot be reached: {unreachable(error)}") from None
+        raise
     connection = Connection(socket, api, resumption, log, times)
     try:
         await connection.first()
         yield connection
     finally:
         await connection.close()
+
+
+async def knock(api: Api, url: str, times: GatewayTimes) -> None:
+    """Return once the gateway at `url` has said hello: nothing is begun there. For `probe`. Raises Retry."""
+    socket = await _socket(api, url, times)
+    try:
+        async with asyncio.timeout(times.opening):
+            await socket.receive()
+    except TimeoutError:
+        raise Retry("Discord's gateway opens, and says nothing") from None
+    finally:
+        with suppress(*CONNECTION_ERRORS):
+            await socket.close()
+
+
+async def _socket(api: Api, url: str, times: GatewayTimes) -> aiohttp.ClientWebSocketResponse:
+    try:
+        async with asyncio.timeout(times.opening):
+            return await api.session.ws_connect(
+                f"{url.rstrip('/')}/?v=10&encoding=json",
+                max_msg_size=_LARGEST_FRAME,
+                autoclose=False,  # it would answer a close with 1000, which ends the session
+                timeout=aiohttp.ClientWSTimeout(ws_close=3.0),
+            )
+    except aiohttp.WSServerHandshakeError as error:
+        raise Retry(
+            f"Discord's gateway answers {error.status} instead of opening a WebSocket; a proxy on the way must let "
+            "WebSocket connections through"
+        ) from None
+    except (*CONNECTION_ERRORS, ValueError) as error:
+        raise Retry(f"Discord's gateway cannot be reached: {unreachable(error)}") from None

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from drivers.discord import wire
 from drivers.discord.api import Api, Refused
 from drivers.discord.files import largest_of
+from drivers.discord.gateway import GatewayTimes, knock
 from drivers.discord.places import Home, Places
 from drivers.discord.rights import Right
 from drivers.discord.settings import DiscordSettings
@@ -22,12 +24,12 @@ _WANTED = {
 }
 
 
-async def probe(api: Api, places: Places, settings: DiscordSettings) -> list[Finding]:
+async def probe(api: Api, places: Places, settings: DiscordSettings, times: GatewayTimes) -> list[Finding]:
     """Look at everything; the first thing that makes the rest pointless ends it. Raises nothing, changes nothing."""
     try:
         me = await api.me()
         application = await api.application()
-        sessions = (await api.gateway()).session_start_limit
+        gateway = await api.gateway()
     except DriverError as error:
         return [Finding(ok=False, subject="token", text=error.reason)]
     except Refused as refused:
@@ -41,8 +43,7 @@ async def probe(api: Api, places: Places, settings: DiscordSettings) -> list[Fin
             "the developer portal"
         )
         findings.append(Finding(ok=False, subject="intents", text=text))
-    text = f"the gateway is there, and {sessions.remaining} sessions can be begun today"
-    findings.append(Finding(ok=sessions.remaining > 0, subject="gateway", text=text))
+    findings.append(await _gateway(gateway, api, times))
     try:
         await places.resolve(api, me)
     except DriverError as error:
@@ -50,6 +51,17 @@ async def probe(api: Api, places: Places, settings: DiscordSettings) -> list[Fin
     for home in places.homes:
         findings += _channel(home, places, settings)
     return findings
+
+
+async def _gateway(gateway: wire.Gateway, api: Api, times: GatewayTimes) -> Finding:
+    """Whether events can come: proxies often let requests through and WebSockets not."""
+    try:
+        await knock(api, gateway.url, times)
+    except DriverError as error:
+        return Finding(ok=False, subject="gateway", text=error.reason)
+    remaining = gateway.session_start_limit.remaining
+    text = f"it tells us what is posted, and {remaining} sessions can be begun today"
+    return Finding(ok=remaining > 0, subject="gateway", text=text)
 
 
 def _channel(home: Home, places: Places, settings: DiscordSettings) -> list[Finding]:

@@ -15,6 +15,7 @@ from drivers.irc.pacing import Pacer
 from drivers.irc.settings import IrcSettings
 from drivers.irc.wire import Line
 from nextbridge.errors import Paused, Retry
+from nextbridge.http.client import unreachable
 
 __all__ = ["Broken", "Connection"]
 
@@ -71,7 +72,7 @@ class Connection:
         except UnicodeError as error:
             raise Paused(f"{settings.host!r} cannot be the name of a server: correct host", scope="instance") from error
         except OSError as error:
-            raise Retry(f"cannot connect to {where}: {error.strerror or error}") from error
+            raise Retry(f"cannot connect to {where}: {unreachable(error)}") from error
         return cls(reader, writer, pacer)
 
     async def read(self) -> Line:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+import time
 from collections.abc import Sequence
 
 from drivers.irc import wire
@@ -18,11 +19,18 @@ from nextbridge.errors import DriverError
 
 __all__ = ["another_nick", "probe"]
 
+_SECONDS = 25.0
+_NOT_LOOKED_AT = "not looked at: that would take too long, with a server that is asked so slowly (messages_per_second)"
+
 
 async def probe(
-    settings: IrcSettings, channels: Sequence[ConfiguredChannel[IrcChannel]], proxy: str | None
+    settings: IrcSettings,
+    channels: Sequence[ConfiguredChannel[IrcChannel]],
+    proxy: str | None,
+    *,
+    within: float = _SECONDS,
 ) -> list[Finding]:
-    """Connect beside a running relay, look, and leave."""
+    """Connect beside a running relay, look, and leave. Channels are looked at one by one, for so many seconds."""
     pacer = Pacer(settings.messages_per_second, settings.burst)
     try:
         connection = await Connection.open(settings, proxy, pacer)
@@ -36,9 +44,12 @@ async def probe(
         account = ", logged in to the account" if settings.sasl is not None else ""
         network = quoted(server.network or settings.host)
         findings.append(Finding(True, "login", f"the server welcomes us to {network}{account}"))
-        findings.extend(
-            [await _channel(connection, server, each.settings, settings.answer_timeout) for each in channels]
-        )
+        until = time.monotonic() + within
+        for each in channels:
+            if time.monotonic() >= until:
+                findings.append(Finding(True, f"channel {each.settings.channel}", _NOT_LOOKED_AT))
+            else:
+                findings.append(await _channel(connection, server, each.settings, settings.answer_timeout))
     except DriverError as error:
         findings.append(Finding(False, "login" if len(findings) == 1 else "connection", error.reason))
     finally:

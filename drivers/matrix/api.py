@@ -12,11 +12,9 @@ disk, and holds every member of every room in memory.
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from copy import copy
-from email.utils import parsedate_to_datetime
 from typing import Any, TypeVar
 from urllib.parse import quote, urlencode
 
@@ -30,6 +28,7 @@ from drivers.matrix.settings import Homeserver
 from nextbridge.envelope import ChannelKey, MessageId, UserId
 from nextbridge.errors import NextBridgeError, Paused, Retry
 from nextbridge.http.client import CONNECTION_ERRORS, unreachable
+from nextbridge.http.clock import ServerClock
 from nextbridge.media.content import HEAD, signature
 
 __all__ = ["PATIENCE", "Api", "Refusal", "TokenRefused", "transfer_time"]
@@ -90,17 +89,9 @@ class Api:
         self.token = token
         self.user = ""
         """The puppet that the calls are made as; empty where they are the account's own."""
-        self._told: tuple[str, float] | None = None
-        """The Date of the server's latest answer, and when that came."""
+        self.clock = ServerClock()
+        """The server's."""
         self._patience = aiohttp.ClientTimeout(total=patience, sock_connect=patience)
-
-    def server_time(self) -> int:
-        """Now, in milliseconds since 1970, by the server's clock as far as it has told it (to a second)."""
-        with suppress(TypeError, ValueError):
-            if self._told is not None:
-                date, then = self._told
-                return int((parsedate_to_datetime(date).timestamp() + time.monotonic() - then) * 1000)
-        return int(time.time() * 1000)
 
     def acting_as(self, user: str) -> Api:
         """The calls of a puppet, under the token of the application service."""
@@ -332,8 +323,7 @@ class Api:
         except CONNECTION_ERRORS as error:
             raise self._unreachable(error) from None
         async with response:
-            if date := response.headers.get("Date"):
-                self._told = date, time.monotonic()
+            self.clock.heard(response.headers.get("Date"))
             if response.status >= 300:
                 await self._refuse(response)
             yield response

@@ -7,7 +7,6 @@ device, and Synapse no sync for it: there each room is asked, and invitations ar
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 
@@ -19,6 +18,7 @@ from drivers.matrix.direct import DIRECT, conversations
 from drivers.matrix.rooms import RoomState
 from nextbridge.driver import Directory, Listed
 from nextbridge.envelope import ChannelKey
+from nextbridge.together import together
 
 __all__ = ["directory", "directory_of_service"]
 
@@ -55,13 +55,11 @@ async def directory(api: Api) -> Directory:
 async def directory_of_service(api: Api) -> Directory:
     """Likewise for the account of an application service."""
     rooms = await api.joined_rooms()
-    turns = asyncio.Semaphore(_ASKED_AT_ONCE)
 
     async def asked(room: str) -> list[Listed]:
-        async with turns:
-            return list(_listed(room, await _state(api, ChannelKey(room)), ""))
+        return list(_listed(room, await _state(api, ChannelKey(room)), ""))
 
-    found = await asyncio.gather(*(asked(each) for each in rooms[:_MOST_ASKED]))
+    found = await together(asked, rooms[:_MOST_ASKED], most=_ASKED_AT_ONCE)
     return structs.replace(
         _sorted(listed for each in found for listed in each),
         left_out=max(0, len(rooms) - _MOST_ASKED),

@@ -110,7 +110,7 @@ class HistoryReader:
         """As `History.history`."""
         async with self._turns:
             survey = await _survey(span, most + _MOST_COUNTED)
-            now = span.api.server_time()
+            now = span.api.clock.now()
             oldest = int(now - age * 1000)
             young = [event for event, at in survey.found.items() if at >= oldest]
             chosen = set(young[:most])

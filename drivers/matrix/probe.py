@@ -14,10 +14,13 @@ from nextbridge.driver import ConfiguredChannel, Finding, Store
 from nextbridge.envelope import ChannelKey
 from nextbridge.errors import DriverError, Retry
 from nextbridge.labels import in_words
+from nextbridge.together import together
 
 __all__ = ["probe"]
 
 _ALONE = {"presence": {"types": list[str]()}, "account_data": {"types": list[str]()}}
+_AT_ONCE = 8
+"""Rooms."""
 _SPEAKING = 0
 _STATE = 50
 """The power levels that messages and changes of state take where a room says nothing of them (specification,
@@ -46,7 +49,7 @@ async def _looked_at(
     try:
         return [
             _account(api, settings, who),
-            *[await _room(room, api, who.user_id) for room in rooms],
+            *await together(lambda room: _room(room, api, who.user_id), rooms, most=_AT_ONCE),
             await _files(api),
         ]
     except DriverError as error:

@@ -124,7 +124,7 @@ class Listener:
             self._rooms.take(key, [*joined.state.events, *joined.timeline.events])
             last = max((event.origin_server_ts for event in wire.events_of(joined.timeline.events)), default=0)
             # a member's server may have said any time
-            newest[key] = min(last, api.server_time())
+            newest[key] = min(last, api.clock.now())
         return newest
 
     async def _take(self, batch: wire.Sync, account: Account, reader: EventReader) -> None:
@@ -163,7 +163,7 @@ class Listener:
         if since is not None:
             self._rooms.gap(room, position(room, before, since))
             return events
-        joined_at, place = account.api.server_time(), 0
+        joined_at, place = account.api.clock.now(), 0
         for number, raw in enumerate(events):
             for event in wire.events_of([raw]):
                 if event.type == "m.room.member" and event.state_key == account.me:

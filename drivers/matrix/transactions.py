@@ -138,7 +138,7 @@ class Pushed(Listener):
             except Refusal:
                 continue
             for event in wire.events_of(page.chunk):
-                at = min(event.origin_server_ts, account.api.server_time()) if moved_at is None else moved_at
+                at = min(event.origin_server_ts, account.api.clock.now()) if moved_at is None else moved_at
                 self._newest[room] = event.event_id
                 is_joined_now = not is_first and moved_at is None
                 self._rooms.gap(room, position(room, event.event_id, at), forget=is_joined_now)

@@ -10,8 +10,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager, suppress
-from email.utils import parsedate_to_datetime
+from contextlib import asynccontextmanager
 from typing import IO, TypeVar
 from urllib.parse import quote
 
@@ -24,6 +23,7 @@ from drivers.mattermost.settings import Server
 from nextbridge.envelope import ChannelKey, MessageId, UserId
 from nextbridge.errors import NextBridgeError, Paused, Retry
 from nextbridge.http.client import CONNECTION_ERRORS, unreachable
+from nextbridge.http.clock import ServerClock
 
 __all__ = ["PATIENCE", "Api", "RateGovernor", "Refusal", "TooLong", "bad_token"]
 
@@ -131,22 +131,14 @@ class Api:
         self.server = server
         self.token = token
         self.governor = RateGovernor()
-        self._told: tuple[str, float] | None = None
-        """The Date of the server's latest answer, and when that came."""
+        self.clock = ServerClock()
+        """The server's."""
         self._patience = aiohttp.ClientTimeout(total=patience, sock_connect=patience)
 
     @property
     def authorization(self) -> dict[str, str]:
         """The header that says who we are."""
         return {"Authorization": f"Bearer {self.token}"}
-
-    def server_time(self) -> int:
-        """Now, in milliseconds since 1970, by the server's clock as far as it has told it (to a second)."""
-        with suppress(TypeError, ValueError):
-            if self._told is not None:
-                date, then = self._told
-                return int((parsedate_to_datetime(date).timestamp() + time.monotonic() - then) * 1000)
-        return int(time.time() * 1000)
 
     # --- what is asked for ---
 
@@ -362,8 +354,7 @@ class Api:
             raise self._unreachable(error) from None
         finally:
             self.governor.end()
-        if date := response.headers.get("Date"):
-            self._told = date, time.monotonic()
+        self.clock.heard(response.headers.get("Date"))
         if wait is not None:
             response.release()
             raise Retry("the server's rate limit is used up", after=wait)

@@ -216,9 +216,9 @@ class MattermostDriver(Driver[MattermostSettings, MattermostChannel]):
             case "post_deleted":
                 changed = msgspec.json.decode(frame.data, type=wire.ChangedData)
                 post = msgspec.json.decode(changed.post, type=wire.Post)
-                return await deletion_of(post, changed.delete_by, post.delete_at or api.server_time(), reader)
+                return await deletion_of(post, changed.delete_by, post.delete_at or api.clock.now(), reader)
             case "reaction_added" | "reaction_removed":
-                return await reaction_of(frame, api.server_time(), reader)
+                return await reaction_of(frame, api.clock.now(), reader)
             case _:
                 return None
 

@@ -77,7 +77,7 @@ class PostsOf(Struct, frozen=True):
 
     async def changes(self, heard: Reached, age: float) -> list[_Change]:
         """What was done since to posts that had been heard, the earliest first. Raises as `page`."""
-        oldest = int(self.api.server_time() - age * 1000)
+        oldest = int(self.api.clock.now() - age * 1000)
         since = max(heard.at - _OVERLAP, oldest)
         try:
             page = await self.api.posts_since(self.channel, since)
@@ -197,7 +197,7 @@ class HistoryReader:
             else:
                 await survey.read(back_to, most=most + _MOST_COUNTED)
             changes = await posts.changes(heard, age) if heard.at else []
-            now = posts.api.server_time()
+            now = posts.api.clock.now()
             young = {post: at for post, at in survey.found.items() if at >= now - age * 1000}
             chosen = dict(list(young.items())[:most])
             over = sum(1 for post, at in survey.found.items() if post not in chosen and at > heard.at)

@@ -16,6 +16,7 @@ from nextbridge.driver import ConfiguredChannel, Finding
 from nextbridge.envelope import ChannelKey
 from nextbridge.errors import DriverError, Retry
 from nextbridge.labels import in_words
+from nextbridge.together import together
 
 __all__ = ["probe"]
 
@@ -23,6 +24,8 @@ _NEEDED = {"create_post": "post", "upload_file": "upload files"}
 """What each permission of the server is needed for; without these, messages do not arrive as they are."""
 _RIGHTS = {"edit_post": "edit its posts", "delete_post": "delete its posts", "add_reaction": "react to posts"}
 """Likewise; without these, the core shows something else."""
+_AT_ONCE = 8
+"""Channels."""
 
 
 async def probe(
@@ -46,8 +49,8 @@ async def probe(
     kind = "bot" if me.is_bot else "user"
     findings = [Finding(ok=True, subject="token", text=f"{server.url} knows us as the {kind} @{me.username}")]
     findings.append(await _socket(api, log, times))
-    for channel in channels:
-        findings += await _channel(channel, settings, api, me)
+    for found in await together(lambda channel: _channel(channel, settings, api, me), channels, most=_AT_ONCE):
+        findings += found
     try:
         allowance = Allowance.of(await api.client_config())
     except DriverError as error:

@@ -198,7 +198,7 @@ class CommandCalls:
                 channel=Channel(self._host.instance, ChannelKey(call.channel_id)),
                 message=MessageId(f"command-{uuid.uuid4().hex}"),
                 author=as_author(user),
-                at=api.server_time(),
+                at=api.clock.now(),
                 text=RichText.plain(words),
                 addressed=True,
                 direct=direct,

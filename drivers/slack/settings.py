@@ -98,9 +98,13 @@ def mistakes(settings: SlackSettings) -> Iterator[Remark]:
         yield Remark(("bot_token",), text)
     elif re.fullmatch(r"[!-~]+", bot) is None:
         yield Remark(("bot_token",), "it is blank or has a space inside; copy the Bot User OAuth Token alone")
+    elif settings.bot_token.reveal() != bot:
+        yield Remark(("bot_token",), "the spaces around it are left off", fatal=False)
     if settings.app_token is not None and re.fullmatch(r"xapp-[!-~]+", secret_of(settings.app_token)) is None:
         text = "an app-level token begins with xapp-; make one under Basic Information, with connections:write"
         yield Remark(("app_token",), text)
+    elif settings.app_token is not None and settings.app_token.reveal() != secret_of(settings.app_token):
+        yield Remark(("app_token",), "the spaces around it are left off", fatal=False)
     if settings.signing_secret is not None and not secret_of(settings.signing_secret):
         yield Remark(("signing_secret",), "it is blank; copy the Signing Secret from the app's Basic Information")
     if settings.app_token is None and settings.signing_secret is None:

@@ -125,7 +125,10 @@ class Socket:
                 await self._greeted(connection)
         except aiohttp.WSServerHandshakeError as error:
             # the error itself holds the address with its ticket, and is not passed on
-            raise Retry(f"Slack answers {error.status} instead of opening a connection for events") from None
+            raise Retry(
+                f"Slack answers {error.status} instead of opening a WebSocket; a proxy on the way must let WebSocket "
+                "connections through"
+            ) from None
         except CONNECTION_ERRORS as error:
             raise Retry(f"no connection for events comes about: {unreachable(error)}") from None
         task = asyncio.create_task(self._read(connection))

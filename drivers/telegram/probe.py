@@ -13,8 +13,12 @@ from drivers.telegram.webhook import address
 from nextbridge.driver import ConfiguredChannel, Finding, Host
 from nextbridge.errors import DriverError
 from nextbridge.labels import in_words
+from nextbridge.together import together
 
 __all__ = ["probe"]
+
+_AT_ONCE = 8
+"""Chats."""
 
 
 async def probe(
@@ -34,8 +38,8 @@ async def probe(
     findings = [Finding(ok=True, subject="token", text=f"{settings.host} knows us as @{me.username}")]
     try:
         findings.append(await _webhook(api, host, platform, settings))
-        for channel in channels:
-            findings += await _chat(channel, api, me)
+        for found in await together(lambda channel: _chat(channel, api, me), channels, most=_AT_ONCE):
+            findings += found
     except DriverError as error:
         return [*findings, Finding(ok=False, subject="server", text=error.reason)]
     fetched = in_words(largest_download(settings.max_file_size, is_local=settings.local_server))

@@ -16,6 +16,7 @@ from slixmpp.xmlstream import XMLStream
 
 from drivers.xmpp.settings import XmppSettings
 from nextbridge.errors import DriverError, Paused, Retry
+from nextbridge.http.client import unreachable
 
 __all__ = ["Address", "Broken", "connect", "tls_context", "untrusted"]
 
@@ -61,7 +62,7 @@ async def connect(stream: XMLStream, settings: XmppSettings, context: ssl.SSLCon
         except UnicodeError:
             error = Paused(f"{address.host!r} cannot be the name of a server: correct host or jid", scope="instance")
         except OSError as reason:
-            error = Retry(f"cannot connect to {address}: {reason.strerror or reason}")
+            error = Retry(f"cannot connect to {address}: {unreachable(reason)}")
     raise error
 
 

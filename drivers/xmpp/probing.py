@@ -17,8 +17,12 @@ from drivers.xmpp.stream import InUse, Refused, Stream
 from nextbridge.driver import ConfiguredChannel, Finding
 from nextbridge.errors import DriverError
 from nextbridge.labels import in_words
+from nextbridge.together import together
 
 __all__ = ["looking", "probe"]
+
+_AT_ONCE = 8
+"""Rooms."""
 
 
 async def probe(
@@ -28,7 +32,8 @@ async def probe(
     try:
         async with looking(settings, proxy) as stream:
             findings = [Finding(True, "login", f"the server knows us as {settings.jid}")]
-            findings += [await _room(stream, each.settings, settings) for each in channels]
+            rooms = [each.settings for each in channels]
+            findings += await together(lambda room: _room(stream, room, settings), rooms, most=_AT_ONCE)
             return [*findings, await _files(stream, settings)]
     except InUse as error:
         if settings.is_component:  # it has one connection at a time

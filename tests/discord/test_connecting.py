@@ -122,6 +122,17 @@ async def test_a_missing_intent_is_explained(place: Place) -> None:
     assert [each.subject for each in await relay.driver.probe() if not each.ok] == ["intents"]
 
 
+async def test_a_proxy_that_lets_no_websocket_through_is_named_as_that(place: Place) -> None:
+    """By a look beside the relay, which begins no session."""
+    relay = place.make()
+    assert [each for each in await relay.driver.probe() if not each.ok] == []
+    assert place.sandbox.gateway.sessions == {}
+    place.sandbox.faults.answer(502, route="GET /")
+    (wrong,) = [each for each in await relay.driver.probe() if not each.ok]
+    assert wrong.subject == "gateway"
+    assert "answers 502 instead of opening a WebSocket; a proxy on the way" in wrong.text
+
+
 async def test_a_token_that_is_reset_pauses_the_instance(place: Place) -> None:
     """While it runs: the gateway closes with 4004, and REST answers 401."""
     relay = await place.run()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from drivers.irc import IrcDriver
+from drivers.irc.probing import probe as look
 from drivers.irc.settings import IrcChannel, IrcSettings, Sasl
 from nextbridge.config.types import Secret
 from nextbridge.driver import ConfiguredChannel, Finding
@@ -67,3 +68,19 @@ async def test_a_server_that_is_not_there_is_found(tls: bool) -> None:
     found = await probe(settings(port, tls=tls), channel("#ops"))
     assert list(found) == ["connection"]
     assert not found["connection"].ok
+
+
+async def test_a_name_that_no_server_has_is_found() -> None:
+    """As on every platform: what is wrong, and what to look at."""
+    found = await probe(settings(6667, host="irc.invalid", tls=False), channel("#ops"))
+    assert found["connection"].text.endswith("its name is not known to the DNS; look at the spelling")
+
+
+async def test_channels_that_there_is_no_time_for_are_not_guessed_at(inspircd: Inspircd) -> None:
+    """They are named, and that they were not looked at; the rest that was found stays."""
+    configured = [ConfiguredChannel(IrcDriver.channel_key(each), each, ("ops",)) for each in (channel("#a"),)]
+    connection, login, untried = await look(settings(inspircd.port), configured, None, within=0)
+    assert connection.ok
+    assert login.ok
+    assert (untried.ok, untried.subject) == (True, "channel #a")
+    assert "not looked at" in untried.text

@@ -20,10 +20,11 @@ def told(**block: Any) -> list[Remark]:
 
 
 def test_what_a_person_would_write_is_right() -> None:
-    """Socket Mode, or HTTP; spaces of pasting are left off."""
+    """Socket Mode, or HTTP; spaces of pasting are left off, which is said."""
     assert told(bot_token="xoxb-1-a", app_token="xapp-1-a") == []
     assert told(bot_token="xoxb-1-a", signing_secret="abc") == []
-    assert told(bot_token=" xoxb-1-a\n", app_token="xapp-1-a ") == []
+    left_off = told(bot_token=" xoxb-1-a\n", app_token="xapp-1-a ")
+    assert [(each.path, each.fatal) for each in left_off] == [(("bot_token",), False), (("app_token",), False)]
 
 
 @pytest.mark.parametrize(

@@ -81,7 +81,7 @@ class SandboxDiscord:
             method, path, _ = route
             app.router.add_route(method, f"/api/v10{path}", self._exchange.bound(route))
         app.router.add_get("/attachments/{channel}/{attachment}/{name}", self._file)
-        app.router.add_get("/", self.gateway.handle)
+        app.router.add_get("/", self._gateway)
         app.router.add_get("/resuming", self.gateway.handle)
         app.router.add_get("/resuming/", self.gateway.handle)
         self._runner = web.AppRunner(app, handle_signals=False, access_log=None, shutdown_timeout=_GRACE)
@@ -120,6 +120,9 @@ class SandboxDiscord:
                     happened.clear()
         finally:
             self.world.watchers.remove(note)
+
+    async def _gateway(self, request: web.Request) -> web.StreamResponse:
+        return self.faults.instead("GET /") or await self.gateway.handle(request)
 
     async def _file(self, request: web.Request) -> web.Response:
         return posts.file_of(self.world, request)
