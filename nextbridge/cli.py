@@ -25,6 +25,7 @@ from nextbridge.setup.command import init
 
 if TYPE_CHECKING:
     from nextbridge.config.model import Config
+    from nextbridge.driver import Finding
     from nextbridge.probing import Probed
 
 __all__ = ["main"]
@@ -114,25 +115,32 @@ def check(config_path: Path | None, *, online: bool, as_json: bool) -> None:
             _end(error, _EX_CONFIG)
         click.echo(verdict.as_json(error.problems))
         sys.exit(_EX_CONFIG)
-    probed = _probed(loaded.config) if online else ()
+    probed, general = _looked(loaded.config) if online else ([], [])
     if as_json:
-        click.echo(verdict.as_json(loaded.warnings, probed))
+        click.echo(verdict.as_json(loaded.warnings, probed, general))
     else:
         if loaded.warnings:
             click.echo(verdict.render(loaded.warnings), err=True)
-        click.echo(verdict.as_text(loaded.config, probed))
-    if not all(each.ok for each in probed):
+        click.echo(verdict.as_text(loaded.config, probed, general))
+    if not (all(each.ok for each in probed) and all(each.ok for each in general)):
         sys.exit(_EX_FINDING)
 
 
-def _probed(config: Config) -> list[Probed]:
+def _looked(config: Config) -> tuple[list[Probed], list[Finding]]:
+    """What stands in the way of the instances, and of what the daemon does by itself."""
+    import asyncio
+
     import uvloop
 
     from nextbridge import logs
     from nextbridge.probing import probe
+    from nextbridge.surroundings import look_around
+
+    async def look() -> tuple[list[Probed], list[Finding]]:
+        return await asyncio.gather(probe(config), look_around(config))
 
     logs.configure(level="critical")  # what is to be said is in the findings
-    return uvloop.run(probe(config))
+    return uvloop.run(look())
 
 
 @main.command()

@@ -1,4 +1,4 @@
-"""What `nextbridge check --online` and `channels` do: instances look what is there for them, all at once.
+"""What `nextbridge check --online` and `channels` do with instances: they look what is there for them, all at once.
 
 No daemon is needed, none is disturbed, and nothing is posted or kept.
 """

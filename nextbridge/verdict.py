@@ -8,17 +8,20 @@ from collections.abc import Sequence
 from nextbridge.config.model import Config
 from nextbridge.config.problem import Problem, render
 from nextbridge.control.table import harmless
+from nextbridge.driver import Finding
 from nextbridge.probing import Probed
 from nextbridge.redaction import redaction
 
 __all__ = ["as_json", "as_text", "render"]
 
 
-def as_text(config: Config, probed: Sequence[Probed] = ()) -> str:
-    """A valid file in one line, below what each of its instances found out."""
+def as_text(config: Config, probed: Sequence[Probed] = (), general: Sequence[Finding] = ()) -> str:
+    """A valid file in one line, below what each of its instances found out, and what is true of `global`."""
     channels = {each.channel for rule in config.rules for each in (*rule.sources, *rule.targets)}
-    lines = [line for each in probed for line in _findings(each)]
-    undone = sum(not finding.ok for each in probed for finding in each.findings)
+    lines = [line for each in probed for line in _section(f"{each.instance} ({each.title})", each.findings)]
+    if general:
+        lines += _section("global", general)
+    undone = sum(not finding.ok for findings in (*(each.findings for each in probed), general) for finding in findings)
     lines.append(
         f"{config.path}: fine: {_count(len(config.instances), 'instance')}, {_count(len(config.rules), 'rule')}, "
         f"{_count(len(channels), 'channel')}"
@@ -30,8 +33,9 @@ def as_text(config: Config, probed: Sequence[Probed] = ()) -> str:
     return "\n".join(lines)
 
 
-def as_json(problems: Sequence[Problem], probed: Sequence[Probed] = ()) -> str:
-    """Everything, in ASCII: nothing in it that a terminal would obey."""
+def as_json(problems: Sequence[Problem], probed: Sequence[Probed] = (), general: Sequence[Finding] = ()) -> str:
+    """Everything, in ASCII: nothing in it that a terminal would obey. What is true of `global` has no instance."""
+    found = [(each.instance, each.platform, finding) for each in probed for finding in each.findings]
     return json.dumps(
         {
             "problems": [
@@ -48,23 +52,22 @@ def as_json(problems: Sequence[Problem], probed: Sequence[Probed] = ()) -> str:
             ],
             "findings": [
                 {
-                    "instance": each.instance,
-                    "platform": each.platform,
+                    "instance": instance,
+                    "platform": platform,
                     "ok": finding.ok,
                     "subject": redaction.mask(finding.subject),
                     "text": redaction.mask(finding.text),
                 }
-                for each in probed
-                for finding in each.findings
+                for instance, platform, finding in (*found, *((None, None, each) for each in general))
             ],
         },
         indent=2,
     )
 
 
-def _findings(probed: Probed) -> list[str]:
-    lines = [f"{probed.instance} ({probed.title})"]
-    for each in probed.findings:
+def _section(title: str, findings: Sequence[Finding]) -> list[str]:
+    lines = [title]
+    for each in findings:
         text = " ".join(f"{each.subject}: {each.text}".split())
         lines.append(f"  {' ' if each.ok else '!'} {harmless(redaction.mask(text))}")
     return [*lines, ""]

@@ -5,6 +5,7 @@ Loopback by default. It adds nothing to what a driver answers but headers that e
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import os
 import socket
@@ -21,8 +22,10 @@ from nextbridge.envelope import InstanceId
 from nextbridge.errors import NextBridgeError
 from nextbridge.redaction import redaction
 
-__all__ = ["Handler", "HttpError", "HttpServer", "Mounted"]
+__all__ = ["NAME", "Handler", "HttpError", "HttpServer", "Mounted", "can_listen"]
 
+NAME = "NextBridge"
+"""What the server calls itself in each answer."""
 _MOST_BODY = 1 << 20
 """Bytes of a request's body, unless the driver that answers reads it as a stream."""
 
@@ -126,9 +129,7 @@ class HttpServer:
             await site.start()
         except (OSError, UnicodeError) as error:
             await site.stop()  # the runner counts it among its own already
-            raise HttpError(
-                f"the HTTP server cannot listen on {host}:{port}: {_why(error)}; {_advice(error)}"
-            ) from error
+            raise _error(settings, error) from error
         bound = runner.addresses[others]
         shown = f"[{bound[0]}]" if ":" in bound[0] else bound[0]
         self.address = f"http://{shown}:{bound[1]}"
@@ -173,7 +174,24 @@ async def _harden(_request: web.Request, response: web.StreamResponse) -> None:
     response.headers.setdefault("X-Content-Type-Options", "nosniff")
     response.headers.setdefault("Referrer-Policy", "no-referrer")
     response.headers.setdefault("Cache-Control", "no-store")
-    response.headers["Server"] = "NextBridge"
+    response.headers["Server"] = NAME
+
+
+async def can_listen(settings: HttpSettings) -> None:
+    """Raises HttpError where a server could not listen there now. It does not listen; nothing else notices."""
+    try:
+        server = await asyncio.get_running_loop().create_server(
+            asyncio.Protocol, settings.host, settings.port, reuse_address=True, start_serving=False
+        )
+    except (OSError, UnicodeError) as error:
+        raise _error(settings, error) from error
+    server.close()
+    await server.wait_closed()
+
+
+def _error(settings: HttpSettings, error: OSError | UnicodeError) -> HttpError:
+    where = f"{settings.host}:{settings.port}"
+    return HttpError(f"the HTTP server cannot listen on {where}: {_why(error)}; {_advice(error)}")
 
 
 def _why(error: OSError | UnicodeError) -> str:

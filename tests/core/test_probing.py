@@ -88,6 +88,7 @@ async def test_the_command_says_what_is_to_be_done(file: Path) -> None:
         def write(channel: str) -> None:
             channels = {"mm": {"channel_id": channel}, "web": {"room": "lobby"}}
             whole = {
+                "global": {"http": {"port": 0}},
                 "mattermost": {"mm": {"server_url": server.url, "token": bot.token}},
                 "webchat": {"web": {}},
                 "rules": [{"type": "connect", "channels": channels}],
