@@ -1,4 +1,4 @@
-"""What can be wrong with an address that the error of a connection does not say: for `check --online`."""
+"""What no error says, for `check --online`: what is wrong with an address, and that two clocks differ."""
 
 from __future__ import annotations
 
@@ -7,11 +7,13 @@ import ssl
 from collections.abc import Sequence
 from pathlib import Path
 
-from nextbridge.driver import Address
+from nextbridge.driver import Address, Finding
 
-__all__ = ["doubt"]
+__all__ = ["doubt", "skew"]
 
 _SECONDS = 5.0
+_CLOCK_SECONDS = 60
+"""By so much clocks may differ."""
 _SIGNS_OF_A_CONTAINER = (Path("/.dockerenv"), Path("/run/.containerenv"))
 """What Docker and Podman leave in theirs."""
 _NO_TLS = {"WRONG_VERSION_NUMBER", "UNKNOWN_PROTOCOL", "RECORD_LAYER_FAILURE", "PACKET_LENGTH_TOO_LONG"}
@@ -35,6 +37,16 @@ async def doubt(address: Address, *, signs: Sequence[Path] = _SIGNS_OF_A_CONTAIN
     if speaks:
         return f"{address.host}:{address.port} speaks TLS: {address.with_tls}"
     return f"{address.host}:{address.port} speaks no TLS: {address.without_tls}, or another port"
+
+
+def skew(ahead: float) -> list[Finding]:
+    """Of two clocks that differ, this machine's by so many seconds: they show wrong times, and hide how late one is."""
+    if abs(ahead) <= _CLOCK_SECONDS:
+        return []
+    side = "ahead of" if ahead > 0 else "behind"
+    return [
+        Finding(False, "clock", f"this machine's clock is {abs(ahead):.0f} s {side} the server's; have both set by NTP")
+    ]
 
 
 async def _connected(address: Address, tls: ssl.SSLContext | None = None) -> None:

@@ -19,7 +19,7 @@ from structlog.typing import FilteringBoundLogger
 
 from nextbridge.config.model import Config, Instance
 from nextbridge.config.types import effective_proxy
-from nextbridge.doubts import doubt
+from nextbridge.doubts import doubt, skew
 from nextbridge.driver import Address, ConfiguredChannel, Cursor, Driver, Finding, Listed, Position, Unlisted
 from nextbridge.envelope import Author, ChannelKey, Event, InstanceId, MessageId, UserId
 from nextbridge.errors import DriverError
@@ -31,8 +31,6 @@ __all__ = ["Bystander", "Probed", "Seen", "look_through", "probe"]
 PATIENCE = 45.0
 """Seconds that one instance may take."""
 _CLOSE_SECONDS = 5.0
-_CLOCK_SECONDS = 60
-"""By so much clocks may differ."""
 _MOST_LISTED = 1_000
 """Channels of one instance that are shown."""
 
@@ -207,13 +205,8 @@ class Bystander:
         self._clock.heard(date)
 
     def clock(self) -> list[Finding]:
-        """Two clocks that differ show wrong times, and hide how late a message is."""
-        ahead = self._clock.ahead()
-        if abs(ahead) <= _CLOCK_SECONDS:
-            return []
-        side = "ahead of" if ahead > 0 else "behind"
-        text = f"this machine's clock is {abs(ahead):.0f} s {side} the server's; have both set by NTP"
-        return [Finding(False, "clock", text)]
+        """What the answers' dates tell of the two clocks."""
+        return skew(self._clock.ahead())
 
     async def accept(self, event: Event, *, cursor: Cursor | None = None) -> asyncio.Future[None]:  # noqa: ARG002
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()

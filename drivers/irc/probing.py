@@ -6,6 +6,8 @@ import asyncio
 import secrets
 import time
 from collections.abc import Sequence
+from contextlib import suppress
+from datetime import UTC, datetime
 
 from drivers.irc import wire
 from drivers.irc.channels import REFUSALS
@@ -14,12 +16,15 @@ from drivers.irc.pacing import Pacer
 from drivers.irc.registration import register
 from drivers.irc.server import Server, quoted
 from drivers.irc.settings import IrcChannel, IrcSettings
+from nextbridge.doubts import skew
 from nextbridge.driver import ConfiguredChannel, Finding
 from nextbridge.errors import DriverError
 
 __all__ = ["another_nick", "probe"]
 
 _SECONDS = 25.0
+_CLOCK = "clock"
+"""What the server is asked to say again."""
 _NOT_LOOKED_AT = "not looked at: that would take too long, with a server that is asked so slowly (messages_per_second)"
 
 
@@ -44,6 +49,7 @@ async def probe(
         account = ", logged in to the account" if settings.sasl is not None else ""
         network = quoted(server.network or settings.host)
         findings.append(Finding(True, "login", f"the server welcomes us to {network}{account}"))
+        findings += await _clock(connection, settings.answer_timeout)
         until = time.monotonic() + within
         for each in channels:
             if time.monotonic() >= until:
@@ -60,6 +66,21 @@ async def probe(
 def another_nick(settings: IrcSettings) -> str:
     """One for somebody who only looks, so that a running relay keeps its own. Nine characters fit everywhere."""
     return f"{settings.nick[:5]}-{secrets.token_hex(8)[:3]}"
+
+
+async def _clock(connection: Connection, seconds: float) -> list[Finding]:
+    """By the time that the server puts on an answer, where it does (https://ircv3.net/specs/extensions/server-time)."""
+    connection.put("PING", _CLOCK)
+    with suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            while (line := await connection.read()).command != "PONG":
+                if line.command == "PING":
+                    connection.put("PONG", line.param(-1))
+            with suppress(ValueError):
+                told = datetime.fromisoformat(line.tags.get("time", ""))
+                # without a zone it is UTC, as the specification has it
+                return skew(time.time() - told.replace(tzinfo=told.tzinfo or UTC).timestamp())
+    return []
 
 
 async def _channel(connection: Connection, server: Server, channel: IrcChannel, seconds: float) -> Finding:

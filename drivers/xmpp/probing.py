@@ -4,22 +4,27 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 
 from drivers.xmpp.connecting import tls_context
 from drivers.xmpp.disco import about
 from drivers.xmpp.files import found_service, home_of
 from drivers.xmpp.membership import refusal
 from drivers.xmpp.settings import XmppChannel, XmppSettings
-from drivers.xmpp.stanzas import MAM, OCCUPANT
+from drivers.xmpp.stanzas import MAM, OCCUPANT, element, name
 from drivers.xmpp.stream import InUse, Refused, Stream
+from nextbridge.doubts import skew
 from nextbridge.driver import ConfiguredChannel, Finding
 from nextbridge.errors import DriverError
 from nextbridge.labels import in_words
 from nextbridge.together import together
 
 __all__ = ["looking", "probe"]
+
+_TIME = "urn:xmpp:time"
 
 _AT_ONCE = 8
 """Rooms."""
@@ -32,6 +37,7 @@ async def probe(
     try:
         async with looking(settings, proxy) as stream:
             findings = [Finding(True, "login", f"the server knows us as {settings.jid}")]
+            findings += await _clock(stream, settings)
             rooms = [each.settings for each in channels]
             findings += await together(lambda room: _room(stream, room, settings), rooms, most=_AT_ONCE)
             return [*findings, await _files(stream, settings)]
@@ -53,6 +59,16 @@ async def looking(settings: XmppSettings, proxy: str | None) -> AsyncIterator[St
         yield stream
     finally:
         await stream.close()
+
+
+async def _clock(stream: Stream, settings: XmppSettings) -> list[Finding]:
+    """What time it is on the server, where it tells (XEP-0202)."""
+    try:
+        answer = await stream.request(home_of(settings), element(_TIME, "time"), seconds=settings.answer_timeout)
+        told = datetime.fromisoformat(answer.findtext(f"{name(_TIME, 'time')}/{name(_TIME, 'utc')}", ""))
+    except (Refused, ValueError):
+        return []
+    return skew(time.time() - told.replace(tzinfo=told.tzinfo or UTC).timestamp())
 
 
 async def _room(stream: Stream, channel: XmppChannel, settings: XmppSettings) -> Finding:

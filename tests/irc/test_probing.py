@@ -11,6 +11,7 @@ from nextbridge.config.types import Secret
 from nextbridge.driver import ConfiguredChannel, Finding
 from nextbridge.sandbox.host import RecordingHost
 from tests.irc.conftest import Inspircd, Meet, channel, free_ports, settings, unique
+from tests.irc.scripted import Visit, serving
 from tests.irc.services import Services
 
 
@@ -84,3 +85,25 @@ async def test_channels_that_there_is_no_time_for_are_not_guessed_at(inspircd: I
     assert login.ok
     assert (untried.ok, untried.subject) == (True, "channel #a")
     assert "not looked at" in untried.text
+
+
+@pytest.mark.parametrize(("told", "words"), [("2020-01-01T00:00:00.000Z", "s ahead of the"), ("yesterday", None)])
+async def test_a_clock_that_differs_is_found(told: str, words: str | None) -> None:
+    """By the time on what the server says; where that is none, nothing is said of clocks."""
+
+    async def script(visit: Visit) -> None:
+        await visit.welcome(capabilities="message-tags server-time")
+        await visit.expect("PING")
+        visit.send(f"@time={told} :s PONG s :clock")
+        await visit.expect("QUIT")
+
+    async with serving(script) as port:
+        found = await probe(settings(port))
+    assert ("clock" in found) == (words is not None)
+    if words is not None:
+        assert words in found["clock"].text
+
+
+async def test_a_servers_clock_that_is_right_is_not_spoken_of(inspircd: Inspircd) -> None:
+    """A real one tells the time, and it is this machine's."""
+    assert "clock" not in await probe(settings(inspircd.port))

@@ -66,7 +66,7 @@ http_interfaces = {{ "127.0.0.1" }}
 https_ports = {{ }}
 s2s_ports = {{ }}
 modules_disabled = {{ "s2s" }}
-modules_enabled = {{ "disco", "roster", "saslauth", "tls", "ping", "pep", "vcard_legacy", "posix" }}
+modules_enabled = {{ "disco", "roster", "saslauth", "tls", "ping", "pep", "vcard_legacy", "posix", "time" }}
 authentication = "internal_plain"
 c2s_require_encryption = true
 ssl = {{ certificate = "{certificate}"; key = "{certificate}" }}
@@ -75,7 +75,7 @@ limits = {{ c2s = {{ rate = "100mb/s" }} }}
 smacks_hibernation_time = 60
 
 VirtualHost "{main}"
-    modules_enabled = {{ "smacks", "carbons" }}
+    modules_enabled = {{ "smacks", "carbons", "late" }}
 Component "rooms.{main}" "muc"
     modules_enabled = {{ "muc_mam", "vcard_muc", "forgetting", {moderation} }}
     muc_log_expires_after = "never"
@@ -112,6 +112,19 @@ end, 1000);
 """
 
 
+_LATE = """
+-- The server's clock is an hour behind for whoever's name begins with late.
+module:hook("iq-get/host/urn:xmpp:time:time", function (event)
+    local stanza = event.stanza;
+    if not stanza.attr.from:match("^late") then return end
+    local utc = os.date("!%Y-%m-%dT%H:%M:%SZ", os.time() - 3600);
+    local reply = require "util.stanza".reply(stanza):tag("time", { xmlns = "urn:xmpp:time" });
+    event.origin.send(reply:tag("tzo"):text("+00:00"):up():tag("utc"):text(utc));
+    return true;
+end, 1000);
+"""
+
+
 @contextlib.contextmanager
 def running_prosody(folder: Path, certificates: Certificates) -> Iterator[Prosody]:
     """Prosody with its configuration and its data in `folder`."""
@@ -121,6 +134,7 @@ def running_prosody(folder: Path, certificates: Certificates) -> Iterator[Prosod
     (folder / "data").mkdir()
     (folder / "modules").mkdir()
     (folder / "modules" / "mod_forgetting.lua").write_text(_FORGETTING)
+    (folder / "modules" / "mod_late.lua").write_text(_LATE)
     (folder / "prosody.cfg.lua").write_text(
         _CONFIG.format(
             folder=folder,
