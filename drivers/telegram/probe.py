@@ -82,6 +82,7 @@ async def _chat(channel: ConfiguredChannel[TelegramChannel], api: Api, me: wire.
         return findings
     if not member.is_administrator and not me.can_read_all_group_messages:
         findings.append(Finding(ok=False, subject=f"privacy in {name}", text=privacy(me)))
+    findings += _may_send(found.chat, member, me)
     if not member.is_administrator:
         text = "reactions of people are told to administrators alone; where they are to cross, make the bot one"
         findings.append(Finding(ok=True, subject=f"reactions in {name}", text=text))
@@ -89,3 +90,23 @@ async def _chat(channel: ConfiguredChannel[TelegramChannel], api: Api, me: wire.
         text = "the bot may not change the group's description: a rule's sync_topic is shown as a line"
         findings.append(Finding(ok=True, subject=f"rights in {name}", text=text))
     return findings
+
+
+def _may_send(chat: wire.FullChat, member: wire.ChatMember, me: wire.User) -> list[Finding]:
+    """What is taken from every member of the group, or from the bot alone."""
+    if member.is_administrator:
+        return []
+    limits = [each for each in (chat.permissions, member) if each is not None]
+    subject = f"rights in {chat.name}"
+    helps = "give its members the right (Edit > Permissions), or make the bot an administrator"
+    if any(each.can_send_messages is False for each in limits):
+        return [Finding(ok=False, subject=subject, text=f"@{me.username} may not write in {chat.name}: {helps}")]
+    kinds = {
+        "documents": any(each.can_send_documents is False for each in limits),
+        "photos": any(each.can_send_photos is False for each in limits),
+    }
+    if not any(kinds.values()):
+        return []
+    lacks = " and ".join(kind for kind, missing in kinds.items() if missing)
+    text = f"@{me.username} may not send {lacks} in {chat.name}, which are shown by their names; where they are to "
+    return [Finding(ok=True, subject=subject, text=f"{text}cross, {helps}")]

@@ -115,20 +115,29 @@ class ChatPhoto(Struct, frozen=True):
     big_file_unique_id: str
 
 
+class Permissions(Struct, frozen=True):
+    """What may be sent: by every member of a group (`ChatPermissions`), or by one who is restricted."""
+
+    can_send_messages: bool | None = None
+    can_send_documents: bool | None = None
+    can_send_photos: bool | None = None
+
+
 class FullChat(Chat, frozen=True):
     """A chat that was asked for."""
 
     is_forum: bool = False
     photo: ChatPhoto | None = None
+    permissions: Permissions | None = None
+    """Those of members; None where there are none to speak of."""
 
 
-class ChatMember(Struct, frozen=True):
+class ChatMember(Permissions, frozen=True, kw_only=True):
     """Somebody's standing in a chat."""
 
     status: str
     user: User
     can_post_messages: bool | None = None
-    can_send_messages: bool | None = None
     can_delete_messages: bool | None = None
     can_change_info: bool | None = None
     is_anonymous: bool | None = None

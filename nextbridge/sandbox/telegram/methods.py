@@ -43,6 +43,7 @@ class _FullChat(Struct, omit_defaults=True, kw_only=True):
     is_forum: bool = False
     description: str | None = None
     photo: _ChatPhoto | None = None
+    permissions: dict[str, bool] | None = None
 
 
 class _Photos(Struct):
@@ -131,6 +132,7 @@ class Methods:
                 False,
             ),
             photo=_ChatPhoto(kept.id, kept.unique_id, kept.id, kept.unique_id) if kept is not None else None,
+            permissions=room.permissions,
         )  # fmt: skip
 
     async def _member(self, bot: Account, parameters: Parameters) -> ChatMember:

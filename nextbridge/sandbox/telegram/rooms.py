@@ -43,6 +43,18 @@ _TAKEN = (
     *("can_pin_messages", "can_manage_topics"),
 )
 """From somebody who is restricted."""
+_OF_MEMBERS = tuple(right for right in _TAKEN if right.startswith("can_"))
+"""What every member of a group has, unless it is taken from all (`ChatPermissions`)."""
+_FOR = {
+    "audio": "can_send_audios",
+    "document": "can_send_documents",
+    "photo": "can_send_photos",
+    "video": "can_send_videos",
+    "video_note": "can_send_video_notes",
+    "voice": "can_send_voice_notes",
+    "animation": "can_send_other_messages",
+}
+"""The right that a kind of file takes."""
 
 Status = Literal["creator", "administrator", "member", "restricted", "left", "kicked"]
 
@@ -73,6 +85,8 @@ class Room(Struct):
     closed_topics: set[int] = field(default_factory=set)
     became: int | None = None
     """The id of the supergroup that this group was upgraded to."""
+    forbidden: set[str] = field(default_factory=set)
+    """Rights that no member has but administrators."""
     reactions: frozenset[str] | None = None
     """The emoji that may be used; None for all."""
     numbers: itertools.count[int] = field(default_factory=lambda: itertools.count(1))
@@ -137,13 +151,31 @@ class Room(Struct):
         member = self.member(bot)
         if self.chat.type == "channel" and not member.can_post_messages:
             raise bad_request("need administrator rights in the channel chat")
-        if member.status == "restricted":
+        if not self._may(bot, "can_send_messages"):
             raise bad_request("not enough rights to send text messages to the chat")
         if thread is not None and thread != GENERAL:
             if thread not in self.topics:
                 raise bad_request("message thread not found")
             if thread in self.closed_topics and not self.is_administrator(bot):
                 raise bad_request("TOPIC_CLOSED")
+
+    def require_sending(self, bot: User, kind: str) -> None:
+        """Raise the Refusal of a bot that may say something, but send no file of this kind."""
+        if not self._may(bot, _FOR[kind]):
+            raise bad_request(f"not enough rights to send {_FOR[kind].removeprefix('can_send_')} to the chat")
+
+    def _may(self, user: User, right: str) -> bool:
+        if self.is_administrator(user):
+            return True
+        member = self.member(user)
+        return right not in self.forbidden and (member.status != "restricted" or bool(getattr(member, right)))
+
+    @property
+    def permissions(self) -> dict[str, bool] | None:
+        """What members may do; told of groups alone."""
+        if self.chat.type not in {"group", "supergroup"}:
+            return None
+        return {right: right not in self.forbidden for right in _OF_MEMBERS}
 
     def find(self, number: int, missing: str) -> Said:
         """A message that is there. Raises Refusal with `missing` where it is not."""

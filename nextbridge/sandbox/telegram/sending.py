@@ -80,6 +80,7 @@ class Sending:
     def _sender(self, kind: Kind) -> Method:
         async def send(bot: Account, parameters: Parameters) -> Message:
             room, place = self._place(bot, parameters)
+            room.require_sending(bot.user, kind)
             content = self._media(kind, parameters.upload(kind), parameters.text(kind))
             caption, entities = self._text(parameters, "caption", "caption_entities", LONGEST_CAPTION)
             bot.flood.spend(room.id, 1)
@@ -103,6 +104,7 @@ class Sending:
             if item.type not in {"photo", "video", "document", "audio"}:
                 raise bad_request(f"type {item.type} can't be in an album")
             kind: Kind = item.type  # type: ignore[assignment]
+            room.require_sending(bot.user, kind)
             upload = parameters.upload(item.media.removeprefix("attach://"))
             content = self._media(kind, upload, item.media) | {"media_group_id": album}
             if item.parse_mode:
