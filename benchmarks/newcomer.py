@@ -52,6 +52,7 @@ def answer(folder: Path, address: str, token: str) -> None:
         ("room", "lobby"),
         ("rule to be called", ""),
         ("further channels", ""),
+        ("systemd unit", ""),
     ):
         terminal.expect(f"\n[^!\n]*{question}[^\n]*: ")
         if question == "token":

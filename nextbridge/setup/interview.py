@@ -5,6 +5,7 @@ Nothing is written here. Ctrl-C and the end of the input end it anywhere, by `cl
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from nextbridge.redaction import redaction
 from nextbridge.setup.draft import Draft, Member
 from nextbridge.setup.questions import REFERENCE, Answer, Question, WrongAnswer, asked_of_channel, asked_of_instance
 from nextbridge.setup.trial import Trial, tried
+from nextbridge.setup.unit import UNIT
 
 __all__ = ["Interview"]
 
@@ -29,10 +31,16 @@ _PAGE = 20
 class Interview:
     """Asks for one file."""
 
-    def __init__(self, output: Path) -> None:
-        """`output` is where the file will be, and the files of secrets beside it."""
+    def __init__(self, output: Path, unit: Path | None, *, force: bool) -> None:
+        """`output` is where the file will be, and the files of secrets beside it.
+
+        A `unit` that is given is not asked for. With `force` what is there already may be written over.
+        """
         self.draft = Draft()
+        self.unit = unit
+        """Where a systemd unit is wanted; None where none is."""
         self._output = output
+        self._force = force
         self._platforms = InstalledPlatforms()
         self._seen: dict[str, Trial] = {}
 
@@ -46,6 +54,8 @@ class Interview:
         self._rule()
         while click.confirm("\nAre further channels to be joined?", default=False):
             self._rule()
+        if self.unit is None and click.confirm("\nIs a systemd unit to be written for it, too?", default=False):
+            self._unit()
 
     # --- instances -----------------------------------------------------------------------------------------------
 
@@ -163,6 +173,9 @@ class Interview:
         click.echo(f"  here   in the file, which only you can read\n  file   in {beside}, which only you can read")
         click.echo(f"  env    in the environment, as {variable}")
         match click.prompt("Kept", type=click.Choice(["here", "file", "env"]), default="here", show_choices=False):
+            case "file" if beside.exists() and not self._force:
+                _problem(f"{beside} is there already; keep it elsewhere, or begin again with --force")
+                return self._kept(instance, question, secret)
             case "file":
                 self.draft.secrets[beside] = secret.replace("$${", "${")
                 return {"file": str(beside)}
@@ -170,6 +183,20 @@ class Interview:
                 self.draft.environment[variable] = secret.replace("$${", "${")
                 return f"${{{variable}}}"
         return secret
+
+    def _unit(self) -> None:
+        while self.unit is None:
+            given = Path(click.prompt("Its file", default=str(UNIT)).strip()).expanduser()
+            folder = given.parent
+            if given.is_dir() or not given.name:
+                _problem("write the whole path of a file")
+            elif given.exists() and not self._force:
+                _problem(f"{given} is there already; take another name, or begin again with --force")
+            elif not os.access(folder, os.W_OK):
+                beside = self._output.parent.absolute() / UNIT.name
+                _problem(f"{folder} is not there, or not yours to write to; {beside} can be put there by root later")
+            else:
+                self.unit = given
 
     # --- rules ---------------------------------------------------------------------------------------------------
 

@@ -51,19 +51,20 @@ def make(wanted: Wanted) -> bool:
     if not flags.instances and (flags.settings or flags.channels or wanted.offline):
         raise click.UsageError("--set, --channel and --offline need --instance")
     logs.configure(level="critical")  # what is to be said is in the findings
+    unit = wanted.unit
     if flags.instances:
         draft = _of_flags(flags, offline=wanted.offline)
     else:
-        interview = Interview(output)
+        interview = Interview(output, unit, force=force)
         interview.hold()
-        draft = interview.draft
+        draft, unit = interview.draft, interview.unit
     for path, secret in draft.secrets.items():
         write_file(path, secret + "\n", replace=force)
     write_file(output, draft.text(notation, output), replace=force)
-    if wanted.unit is not None:
-        write_file(wanted.unit, unit_for(output), replace=force, mode=0o644)
+    if unit is not None:
+        write_file(unit, unit_for(output), replace=force, mode=0o644)
     fine = _looked_at(output, draft.environment, online=not wanted.offline)
-    _say_next(wanted, draft)
+    _say_next(output, draft, unit)
     return fine
 
 
@@ -92,8 +93,7 @@ def _looked_at(output: Path, environment: Mapping[str, str], *, online: bool) ->
     return all(each.ok for each in probed)
 
 
-def _say_next(wanted: Wanted, draft: Draft) -> None:
-    output, unit = wanted.output, wanted.unit
+def _say_next(output: Path, draft: Draft, unit: Path | None) -> None:
     to_be_set = sorted(draft.environment.keys() - os.environ.keys())
     lines = [""]
     if to_be_set:

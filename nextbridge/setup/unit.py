@@ -35,7 +35,7 @@ def steps(read: Sequence[Path], written: Path | None) -> list[str]:
     hidden = [each for each in (*places, program()) if each.is_relative_to("/home") or each.is_relative_to("/root")]
     place = [f"# the unit shuts homes away: put {shlex.join(map(str, hidden))} elsewhere first"] if hidden else []
     if written is None:
-        place += [f"# the unit: nextbridge init --unit {UNIT} …, or systemd/{UNIT.name} of the project"]
+        place += [f"# the unit, systemd/{UNIT.name} of the project with these paths in it, belongs at {UNIT}"]
     elif written.absolute() != UNIT:
         place += [f"install -m 0644 {shlex.quote(str(written.absolute()))} {UNIT}"]
     return [

@@ -24,6 +24,7 @@ from nextbridge.setup.questions import WrongAnswer, asked_of_channel, asked_of_i
 QUESTIONS = (
     "The first chat", "called in the file", "server_url", "token", "Kept", "The second chat", "called in the file",
     "further chat", "Its number", "room", "rule to be called", "further channels",
+    "systemd unit",
 )  # fmt: skip
 """Those of a conversation in which nothing goes wrong."""
 
@@ -38,7 +39,7 @@ class Server(Struct):
     @property
     def answers(self) -> list[str]:
         """To QUESTIONS."""
-        return ["", "work", self.url, self.token, "", "webchat", "", "", "town", "lobby", "", ""]
+        return ["", "work", self.url, self.token, "", "webchat", "", "", "town", "lobby", "", "", ""]
 
     @property
     def flags(self) -> list[str]:
@@ -176,7 +177,7 @@ async def test_ctrl_c_at_any_question_leaves_nothing(tmp_path: Path, server: Ser
     """No file, no half of one, and no traceback."""
 
     def talk() -> tuple[int, str]:
-        with terminal(tmp_path, "--unit", "nextbridge.service") as child:
+        with terminal(tmp_path) as child:
             said(child, *list(zip(QUESTIONS, server.answers, strict=True))[:number])
             asked(child, QUESTIONS[number])
             child.sendintr()
@@ -214,7 +215,7 @@ async def test_what_is_wrong_is_said_and_asked_again(tmp_path: Path, server: Ser
             assert "no such channel in the list" in said(child, ("Its number", "nowhere"), ("Its number", "t"))
             assert "2 main/town-square" in said(child, ("Its number", "town"))
             assert "a room's name has 1 to 64 letters" in said(child, ("room", "a room"), ("room", "lobby"))
-            said(child, ("rule to be called", ""), ("further channels", ""))
+            said(child, ("rule to be called", ""), ("further channels", ""), ("systemd unit", ""))
             status, last = ended(child)
             assert status == 0, last
             return last
@@ -368,6 +369,48 @@ async def test_the_unit_has_the_places_of_this_installation(tmp_path: Path, serv
     assert mode(tmp_path / "nextbridge.service") == 0o644
     assert f"chown root:nextbridge {tmp_path}/config.yaml" in out
     assert f"install -m 0644 {tmp_path}/nextbridge.service /etc/systemd/system/nextbridge.service" in out
+
+
+async def test_the_unit_is_offered(tmp_path: Path, server: Server) -> None:
+    """Where it is to be is asked until it can be there."""
+    (tmp_path / "there.service").touch()
+
+    def talk() -> tuple[int, str]:
+        with terminal(tmp_path) as child:
+            said(child, *zip(QUESTIONS[:-1], server.answers[:-1], strict=True))
+            told = said(
+                child,
+                ("systemd unit", "y"),
+                ("Its file", str(tmp_path)),
+                ("Its file", str(tmp_path / "there.service")),
+                ("Its file", str(tmp_path / "nowhere" / "nextbridge.service")),
+                ("Its file", str(tmp_path / "nextbridge.service")),
+            )
+            status, last = ended(child)
+            return status, told + last
+
+    status, out = await asyncio.to_thread(talk)
+    assert status == 0, out
+    assert "can be put there by root later" in out
+    assert f"--config {tmp_path}/config.yaml" in (tmp_path / "nextbridge.service").read_text()
+    assert f"install -m 0644 {tmp_path}/nextbridge.service /etc/systemd/system/nextbridge.service" in out
+
+
+async def test_a_secrets_file_that_is_there_is_said_before_all_is_answered(tmp_path: Path, server: Server) -> None:
+    """Nothing that was answered is lost for it."""
+    (tmp_path / "work-token").write_text("mine\n")
+
+    def talk() -> tuple[int, str]:
+        with terminal(tmp_path) as child:
+            said(child, *zip(QUESTIONS[:4], server.answers[:4], strict=True))
+            told = said(child, ("Kept", "file"), ("Kept", "here"))
+            said(child, *zip(QUESTIONS[5:], server.answers[5:], strict=True))
+            return ended(child)[0], told
+
+    status, told = await asyncio.to_thread(talk)
+    assert status == 0
+    assert "work-token is there already" in told
+    assert (tmp_path / "work-token").read_text() == "mine\n"
 
 
 def test_every_platform_is_asked_for_by_its_own_settings() -> None:
