@@ -75,6 +75,6 @@ def _inside_container(host: str, signs: Sequence[Path]) -> str | None:
     if not any(sign.exists() for sign in signs):
         return None
     return (
-        f"{host} is this container itself; name the server as the container's network does: by its service's name, or "
-        "the machine as host.docker.internal or host.containers.internal"
+        f"{host} is this container itself; name it as the container's network does: the service by its name, "
+        "or the machine as host.docker.internal or host.containers.internal"
     )

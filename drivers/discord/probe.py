@@ -10,7 +10,7 @@ from drivers.discord.places import Home, Places
 from drivers.discord.rights import Right
 from drivers.discord.settings import DiscordSettings
 from nextbridge.driver import Finding
-from nextbridge.errors import DriverError
+from nextbridge.errors import DriverError, Retry
 from nextbridge.labels import in_words
 
 __all__ = ["probe"]
@@ -30,6 +30,8 @@ async def probe(api: Api, places: Places, settings: DiscordSettings, times: Gate
         me = await api.me()
         application = await api.application()
         gateway = await api.gateway()
+    except Retry as error:
+        return [Finding(ok=False, subject="server", text=error.reason)]
     except DriverError as error:
         return [Finding(ok=False, subject="token", text=error.reason)]
     except Refused as refused:

@@ -7,7 +7,7 @@ import contextlib
 import ssl
 from urllib.parse import unquote, urlsplit
 
-from python_socks import ProxyError, ProxyType
+from python_socks import ProxyConnectionError, ProxyError, ProxyType
 from python_socks.async_.asyncio import Proxy
 
 from drivers.irc import wire
@@ -64,6 +64,8 @@ class Connection:
             raise Retry(
                 f"{where} does not speak TLS as it should ({error.reason or error}): check port and tls"
             ) from error
+        except ProxyConnectionError as error:
+            raise Retry(f"the proxy cannot be reached: {unreachable(error.__cause__ or error)}") from error
         except ProxyError as error:
             raise Retry(f"the proxy did not connect to {where}: {error}") from error
         except TimeoutError as error:

@@ -34,6 +34,8 @@ async def probe(
     try:
         async with for_a_look(api, settings, store):
             return await _looked_at(api, settings, rooms)
+    except Retry as error:
+        return [Finding(ok=False, subject="server", text=error.reason)]
     except DriverError as error:
         return [Finding(ok=False, subject="login", text=error.reason)]
 
@@ -53,7 +55,7 @@ async def _looked_at(
             await _files(api),
         ]
     except DriverError as error:
-        return [Finding(ok=False, subject="homeserver", text=error.reason)]
+        return [Finding(ok=False, subject="server", text=error.reason)]
 
 
 def _account(api: Api, settings: MatrixSettings, who: wire.WhoAmI) -> Finding:

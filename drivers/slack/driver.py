@@ -397,6 +397,8 @@ class SlackDriver(Driver[SlackSettings, SlackChannel]):
         try:
             api = await self._opened()
             me = await self._account(api)
+        except Retry as error:
+            return [Finding(ok=False, subject="server", text=error.reason)]
         except DriverError as error:
             return [Finding(ok=False, subject="bot_token", text=error.reason)]
         return await probe(api, me, self.settings, self.channels, self.host.base_url)

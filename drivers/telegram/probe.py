@@ -11,7 +11,7 @@ from drivers.telegram.files import largest_download
 from drivers.telegram.settings import TelegramChannel, TelegramSettings, configured_place
 from drivers.telegram.webhook import address
 from nextbridge.driver import ConfiguredChannel, Finding, Host
-from nextbridge.errors import DriverError
+from nextbridge.errors import DriverError, Retry
 from nextbridge.labels import in_words
 from nextbridge.together import together
 
@@ -31,6 +31,8 @@ async def probe(
     """Look at everything; the first thing that makes the rest pointless ends it. Raises nothing, changes nothing."""
     try:
         me = await api.me()
+    except Retry as error:
+        return [Finding(ok=False, subject="server", text=error.reason)]
     except DriverError as error:
         return [Finding(ok=False, subject="token", text=error.reason)]
     except (Refusal, Migrated) as error:

@@ -10,7 +10,7 @@ import ssl
 from urllib.parse import unquote, urlsplit
 
 from msgspec import Struct
-from python_socks import ProxyError, ProxyType
+from python_socks import ProxyConnectionError, ProxyError, ProxyType
 from python_socks.async_.asyncio import Proxy
 from slixmpp.xmlstream import XMLStream
 
@@ -55,6 +55,8 @@ async def connect(stream: XMLStream, settings: XmppSettings, context: ssl.SSLCon
             error = untrusted(settings, reason)
         except ssl.SSLError as reason:
             error = Retry(f"{address} does not speak TLS as it should ({reason.reason or reason}): check port and tls")
+        except ProxyConnectionError as reason:
+            error = Retry(f"the proxy cannot be reached: {unreachable(reason.__cause__ or reason)}")
         except ProxyError as reason:
             error = Retry(f"the proxy did not connect to {address}: {reason}")
         except TimeoutError:

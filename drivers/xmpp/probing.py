@@ -18,7 +18,7 @@ from drivers.xmpp.stanzas import MAM, OCCUPANT, element, name
 from drivers.xmpp.stream import InUse, Refused, Stream
 from nextbridge.doubts import skew
 from nextbridge.driver import ConfiguredChannel, Finding
-from nextbridge.errors import DriverError
+from nextbridge.errors import DriverError, Retry
 from nextbridge.labels import in_words
 from nextbridge.together import together
 
@@ -45,6 +45,8 @@ async def probe(
         if settings.is_component:  # it has one connection at a time
             return [Finding(True, "login", f"a running relay has the component's connection: {error.reason}")]
         return [Finding(False, "login", error.reason)]
+    except Retry as error:
+        return [Finding(False, "connection", error.reason)]
     except DriverError as error:
         return [Finding(False, "login", error.reason)]
 

@@ -7,7 +7,7 @@ import json
 import ssl
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from email.utils import formatdate
 from pathlib import Path
 from typing import Any
@@ -83,7 +83,8 @@ async def listening(answer: bytes, tls: ssl.SSLContext | None = None) -> AsyncIt
     """Something that says `answer` to whatever it is told, and hangs up."""
 
     async def say(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.read(1)
+        with suppress(ConnectionResetError):
+            await reader.read(1)
         writer.write(answer)
         writer.close()
 
@@ -122,6 +123,36 @@ async def test_a_port_that_speaks_no_tls_is_named_to_who_does(tmp_path: Path) ->
         "net": f'{said}set "tls": false, or another port',
         "jabber": f'{said}set "tls": "starttls", or another port',
     }
+
+
+_SERVER = {**dict.fromkeys(HTTP, "server"), "net": "connection", "jabber": "connection"}
+"""What each calls that which it does not reach."""
+
+
+async def test_a_name_that_nobody_has_is_named(tmp_path: Path) -> None:
+    """On every platform, under the name of what it is about."""
+    told = await found(tmp_path, "https", "chat.nextbridge.invalid:443", {"server", "connection"})
+    assert told.keys() == _SERVER.keys()
+    assert all(text.endswith("its name is not known to the DNS; look at the spelling") for text in told.values())
+
+
+async def test_a_certificate_that_nobody_vouches_for_is_named(tmp_path: Path) -> None:
+    """With where the authority's own is written."""
+    async with listening(b"", certified()) as place:
+        told = await found(tmp_path, "https", place, {"server", "connection", "login", "token", "bot_token"})
+    assert told.keys() == _SERVER.keys()
+    assert all("is not trusted (unable to get local issuer certificate)" in text for text in told.values())
+    assert all("ca_file" in text for text in told.values())
+
+
+@pytest.mark.parametrize("scheme", ["http", "socks5"])
+async def test_a_proxy_that_is_not_there_is_named_as_that(tmp_path: Path, scheme: str) -> None:
+    """And not the server behind it."""
+    async with listening(b"") as place:
+        pass
+    told = await found(tmp_path, "https", "chat.example.com:443", {"server", "connection"}, proxy=f"{scheme}://{place}")
+    assert told.keys() == _SERVER.keys()
+    assert all(text.endswith("the proxy cannot be reached: Connection refused") for text in told.values())
 
 
 async def test_an_address_that_is_right_is_not_doubted(tmp_path: Path) -> None:
