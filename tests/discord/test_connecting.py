@@ -133,6 +133,25 @@ async def test_a_proxy_that_lets_no_websocket_through_is_named_as_that(place: Pl
     assert "answers 502 instead of opening a WebSocket; a proxy on the way" in wrong.text
 
 
+async def test_a_look_says_what_the_bot_may_not_do(place: Place) -> None:
+    """What is shown otherwise for the lack of a right, and a channel that nothing can be posted to."""
+    relay = place.make(place.town, place.dev)
+    lacking = f"rights in channel {place.town.name}"
+    assert lacking not in {each.subject for each in await relay.driver.probe()}
+    for right, words in (
+        (Right.ATTACH_FILES, "Attach Files (files are shown by their names)"),
+        (Right.MANAGE_WEBHOOKS, "Manage Webhooks (names stand in the text)"),
+    ):
+        place.sandbox.change_right(place.town, place.relay, right, allow=False)
+        (told,) = [each for each in await relay.driver.probe() if each.subject == lacking]
+        assert told.ok
+        assert words in told.text
+    place.sandbox.change_right(place.dev, place.relay, Right.SEND_MESSAGES, allow=False)
+    (wrong,) = [each for each in await relay.driver.probe() if not each.ok]
+    assert wrong.subject == f"channel {place.dev.name}"
+    assert "Send Messages" in wrong.text
+
+
 async def test_a_token_that_is_reset_pauses_the_instance(place: Place) -> None:
     """While it runs: the gateway closes with 4004, and REST answers 401."""
     relay = await place.run()

@@ -121,3 +121,4 @@ async def test_a_probe_says_what_each_room_lacks(synapse: Synapse, bob: Person) 
     assert "it is encrypted" in texts[sealed][1]
     assert texts[invited] == (True, "the relay joins it when it runs")
     assert texts[closed] == (False, f"we are not in room {closed}; invite {bot.user}")
+    assert texts["files"][1].startswith("the homeserver takes files of up to ")

@@ -95,6 +95,17 @@ async def test_socket_mode_that_is_turned_off_pauses_the_instance(bench: SlackBe
     await relay.until(lambda: any("opens no connection" in end.reason for end in relay.ends if end is not None))
 
 
+async def test_a_look_says_that_socket_mode_is_off(bench: SlackBench) -> None:
+    """Without a connection for events, which would take some of them from the daemon."""
+    relay = bench.make()
+    assert [each.subject for each in await relay.driver.probe() if not each.ok] == []
+    assert bench.sandbox.delivery(bench.app).connections == 0
+    bench.app.socket_mode = False
+    (wrong,) = [each for each in await relay.driver.probe() if not each.ok]
+    assert wrong.subject == "app_token"
+    assert "turn Socket Mode on" in wrong.text
+
+
 async def test_a_wrong_app_token_is_told_without_it(bench: SlackBench) -> None:
     """It is another token than the bot's, and the operator is told which."""
     from nextbridge.config.types import Secret
