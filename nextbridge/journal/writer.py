@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 import msgspec
@@ -19,8 +18,8 @@ from nextbridge.envelope import Channel, ChannelKey, Event, InstanceId, Posted, 
 from nextbridge.errors import EntryRefused
 from nextbridge.journal import Delivery, NewDelivery, PlannedPart, Purged
 from nextbridge.journal.attempts import AttemptLog
+from nextbridge.journal.erasing import Eraser, shredding
 from nextbridge.journal.faults import is_fatal
-from nextbridge.journal.people import without_person
 from nextbridge.journal.schema import KINDS, SEEN_PERIOD
 
 __all__ = ["Command", "Writer"]
@@ -58,13 +57,6 @@ _RETRIED = (
     " SELECT ?, target, event, terms, parts_done, plan, coalesce(key, id), says, ? FROM dead_letter WHERE id = ?"
 )
 _DROPPED = "DELETE FROM dead_letter WHERE id = ?"
-_NEEDED = """
-    SELECT event FROM waiting WHERE id BETWEEN :first AND :last
-    UNION SELECT event FROM waiting WHERE key IS NOT NULL AND event BETWEEN :first AND :last
-    UNION SELECT event FROM dead_letter WHERE event BETWEEN :first AND :last
-    UNION SELECT says FROM waiting WHERE says BETWEEN :first AND :last
-    UNION SELECT says FROM dead_letter WHERE says BETWEEN :first AND :last
-"""
 _GONE = "DELETE FROM waiting WHERE id = ?"
 _TARGET = "(SELECT target FROM waiting WHERE id = ?)"
 _REVISED = "INSERT INTO receipt SELECT ?, target, ?, ?, ?, ?, ?, ? FROM waiting WHERE id = ?"
@@ -136,6 +128,7 @@ class Writer:
         self._connection = connection
         self._cursor = connection.cursor()
         self._attempts = AttemptLog(self._cursor)
+        self._eraser = Eraser(self._cursor, self._attempts)
         self.daemon_id: str
         self.daemon_id, self._reserved = self._cursor.execute("SELECT daemon_id, reserved FROM journal").fetchone()
         self.first_id: int = self._reserved
@@ -337,62 +330,11 @@ class Writer:
 
     def purge(self, before: int, after: int, limit: int) -> Purged:
         self._write_collected()
-        execute = self._cursor.execute
-        found = execute(
-            "SELECT id, accepted_at FROM event WHERE id > ? ORDER BY id LIMIT ?", (after, limit + 1)
-        ).fetchall()
-        old = []
-        for number, accepted_at in found[:limit]:
-            if accepted_at >= before:
-                break
-            old.append(number)
-        if not old:
-            return Purged(0, after, done=True)
-        following = found[len(old)][0] if len(old) < len(found) else self._next
-        needed = {event for (event,) in execute(_NEEDED, {"first": old[0], "last": following - 1})}
-        gone = [(number,) for number in old if number not in needed]
-        self._purged(gone)
-        return Purged(len(gone), old[-1], done=len(found) <= limit or len(old) < limit)
-
-    def _purged(self, gone: Sequence[tuple[int]]) -> None:
-        """Events that are not known any more, with what they became."""
-        self._cursor.executemany("DELETE FROM receipt WHERE event = ?", gone)
-        self._cursor.executemany("DELETE FROM reaction WHERE event = ?", gone)
-        self._attempts.forget(gone)
-        self._cursor.executemany("DELETE FROM event WHERE id = ?", gone)
+        return self._eraser.purge(before, after, limit, end=self._next)
 
     def forget(self, events: Sequence[int], reactors: Sequence[str]) -> int:
         self._write_collected()
-        execute = self._cursor.execute
-        self._cursor.executemany("DELETE FROM reaction WHERE reactor = ?", [(each,) for each in reactors])
-        if not events:
-            return 0
-        (following,) = execute("SELECT min(id) FROM event WHERE id > ?", (max(events),)).fetchone()
-        reach = {"first": min(events), "last": (following or self._next) - 1}
-        needed = {event for (event,) in execute(_NEEDED, reach)}
-        forgotten = 0
-        with self._shredding():
-            for number in events:
-                row = execute("SELECT data FROM event WHERE id = ?", (number,)).fetchone()
-                if number in needed or row is None:
-                    continue
-                forgotten += 1
-                rest = without_person(row[0])
-                if rest is None:
-                    self._purged([(number,)])
-                else:
-                    execute("UPDATE event SET data = ? WHERE id = ?", (rest, number))
-                    self._attempts.forget([(number,)])  # a reason may quote a server
-        return forgotten
-
-    @contextmanager
-    def _shredding(self) -> Iterator[None]:
-        """What is deleted or replaced meanwhile is overwritten: else its bytes would stay in the file's free room."""
-        self._cursor.execute("PRAGMA secure_delete = ON").fetchall()
-        try:
-            yield
-        finally:
-            self._cursor.execute("PRAGMA secure_delete = OFF").fetchall()
+        return self._eraser.forget(events, reactors, end=self._next)
 
     # What becomes of messages that were changed, deleted and reacted to.
 
@@ -466,7 +408,7 @@ class Writer:
             execute("DELETE FROM cursor WHERE instance = ? AND name = ?", (old.instance, old.key))
 
     def write(self, namespace: str, key: str, value: str | None) -> None:
-        with self._shredding():  # a driver keeps there what people said in a room that is the daemon's own
+        with shredding(self._cursor):  # a driver keeps there what people said in a room that is the daemon's own
             if value is None:
                 self._cursor.execute("DELETE FROM store WHERE namespace = ? AND key = ?", (namespace, key))
             else:
