@@ -8,8 +8,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from nextbridge.driver import Address, Finding
+from nextbridge.errors import DriverError
+from nextbridge.http.client import tls_context, unreachable
 
-__all__ = ["doubt", "skew"]
+__all__ = ["doubt", "reached", "skew"]
 
 _SECONDS = 5.0
 _CLOCK_SECONDS = 60
@@ -47,6 +49,22 @@ def skew(ahead: float) -> list[Finding]:
     return [
         Finding(False, "clock", f"this machine's clock is {abs(ahead):.0f} s {side} the server's; have both set by NTP")
     ]
+
+
+async def reached(address: Address, ca_file: str | None) -> str | None:
+    """Why nobody trusted is there, in a few words and with what to correct in the address; None where somebody is.
+
+    Nothing is sent but the beginning of a TLS connection. For addresses that are not to be asked anything. Does I/O.
+    """
+    try:
+        tls = await asyncio.to_thread(tls_context, ca_file) if address.tls else None
+        await _connected(address, tls)
+    except DriverError as error:
+        return error.reason
+    except (OSError, TimeoutError, UnicodeError) as error:
+        wrong = await doubt(address)
+        return unreachable(error) if wrong is None else f"{unreachable(error)}; {wrong}"
+    return None
 
 
 async def _connected(address: Address, tls: ssl.SSLContext | None = None) -> None:

@@ -12,11 +12,20 @@ from yarl import URL
 
 from drivers.webhook.incoming import Incoming, Refused, retry_after
 from drivers.webhook.outgoing import Sender
-from drivers.webhook.settings import LONGEST_TEXT, HookChannel, HookSettings, WebhookSettings
+from drivers.webhook.settings import (
+    LONGEST_TEXT,
+    HookChannel,
+    HookSettings,
+    IncomingSettings,
+    OutgoingSettings,
+    WebhookSettings,
+)
 from drivers.webhook.signatures import key_of
 from nextbridge.config.types import Secret, effective_proxy
+from nextbridge.doubts import reached
 from nextbridge.driver import (
     Acknowledgement,
+    Address,
     ConfiguredChannel,
     Directory,
     Driver,
@@ -35,10 +44,13 @@ from nextbridge.driver import (
 from nextbridge.envelope import ChannelKey, UserId
 from nextbridge.http.guarded import GuardedSession, open_guarded_session
 from nextbridge.markup import PLAIN
+from nextbridge.together import together
 
 __all__ = ["WebhookDriver"]
 
 _SHORT_SECRET = 16
+_AT_ONCE = 8
+"""Addresses that are looked at."""
 
 
 class WebhookDriver(Driver[WebhookSettings, HookChannel]):
@@ -147,12 +159,14 @@ class WebhookDriver(Driver[WebhookSettings, HookChannel]):
         return Receipt()
 
     async def probe(self) -> list[Finding]:
-        findings = []
-        for channel in self.channels:
-            for name, hook in self.settings.hooks.items():
-                if name.lower() == channel.key:
-                    findings += [*_findings(name, hook, self.host)]
-        return findings
+        proxied = effective_proxy(self.settings.proxy, self.host.proxy) is not None
+        keys = {channel.key for channel in self.channels}
+        hooks = [(name, hook) for name, hook in self.settings.hooks.items() if name.lower() in keys]
+        found = [_incoming(name, hook.incoming, self.host) for name, hook in hooks if hook.incoming is not None]
+        sides = [(name, hook.outgoing) for name, hook in hooks if hook.outgoing is not None]
+        return found + await together(
+            lambda side: _outgoing(*side, self.settings.ca_file, proxied=proxied), sides, most=_AT_ONCE
+        )
 
     async def directory(self) -> Directory:
         hooks = [Listed(name, {"hook": name}) for name in self.settings.hooks]
@@ -245,11 +259,23 @@ def _of_template(template: str | None, path: tuple[str, ...]) -> Iterator[Remark
         yield Remark((*path, "template"), f"the template cannot be read: {where}{error}")
 
 
-def _findings(name: str, hook: HookSettings, host: Host) -> Iterator[Finding]:
-    if hook.incoming is not None:
-        below = f"{host.base_url or ''}/{WebhookDriver.platform}/{host.instance}/{name}"
-        how = "signed" if hook.incoming.token is None else "with its token"
-        yield Finding(True, f"hook {name}, incoming", f"is posted to {below}, {how}")
-    if hook.outgoing is not None:
-        server = URL(hook.outgoing.url.reveal()).host
-        yield Finding(True, f"hook {name}, outgoing", f"posts to {server}; whether that takes it, only a message shows")
+def _incoming(name: str, settings: IncomingSettings, host: Host) -> Finding:
+    below = f"{host.base_url or ''}/{WebhookDriver.platform}/{host.instance}/{name}"
+    how = "signed" if settings.token is None else "with its token"
+    return Finding(True, f"hook {name}, incoming", f"is posted to {below}, {how}")
+
+
+async def _outgoing(name: str, settings: OutgoingSettings, ca_file: str | None, *, proxied: bool) -> Finding:
+    """It is not asked anything: some act on whatever is asked of them."""
+    subject = f"hook {name}, outgoing"
+    url = settings.url.reveal()
+    address = Address.of("url", url)
+    if address is None:
+        return Finding(False, subject, "its url is no address; look at the host and the port")
+    only = "whether that takes it, only a message shows"
+    if proxied:
+        return Finding(True, subject, f"posts to {address.host} through the proxy; {only}")
+    wrong = await reached(address, ca_file)
+    if wrong is not None:
+        return Finding(False, subject, f"{address.host} cannot be reached: {wrong}")
+    return Finding(True, subject, f"posts to {address.host}, which is there; {only}")
