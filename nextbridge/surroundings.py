@@ -26,7 +26,7 @@ async def look_around(config: Config) -> list[Finding]:
     """Look at what the file's `global` needs. Does I/O, raises nothing; a running daemon is not disturbed."""
     looks = [_http(config.general.http)]
     if config.general.otel is not None:
-        looks.append(_otel(config.general.otel))
+        looks.append(_otel(config.general.otel, has_proxy=config.general.proxy is not None))
     return [finding for found in await asyncio.gather(*looks) for finding in found]
 
 
@@ -62,7 +62,7 @@ async def _is_daemon(settings: HttpSettings) -> bool:
         return False
 
 
-async def _otel(settings: OtelSettings) -> list[Finding]:
+async def _otel(settings: OtelSettings, *, has_proxy: bool) -> list[Finding]:
     """Sends no trace: an empty request is answered as any other (https://opentelemetry.io/docs/specs/otlp/)."""
     endpoint = settings.endpoint
     headers = {name: value.reveal() for name, value in settings.headers.items()}
@@ -74,7 +74,8 @@ async def _otel(settings: OtelSettings) -> list[Finding]:
         ):
             return [_judged(endpoint, answer.status)]
     except (*CONNECTION_ERRORS, ValueError) as error:
-        findings = [Finding(False, "otel", f"{endpoint} cannot be reached: {unreachable(error)}")]
+        past = ", and global.proxy is not used for it" if has_proxy else ""
+        findings = [Finding(False, "otel", f"{endpoint} cannot be reached: {unreachable(error)}{past}")]
     address = Address.of("otel.endpoint", endpoint)
     text = None if address is None else await doubt(address)
     return findings if text is None else [*findings, Finding(False, "otel.endpoint", text)]

@@ -42,7 +42,7 @@ from nextbridge.driver import (
     RetryRecognition,
 )
 from nextbridge.envelope import ChannelKey, UserId
-from nextbridge.http.guarded import GuardedSession, open_guarded_session
+from nextbridge.http.guarded import GuardedSession, open_guarded_session, withheld
 from nextbridge.markup import PLAIN
 from nextbridge.together import together
 
@@ -165,7 +165,7 @@ class WebhookDriver(Driver[WebhookSettings, HookChannel]):
         found = [_incoming(name, hook.incoming, self.host) for name, hook in hooks if hook.incoming is not None]
         sides = [(name, hook.outgoing) for name, hook in hooks if hook.outgoing is not None]
         return found + await together(
-            lambda side: _outgoing(*side, self.settings.ca_file, proxied=proxied), sides, most=_AT_ONCE
+            lambda side: _outgoing(*side, self.host, self.settings.ca_file, proxied=proxied), sides, most=_AT_ONCE
         )
 
     async def directory(self) -> Directory:
@@ -265,13 +265,17 @@ def _incoming(name: str, settings: IncomingSettings, host: Host) -> Finding:
     return Finding(True, f"hook {name}, incoming", f"is posted to {below}, {how}")
 
 
-async def _outgoing(name: str, settings: OutgoingSettings, ca_file: str | None, *, proxied: bool) -> Finding:
+async def _outgoing(
+    name: str, settings: OutgoingSettings, host: Host, ca_file: str | None, *, proxied: bool
+) -> Finding:
     """It is not asked anything: some act on whatever is asked of them."""
     subject = f"hook {name}, outgoing"
     url = settings.url.reveal()
     address = Address.of("url", url)
     if address is None:
         return Finding(False, subject, "its url is no address; look at the host and the port")
+    if (why := await withheld(address.host, host.fetch_allow)) is not None:
+        return Finding(False, subject, f"{address.host} is not posted to: {why}")
     only = "whether that takes it, only a message shows"
     if proxied:
         return Finding(True, subject, f"posts to {address.host} through the proxy; {only}")

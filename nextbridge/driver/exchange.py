@@ -30,6 +30,8 @@ __all__ = [
     "Unlisted",
 ]
 
+_PORTS = {"http": 80, "https": 443}
+
 C = TypeVar("C", bound=Settings)
 
 
@@ -199,7 +201,7 @@ class Address(Struct, frozen=True):
 
     @classmethod
     def of(cls, key: str, url: str) -> Address | None:
-        """That of an http or https address; None where it is none."""
+        """That of an http or https address, or of a SOCKS proxy; None where it is none."""
         try:
             parts = urlsplit(url.strip())
             host, port, tls = parts.hostname, parts.port, parts.scheme == "https"
@@ -207,7 +209,7 @@ class Address(Struct, frozen=True):
             return None
         if not host:
             return None
-        return cls(key, host, port or (443 if tls else 80), tls, "write https://", "write http://")
+        return cls(key, host, port or _PORTS.get(parts.scheme, 1080), tls, "write https://", "write http://")
 
 
 class Finding(Struct, frozen=True):

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from aiohttp.abc import ResolveResult
     from aiohttp.connector import AddrInfoType
 
-__all__ = ["GuardedSession", "open_guarded_session"]
+__all__ = ["GuardedSession", "open_guarded_session", "withheld"]
 
 _MOST_REDIRECTS = 5
 _LONGEST_ADDRESS = 4096
@@ -162,6 +162,23 @@ async def open_guarded_session(
         ),
         guard,
     )
+
+
+async def withheld(host: str, allow: Sequence[str]) -> str | None:
+    """Why such a session would not ask this host; None where it would. Looks its name up, and connects nowhere.
+
+    A name that leads nowhere is not withheld.
+    """
+    guard = AddressGuard(allow)
+    if _is_numeric(host):
+        return None if guard.lets(host) else _OF_OURS
+    try:
+        await _GuardedResolver(ThreadedResolver(), guard).resolve(host)
+    except _Forbidden as error:
+        return str(error)
+    except (OSError, UnicodeError):
+        return None
+    return None
 
 
 class _GuardedResolver(AbstractResolver):

@@ -135,3 +135,6 @@ async def test_a_collector_at_another_address_is_a_finding(tmp_path: Path) -> No
         assert "speaks no TLS: write http://" in address.text
     _, finding, *_ = await looked(tmp_path, http={"port": 0}, otel={"endpoint": collector.endpoint})
     assert finding.text == f"{collector.endpoint} cannot be reached: Connection refused"
+    proxied = {"http": {"port": 0}, "otel": {"endpoint": collector.endpoint}, "proxy": "http://127.0.0.1:1"}
+    _, finding, *_ = await looked(tmp_path, **proxied)
+    assert finding.text.endswith("Connection refused, and global.proxy is not used for it")

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import socket
 
+import pytest
+
 from nextbridge.config.types import Secret
 from nextbridge.driver import Finding
 from tests.webhook.conftest import SECRET, Hooks, Receiver, Serve
@@ -22,6 +24,14 @@ async def test_who_takes_a_hooks_messages_is_looked_for(serve: Serve, receiver: 
     assert found.ok
     assert found.text.startswith("posts to 127.0.0.1, which is there; ")
     assert receiver.taken == []
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
+async def test_an_address_that_is_not_asked_is_a_finding(serve: Serve, host: str) -> None:
+    """As the daemon has it: what is inside is asked where the operator allows it."""
+    found = await told(await serve(outgoing={"url": Secret(f"http://{host}:1/{SECRET}")}, allow=()))
+    assert not found.ok
+    assert f"{host} is not posted to: it is at no public address; global.fetch_allow names" in found.text
 
 
 async def test_an_address_that_nobody_is_at_is_a_finding(serve: Serve) -> None:
