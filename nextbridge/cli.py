@@ -24,9 +24,8 @@ from nextbridge.process import allow_open_files, open_standard_streams
 from nextbridge.setup.command import init
 
 if TYPE_CHECKING:
+    from nextbridge.checking.online import Found
     from nextbridge.config.model import Config
-    from nextbridge.driver import Finding
-    from nextbridge.probing import Probed
 
 __all__ = ["main"]
 
@@ -106,7 +105,8 @@ def check(config_path: Path | None, *, online: bool, as_json: bool) -> None:
     Nothing is posted, and a running daemon is not disturbed. Exits with 0, with 78 where there is a mistake in the
     file, or with 1 where --online found something to be done.
     """
-    from nextbridge import config, verdict
+    from nextbridge import config
+    from nextbridge.checking import verdict
 
     try:
         loaded = config.load(config.find(config_path))
@@ -115,32 +115,25 @@ def check(config_path: Path | None, *, online: bool, as_json: bool) -> None:
             _end(error, _EX_CONFIG)
         click.echo(verdict.as_json(error.problems))
         sys.exit(_EX_CONFIG)
-    probed, general = _looked(loaded.config) if online else ([], [])
+    found = _looked(loaded.config) if online else None
     if as_json:
-        click.echo(verdict.as_json(loaded.warnings, probed, general))
+        click.echo(verdict.as_json(loaded.warnings, found))
     else:
         if loaded.warnings:
             click.echo(verdict.render(loaded.warnings), err=True)
-        click.echo(verdict.as_text(loaded.config, probed, general))
-    if not (all(each.ok for each in probed) and all(each.ok for each in general)):
+        click.echo(verdict.as_text(loaded.config, found))
+    if found is not None and not found.ok:
         sys.exit(_EX_FINDING)
 
 
-def _looked(config: Config) -> tuple[list[Probed], list[Finding]]:
-    """What stands in the way of the instances, and of what the daemon does by itself."""
-    import asyncio
-
+def _looked(config: Config) -> Found:
     import uvloop
 
     from nextbridge import logs
-    from nextbridge.probing import probe
-    from nextbridge.surroundings import look_around
-
-    async def look() -> tuple[list[Probed], list[Finding]]:
-        return await asyncio.gather(probe(config), look_around(config))
+    from nextbridge.checking.online import look
 
     logs.configure(level="critical")  # what is to be said is in the findings
-    return uvloop.run(look())
+    return uvloop.run(look(config))
 
 
 @main.command()

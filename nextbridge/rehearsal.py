@@ -9,13 +9,13 @@ from typing import Any
 
 from msgspec import Struct
 
+from nextbridge.checking.probing import Bystander
 from nextbridge.config.model import Config, Endpoint
 from nextbridge.driver import Driver
 from nextbridge.envelope import Author, Channel, InstanceId, MessageId, Posted, UserId
 from nextbridge.explanation import Knowledge, Way, explain
 from nextbridge.instances import configured_channels
 from nextbridge.preview import preview
-from nextbridge.probing import Bystander
 from nextbridge.render import Origin
 from nextbridge.rules import RuleTable
 

@@ -16,7 +16,7 @@ from drivers.irc.pacing import Pacer
 from drivers.irc.registration import register
 from drivers.irc.server import Server, quoted
 from drivers.irc.settings import IrcChannel, IrcSettings
-from nextbridge.doubts import skew
+from nextbridge.checking.doubts import skew
 from nextbridge.driver import ConfiguredChannel, Finding
 from nextbridge.errors import DriverError
 

@@ -21,8 +21,8 @@ from drivers.webhook.settings import (
     WebhookSettings,
 )
 from drivers.webhook.signatures import key_of
+from nextbridge.checking.doubts import reached
 from nextbridge.config.types import Secret, effective_proxy
-from nextbridge.doubts import reached
 from nextbridge.driver import (
     Acknowledgement,
     Address,

@@ -16,7 +16,7 @@ from drivers.xmpp.membership import refusal
 from drivers.xmpp.settings import XmppChannel, XmppSettings
 from drivers.xmpp.stanzas import MAM, OCCUPANT, element, name
 from drivers.xmpp.stream import InUse, Refused, Stream
-from nextbridge.doubts import skew
+from nextbridge.checking.doubts import skew
 from nextbridge.driver import ConfiguredChannel, Finding
 from nextbridge.errors import DriverError, Retry
 from nextbridge.labels import in_words

@@ -24,10 +24,10 @@ from nextbridge.control.asking import (
 )
 
 if TYPE_CHECKING:
+    from nextbridge.checking.probing import Seen
     from nextbridge.control.client import Ask
     from nextbridge.driver import Listed
     from nextbridge.envelope import InstanceId
-    from nextbridge.probing import Seen
 
 __all__ = ["channels"]
 
@@ -48,7 +48,7 @@ def channels(instance: str | None, config_path: Path | None, state: Path | None,
     import uvloop
 
     from nextbridge import logs
-    from nextbridge.probing import look_through
+    from nextbridge.checking.probing import look_through
 
     config = load_file(config_path).config
     chosen = list(config.instances.values()) if instance is None else [named(instance, config)]

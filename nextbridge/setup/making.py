@@ -10,11 +10,12 @@ import click
 import uvloop
 from msgspec import Struct
 
-from nextbridge import config, logs, verdict
+from nextbridge import config, logs
+from nextbridge.checking import verdict
+from nextbridge.checking.online import look
 from nextbridge.control.asking import EX_CONFIG, EX_IOERR, end, write_file
 from nextbridge.convert import NOTATIONS
 from nextbridge.errors import ConfigError
-from nextbridge.probing import probe
 from nextbridge.redaction import redaction
 from nextbridge.setup.draft import Draft
 from nextbridge.setup.flags import Flags, answered
@@ -88,9 +89,9 @@ def _looked_at(output: Path, environment: Mapping[str, str], *, online: bool) ->
     if loaded.warnings:
         click.echo(verdict.render(loaded.warnings), err=True)
     click.echo(f"\n{output} is written." + (" Looking whether it can work …\n" if online else ""))
-    probed = uvloop.run(probe(loaded.config)) if online else []
-    click.echo(verdict.as_text(loaded.config, probed))
-    return all(each.ok for each in probed)
+    found = uvloop.run(look(loaded.config)) if online else None
+    click.echo(verdict.as_text(loaded.config, found))
+    return found is None or found.ok
 
 
 def _say_next(output: Path, draft: Draft, unit: Path | None) -> None:

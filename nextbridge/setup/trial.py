@@ -6,10 +6,10 @@ import asyncio
 
 from msgspec import Struct
 
+from nextbridge.checking.probing import look_through, probe
 from nextbridge.config.loader import Loaded
 from nextbridge.driver import Finding, Listed
 from nextbridge.envelope import InstanceId
-from nextbridge.probing import look_through, probe
 from nextbridge.setup.draft import Draft
 
 __all__ = ["Trial", "tried"]

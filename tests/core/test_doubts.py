@@ -16,9 +16,9 @@ import pytest
 import trustme
 
 from nextbridge import config
-from nextbridge.doubts import doubt
+from nextbridge.checking.doubts import doubt
+from nextbridge.checking.probing import probe
 from nextbridge.driver import Address
-from nextbridge.probing import probe
 
 _DISCORD_TOKEN = "M" * 24 + "." + "G" * 6 + "." + "h" * 38
 _TELEGRAM_TOKEN = "1234567:" + "a" * 35

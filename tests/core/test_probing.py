@@ -10,11 +10,11 @@ from typing import ClassVar
 import pytest
 from click.testing import CliRunner
 
+from nextbridge.checking.probing import probe
 from nextbridge.cli import main
 from nextbridge.config.model import GlobalSettings
 from nextbridge.driver import Finding
 from nextbridge.errors import Retry
-from nextbridge.probing import probe
 from nextbridge.sandbox.mattermost import SandboxMattermost
 from tests.core.conftest import configured
 from tests.core.script import ScriptDriver, rule

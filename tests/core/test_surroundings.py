@@ -12,12 +12,12 @@ import pytest
 from click.testing import CliRunner
 
 from nextbridge import config
+from nextbridge.checking.surroundings import look_around
 from nextbridge.cli import main
 from nextbridge.config.model import HttpSettings
 from nextbridge.driver import Finding, Pages
 from nextbridge.envelope import InstanceId
 from nextbridge.http.server import HttpServer
-from nextbridge.surroundings import look_around
 from tests.telemetry.collector import collecting
 
 

@@ -17,9 +17,9 @@ from msgspec import UNSET, Struct
 from msgspec.structs import replace
 from structlog.typing import FilteringBoundLogger
 
+from nextbridge.checking.doubts import doubt, skew
 from nextbridge.config.model import Config, Instance
 from nextbridge.config.types import effective_proxy
-from nextbridge.doubts import doubt, skew
 from nextbridge.driver import Address, ConfiguredChannel, Cursor, Driver, Finding, Listed, Position, Unlisted
 from nextbridge.envelope import Author, ChannelKey, Event, InstanceId, MessageId, UserId
 from nextbridge.errors import DriverError

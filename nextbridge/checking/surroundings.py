@@ -8,8 +8,8 @@ from http import HTTPStatus
 
 import aiohttp
 
+from nextbridge.checking.doubts import doubt
 from nextbridge.config.model import Config, HttpSettings, OtelSettings
-from nextbridge.doubts import doubt
 from nextbridge.driver import Address, Finding
 from nextbridge.errors import DriverError
 from nextbridge.http.client import CONNECTION_ERRORS, open_session, unreachable
