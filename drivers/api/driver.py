@@ -12,7 +12,7 @@ from uuid import uuid4
 from aiohttp import web
 
 from drivers.api.access import Gate, caller_of
-from drivers.api.entries import Delete, Edit, Entry, Message, Person, Reaction, Topic
+from drivers.api.entries import Delete, Edit, Entry, Message, Person, Reaction, Topic, about
 from drivers.api.events import author_of, event_of
 from drivers.api.log import Log, NotThere, composed
 from drivers.api.rooms import Rooms
@@ -361,7 +361,7 @@ def _is_of(who: Somebody, copies: frozenset[int], entry: Entry) -> bool:
     author = entry.author
     if entry.token:
         return author_of(entry).id in who.names
-    if isinstance(entry, Message | Edit) and (entry.id if isinstance(entry, Message) else entry.message) in copies:
+    if about(entry) in copies:
         return True
     return bool(who.everywhere) and author is not None and who.everywhere in {author.id, author.username}
 

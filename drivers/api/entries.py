@@ -9,10 +9,11 @@ from typing import TypeAlias
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
 from nextbridge.media.hosted import File
 
-__all__ = ["NOBODY", "Delete", "Edit", "Entry", "Message", "Person", "Reaction", "Topic", "encode"]
+__all__ = ["NOBODY", "Delete", "Edit", "Entry", "Message", "Person", "Reaction", "Topic", "about", "emptied", "encode"]
 
 
 class Person(Struct, frozen=True, omit_defaults=True):
@@ -96,6 +97,22 @@ class Topic(_Entry, frozen=True):
 
 
 Entry: TypeAlias = Message | Edit | Delete | Reaction | Topic
+
+
+def about(entry: Entry) -> int | None:
+    """The message that an entry says something in, or says anew; None for one that says nothing."""
+    match entry:
+        case Message():
+            return entry.id
+        case Edit():
+            return entry.message
+    return None
+
+
+def emptied(entry: Message | Edit) -> Message | Edit:
+    """What is left of an entry of a message that is deleted."""
+    return replace(entry, text="", files=(), gone=True)
+
 
 _encoder = msgspec.json.Encoder()
 

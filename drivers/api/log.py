@@ -24,7 +24,7 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
-from drivers.api.entries import NOBODY, Delete, Edit, Entry, Message, Reaction, Topic
+from drivers.api.entries import NOBODY, Delete, Edit, Entry, Message, Reaction, Topic, about, emptied
 from nextbridge.driver import Store
 from nextbridge.media.hosted import File
 
@@ -175,11 +175,12 @@ class Log:
         """Let nothing be left of what a deleted message said, nor of its edits."""
         for record in tuple(self._records.values()):
             entry = record.entry
-            about = entry.id if isinstance(entry, Message) else entry.message if isinstance(entry, Edit) else 0
-            if about == number and isinstance(entry, Message | Edit) and not entry.gone:
-                emptied = replace(record, entry=replace(entry, text="", files=(), gone=True))
-                await self._write(emptied)
-                self._records[entry.id] = emptied
+            if isinstance(entry, Message | Edit) and about(entry) == number and not entry.gone:
+                await self._rewrite(replace(record, entry=emptied(entry)))
+
+    async def _rewrite(self, record: _Record) -> None:
+        await self._write(record)
+        self._records[record.entry.id] = record
 
     # --- writing ---
 
@@ -243,10 +244,9 @@ class Log:
         before = record.entry
         after = replace(before, author=NOBODY)
         if isinstance(after, Message | Edit):
-            after = replace(after, text="", files=(), gone=True)
+            after = emptied(after)
         record = replace(record, entry=after)
-        await self._write(record)
-        self._records[number] = record
+        await self._rewrite(record)
         if isinstance(after, Message):
             self._messages[number].message = after
         elif isinstance(before, Reaction) and (state := self._messages.get(before.message)) is not None:
