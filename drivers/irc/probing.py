@@ -7,7 +7,6 @@ import secrets
 import time
 from collections.abc import Sequence
 from contextlib import suppress
-from datetime import UTC, datetime
 
 from drivers.irc import wire
 from drivers.irc.channels import REFUSALS
@@ -16,7 +15,7 @@ from drivers.irc.pacing import Pacer
 from drivers.irc.registration import register
 from drivers.irc.server import Server, quoted
 from drivers.irc.settings import IrcChannel, IrcSettings
-from nextbridge.checking.doubts import skew
+from nextbridge.checking.doubts import skew_of
 from nextbridge.driver import ConfiguredChannel, Finding
 from nextbridge.errors import DriverError
 
@@ -76,10 +75,7 @@ async def _clock(connection: Connection, seconds: float) -> list[Finding]:
             while (line := await connection.read()).command != "PONG":
                 if line.command == "PING":
                     connection.put("PONG", line.param(-1))
-            with suppress(ValueError):
-                told = datetime.fromisoformat(line.tags.get("time", ""))
-                # without a zone it is UTC, as the specification has it
-                return skew(time.time() - told.replace(tzinfo=told.tzinfo or UTC).timestamp())
+            return skew_of(line.tags.get("time", ""))
     return []
 
 

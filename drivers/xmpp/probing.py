@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
 
 from drivers.xmpp.connecting import tls_context
 from drivers.xmpp.disco import about
@@ -16,7 +14,7 @@ from drivers.xmpp.membership import refusal
 from drivers.xmpp.settings import XmppChannel, XmppSettings
 from drivers.xmpp.stanzas import MAM, OCCUPANT, element, name
 from drivers.xmpp.stream import InUse, Refused, Stream
-from nextbridge.checking.doubts import skew
+from nextbridge.checking.doubts import skew_of
 from nextbridge.driver import ConfiguredChannel, Finding
 from nextbridge.errors import DriverError, Retry
 from nextbridge.labels import in_words
@@ -67,10 +65,9 @@ async def _clock(stream: Stream, settings: XmppSettings) -> list[Finding]:
     """What time it is on the server, where it tells (XEP-0202)."""
     try:
         answer = await stream.request(home_of(settings), element(_TIME, "time"), seconds=settings.answer_timeout)
-        told = datetime.fromisoformat(answer.findtext(f"{name(_TIME, 'time')}/{name(_TIME, 'utc')}", ""))
-    except (Refused, ValueError):
+    except Refused:
         return []
-    return skew(time.time() - told.replace(tzinfo=told.tzinfo or UTC).timestamp())
+    return skew_of(answer.findtext(f"{name(_TIME, 'time')}/{name(_TIME, 'utc')}", ""))
 
 
 async def _room(stream: Stream, channel: XmppChannel, settings: XmppSettings) -> Finding:

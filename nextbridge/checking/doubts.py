@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+import time
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 
 from nextbridge.driver import Address, Finding
 from nextbridge.errors import DriverError
 from nextbridge.http.client import tls_context, unreachable
 
-__all__ = ["doubt", "reached", "skew"]
+__all__ = ["doubt", "reached", "skew", "skew_of"]
 
 _SECONDS = 5.0
 _CLOCK_SECONDS = 60
@@ -49,6 +51,15 @@ def skew(ahead: float) -> list[Finding]:
     return [
         Finding(False, "clock", f"this machine's clock is {abs(ahead):.0f} s {side} the server's; have both set by NTP")
     ]
+
+
+def skew_of(told: str) -> list[Finding]:
+    """Likewise, by the time that a server tells (ISO 8601; UTC where it names no zone). Nothing where that is none."""
+    try:
+        server = datetime.fromisoformat(told)
+    except ValueError:
+        return []
+    return skew(time.time() - server.replace(tzinfo=server.tzinfo or UTC).timestamp())
 
 
 async def reached(address: Address, ca_file: str | None) -> str | None:
