@@ -61,7 +61,7 @@ class Forgetter(Struct, frozen=True):
         skipped = 0
         if self.skips is not None:
             skipped = self.skips.forget(question.person, instance, really=question.really)
-        kept = [await self._kept_by(each, found, question) for each in self._keeping()]
+        kept = await self._kept(found, question)
         unasked = {each.instance for each in kept if each.reason}
         later = [each for each in found.events if each.event > question.after]
         events = [each.event for each in later if unasked.isdisjoint(_instances(each))]
@@ -88,42 +88,36 @@ class Forgetter(Struct, frozen=True):
             after=events[reached - 1] if 0 < reached < len(events) else None,
         )
 
-    def _keeping(self) -> list[InstanceId]:
-        """The instances that keep something of people themselves, those of an earlier file among them."""
+    async def _kept(self, found: Authored, question: ForgetPerson) -> list[Kept]:
+        """By each instance that keeps something of people itself, those of an earlier file among them."""
         platforms = InstalledPlatforms()
-        found = []
+        kept = []
         for each in sorted({*self.instances, *self.identities.instances()}):
-            if (running := self.instances.get(each)) is not None:
-                keeps = isinstance(running.driver, Forgets)
-            else:
-                home = self.identities.home(each)
-                keeps = home is not None and _forgets(platforms, home.platform)
-            if keeps:
-                found.append(each)
-        return found
+            driver: object = running.driver if (running := self.instances.get(each)) is not None else None
+            if isinstance(driver, Forgets):
+                kept.append(await _kept_by(each, driver, found, question))
+            elif driver is None and (home := self.identities.home(each)) and _forgets(platforms, home.platform):
+                kept.append(Kept(instance=each, reason="it does not run"))
+        return kept
 
-    async def _kept_by(self, instance: InstanceId, found: Authored, question: ForgetPerson) -> Kept:
-        running = self.instances.get(instance)
-        if running is None:
-            return Kept(instance=instance, reason="it does not run")
-        driver: object = running.driver
-        assert isinstance(driver, Forgets)  # noqa: S101 - as `_keeping` found it
-        names = {each.user for each in found.accounts if each.instance == instance}
-        if question.instance in {"", instance}:
-            names.add(UserId(question.person))
-        copies: dict[ChannelKey, set[MessageId]] = {}
-        for channel, message in (copy for each in found.events for copy in each.copies):
-            if channel.instance == instance:
-                copies.setdefault(channel.key, set()).add(message)
-        who = Somebody(
-            frozenset(names),
-            "" if question.instance else question.person,
-            {key: frozenset(ids) for key, ids in copies.items()},
-        )
-        try:
-            return Kept(instance=instance, count=await driver.forget(who, really=question.really))
-        except DriverError as error:
-            return Kept(instance=instance, reason=error.reason)
+
+async def _kept_by(instance: InstanceId, driver: Forgets, found: Authored, question: ForgetPerson) -> Kept:
+    names = {each.user for each in found.accounts if each.instance == instance}
+    if question.instance in {"", instance}:
+        names.add(UserId(question.person))
+    copies: dict[ChannelKey, set[MessageId]] = {}
+    for channel, message in (copy for each in found.events for copy in each.copies):
+        if channel.instance == instance:
+            copies.setdefault(channel.key, set()).add(message)
+    who = Somebody(
+        frozenset(names),
+        "" if question.instance else question.person,
+        {key: frozenset(ids) for key, ids in copies.items()},
+    )
+    try:
+        return Kept(instance=instance, count=await driver.forget(who, really=question.really))
+    except DriverError as error:
+        return Kept(instance=instance, reason=error.reason)
 
 
 def _instances(did: Did) -> set[str]:
